@@ -1,0 +1,40 @@
+// JSON values and the few ways the house reads them. Boost.JSON underneath; this is the header everybody includes.
+// Readers never throw and never insert: what is absent or of another type reads as empty. Any thread.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace ingot::api {
+
+using Json = boost::json::value;
+using JsonObject = boost::json::object;
+using JsonArray = boost::json::array;
+
+// Depth ≤ 64 (what apimachinery's decoder would stop at is 10,000; nothing real passes 30). 400 BadRequest otherwise.
+Result<Json> parse_json(std::string_view text);
+std::string to_text(const Json&);
+std::string to_text(const JsonObject&);
+
+// find(pod, {"spec", "nodeName"}): nullptr when a step is absent or not an object.
+const Json* find(const Json&, std::initializer_list<std::string_view> path);
+const Json* find(const JsonObject&, std::initializer_list<std::string_view> path);
+std::string_view string_at(const Json&, std::initializer_list<std::string_view> path);     // "" when absent
+std::optional<int64_t> int_at(const Json&, std::initializer_list<std::string_view> path);  // int64, uint64 that fits
+bool bool_at(const Json&, std::initializer_list<std::string_view> path, bool otherwise = false);
+const JsonArray& array_at(const Json&, std::initializer_list<std::string_view> path);      // a shared empty one
+const JsonObject& object_at(const Json&, std::initializer_list<std::string_view> path);    // a shared empty one
+
+// set(pod, {"status", "phase"}, "Running"): makes the objects on the way; replaces what is no object.
+void set(Json&, std::initializer_list<std::string_view> path, Json value);
+void erase(Json&, std::initializer_list<std::string_view> path);
+
+}  // namespace ingot::api

@@ -1,0 +1,37 @@
+#include "api/object.h"
+
+#include "base/assert.h"
+
+namespace ingot::api {
+
+Key::Key(const ClusterId& cluster, std::string_view resource, std::string_view ns, std::string_view name) {
+  ASSERT(!cluster.value.empty() && !resource.empty() && !name.empty());
+  text_.reserve(cluster.value.size() + resource.size() + ns.size() + name.size() + 3);
+  ((((((text_ += cluster.value) += '/') += resource) += '/') += ns) += '/') += name;
+}
+
+std::string_view Key::part(int index) const {
+  std::string_view rest = text_;
+  for (; index > 0; --index) {
+    const size_t slash = rest.find('/');
+    if (slash == rest.npos) return {};
+    rest.remove_prefix(slash + 1);
+  }
+  return rest.substr(0, rest.find('/'));
+}
+
+std::string cluster_prefix(const ClusterId& cluster) { return cluster.value + "/"; }
+std::string type_prefix(const ClusterId& cluster, std::string_view resource) {
+  return cluster.value + "/" + std::string(resource) + "/";
+}
+std::string namespace_prefix(const ClusterId& cluster, std::string_view resource, std::string_view ns) {
+  return type_prefix(cluster, resource) + std::string(ns) + "/";
+}
+
+Json Object::parse() const {
+  Result<Json> value = parse_json(json);
+  ASSERT(value.has_value());
+  return std::move(*value);
+}
+
+}  // namespace ingot::api

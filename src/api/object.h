@@ -1,0 +1,50 @@
+// Keys and stored objects. An Object is immutable, shared, and carries its own JSON encoding; whoever needs a field
+// parses it. Any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "api/json.h"
+#include "base/ids.h"
+
+namespace ingot::api {
+
+// Where an object lives: cluster, resource, namespace, name, kept as the text "cluster/resource/namespace/name".
+// `resource` is the plural with its group, "pods", "jobs.batch" (Kubernetes' GroupResource text); namespace is empty
+// for cluster-scoped types. None of the parts holds a '/', so text order is cluster, resource, namespace, name order
+// up to characters below '/', and a prefix that ends in '/' names exactly one cluster, type or namespace.
+class Key {
+ public:
+  Key() = default;
+  Key(const ClusterId& cluster, std::string_view resource, std::string_view ns, std::string_view name);
+  // The text of another Key.
+  explicit Key(std::string text) : text_(std::move(text)) {}
+
+  std::string_view cluster() const { return part(0); }
+  std::string_view resource() const { return part(1); }
+  std::string_view ns() const { return part(2); }
+  std::string_view name() const { return part(3); }
+  const std::string& text() const { return text_; }
+  auto operator<=>(const Key&) const = default;
+
+ private:
+  std::string_view part(int index) const;
+  std::string text_;
+};
+
+std::string cluster_prefix(const ClusterId&);                                                  // "c7/"
+std::string type_prefix(const ClusterId&, std::string_view resource);                          // "c7/pods/"
+std::string namespace_prefix(const ClusterId&, std::string_view resource, std::string_view);   // "c7/pods/default/"
+
+struct Object {
+  Key key;
+  Revision revision;  // equals metadata.resourceVersion in `json`
+  std::string json;   // the whole object, with apiVersion and kind
+
+  Json parse() const;  // `json` was written by us: a parse error is our bug
+};
+using ObjectPtr = std::shared_ptr<const Object>;
+
+}  // namespace ingot::api

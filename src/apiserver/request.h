@@ -1,0 +1,94 @@
+// What crosses the border between host/ (bytes, sockets) and the API server (meaning). Plain values.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/json.h"
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace ingot::apiserver {
+
+// Who asks (authentication.k8s.io UserInfo) and which cluster issued the credential.
+struct Identity {
+  std::string name;
+  std::vector<std::string> groups;
+  std::string uid;
+  ClusterId home;
+};
+
+// What the TLS layer read from a client certificate that our own CA signed and that is in its validity period.
+// Subject CN → name, O → groups, OU → home cluster id.
+struct PeerCertificate {
+  std::string common_name;
+  std::vector<std::string> organizations;
+  std::string unit;
+};
+
+struct Request {
+  std::string method;  // "GET"
+  std::string target;  // path and query as sent, percent-encoded
+  std::string accept, content_type, user_agent;
+  std::string authorization;  // the header's value
+  std::optional<PeerCertificate> certificate;
+  std::optional<Identity> identity;  // set only by in-process callers that are trusted to say who they are (nodes)
+  std::string body;
+  std::string remote;  // address, for the audit
+};
+
+using Header = std::pair<std::string, std::string>;
+using Piece = std::shared_ptr<const std::string>;
+
+struct Reply {
+  int code = 200;
+  std::string content_type = "application/json";
+  std::vector<Header> headers;
+  std::vector<Piece> body;  // written one after another: a list is a concatenation of its objects' encodings
+};
+
+// One request's way back. Called on the loop, never blocks. Exactly one of reply() or begin() is called, once.
+struct Exchange {
+  virtual ~Exchange() = default;
+  virtual void reply(Reply) = 0;
+  // A streamed answer (watch, logs): headers now, then pieces until end(). write() false: the peer is gone or its
+  // buffer is over the limit; the stream is then over and nothing more is called.
+  virtual void begin(Reply head) = 0;
+  virtual bool write(Piece) = 0;
+  virtual void end() = 0;
+  // Called at most once, when the peer goes away before end().
+  virtual void on_close(std::move_only_function<void()>) = 0;
+};
+using ExchangePtr = std::shared_ptr<Exchange>;
+
+// Where a log lives; authorized already. Served by host/ from the node's files.
+struct LogTarget {
+  std::string node, pod_uid, container;
+  bool follow = false, previous = false, timestamps = false;
+  std::optional<int64_t> tail_lines, since_seconds, limit_bytes;
+  std::optional<WallTime> since_time;
+};
+struct LogSource {
+  virtual ~LogSource() = default;
+  virtual void stream(const LogTarget&, ExchangePtr) = 0;
+};
+
+// Signs and checks credentials. The keys live behind it (host/: OpenSSL; sim/: a keyed hash). Any thread.
+struct Authority {
+  virtual ~Authority() = default;
+  // JWS compact form of `claims` (ES256); verify gives the claims back if the signature is ours. No claim is checked.
+  virtual std::string sign(const api::JsonObject& claims) = 0;
+  virtual Result<api::Json> verify(const std::string& token) = 0;
+  // PEM of a client certificate and its key: CN, O…, OU = home cluster id.
+  struct KeyPair {
+    std::string certificate_pem, key_pem;
+  };
+  virtual Result<KeyPair> client_certificate(const Identity&, Duration ttl) = 0;
+  virtual std::string ca_pem() const = 0;
+};
+
+}  // namespace ingot::apiserver
