@@ -27,11 +27,12 @@ std::string to_text(const JsonObject&);
 // find(pod, {"spec", "nodeName"}): nullptr when a step is absent or not an object.
 const Json* find(const Json&, std::initializer_list<std::string_view> path);
 const Json* find(const JsonObject&, std::initializer_list<std::string_view> path);
-std::string_view string_at(const Json&, std::initializer_list<std::string_view> path);     // "" when absent
-std::optional<int64_t> int_at(const Json&, std::initializer_list<std::string_view> path);  // int64, uint64 that fits
+std::string_view string_at(const Json&, std::initializer_list<std::string_view> path);  // "" when absent
+std::optional<int64_t> int_at(const Json&,
+                              std::initializer_list<std::string_view> path);  // int64, uint64 that fits
 bool bool_at(const Json&, std::initializer_list<std::string_view> path, bool otherwise = false);
-const JsonArray& array_at(const Json&, std::initializer_list<std::string_view> path);      // a shared empty one
-const JsonObject& object_at(const Json&, std::initializer_list<std::string_view> path);    // a shared empty one
+const JsonArray& array_at(const Json&, std::initializer_list<std::string_view> path);    // a shared empty one
+const JsonObject& object_at(const Json&, std::initializer_list<std::string_view> path);  // a shared empty one
 
 // set(pod, {"status", "phase"}, "Running"): makes the objects on the way; replaces what is no object.
 void set(Json&, std::initializer_list<std::string_view> path, Json value);

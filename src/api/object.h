@@ -34,9 +34,10 @@ class Key {
   std::string text_;
 };
 
-std::string cluster_prefix(const ClusterId&);                                                  // "c7/"
-std::string type_prefix(const ClusterId&, std::string_view resource);                          // "c7/pods/"
-std::string namespace_prefix(const ClusterId&, std::string_view resource, std::string_view);   // "c7/pods/default/"
+std::string cluster_prefix(const ClusterId&);                          // "c7/"
+std::string type_prefix(const ClusterId&, std::string_view resource);  // "c7/pods/"
+std::string namespace_prefix(const ClusterId&, std::string_view resource,
+                             std::string_view);  // "c7/pods/default/"
 
 struct Object {
   Key key;

@@ -17,8 +17,18 @@ namespace ingot::api {
 struct Schema;
 
 enum class Shape : uint8_t {
-  String, Bool, Int32, Int64, Number, Quantity, IntOrString, Time, MicroTime, Bytes /*base64 text*/,
-  Object /*`schema`*/, Any /*kept as it is: RawExtension, FieldsV1, JSON*/
+  String,
+  Bool,
+  Int32,
+  Int64,
+  Number,
+  Quantity,
+  IntOrString,
+  Time,
+  MicroTime,
+  Bytes /*base64 text*/,
+  Object /*`schema`*/,
+  Any /*kept as it is: RawExtension, FieldsV1, JSON*/
 };
 enum class Wrap : uint8_t { One, List, Map /*string keys*/ };
 
@@ -26,27 +36,27 @@ struct Field {
   std::string name;
   Shape shape = Shape::String;
   Wrap wrap = Wrap::One;
-  const Schema* schema = nullptr;         // when shape == Object
+  const Schema* schema = nullptr;  // when shape == Object
   bool required = false;
-  uint32_t tag = 0;                       // protobuf field number; 0 = not in the .proto
-  std::string list_type;                  // x-kubernetes-list-type: atomic, set, map
+  uint32_t tag = 0;       // protobuf field number; 0 = not in the .proto
+  std::string list_type;  // x-kubernetes-list-type: atomic, set, map
   std::vector<std::string> list_map_keys;
-  std::string patch_merge_key;            // strategic merge patch
-  std::string patch_strategy;             // "merge", "retainKeys", "merge,retainKeys", "replace"
+  std::string patch_merge_key;  // strategic merge patch
+  std::string patch_strategy;   // "merge", "retainKeys", "merge,retainKeys", "replace"
   std::vector<std::string> enum_values;
   std::optional<Json> default_value;
 };
 
 struct Schema {
-  std::string name;                       // "io.k8s.api.core.v1.PodSpec", our own "dev.ingot.factory.v1alpha1.…"
-  std::vector<Field> fields;              // in name order
+  std::string name;           // "io.k8s.api.core.v1.PodSpec", our own "dev.ingot.factory.v1alpha1.…"
+  std::vector<Field> fields;  // in name order
   const Field* find(std::string_view name) const;
 };
 
 // A column of `kubectl get` (meta.k8s.io/v1 Table). `path` is a dotted path or the name of a computed cell ("@ready").
 struct Column {
   std::string name, type, format, path;
-  int priority = 0;                       // > 0: only with -o wide
+  int priority = 0;  // > 0: only with -o wide
 };
 
 struct Resource {
@@ -55,9 +65,9 @@ struct Resource {
   bool namespaced = false;
   const Schema* schema = nullptr;
   std::vector<Column> columns;
-  std::string resource() const;           // "pods", "jobs.batch": Key's resource part
-  std::string api_version() const;        // "v1", "batch/v1"
-  bool root_only = false;                 // factory.ingot.dev kinds live in the control plane `root` alone
+  std::string resource() const;     // "pods", "jobs.batch": Key's resource part
+  std::string api_version() const;  // "v1", "batch/v1"
+  bool root_only = false;           // factory.ingot.dev kinds live in the control plane `root` alone
 };
 
 class Registry {
@@ -67,7 +77,7 @@ class Registry {
 
   const Resource* find(std::string_view group, std::string_view version, std::string_view plural) const;
   const Resource* find_kind(std::string_view group, std::string_view version, std::string_view kind) const;
-  const Resource* find_key(std::string_view resource) const;  // by Key::resource()
+  const Resource* find_key(std::string_view resource) const;             // by Key::resource()
   const std::vector<Resource>& resources() const { return resources_; }  // in group, version, plural order
   const Schema* schema(std::string_view name) const;
 

@@ -12,8 +12,8 @@ namespace ingot::api {
 // "app=web,tier in (a,b),!legacy" (apimachinery: pkg/labels).
 class LabelSelector {
  public:
-  static Result<LabelSelector> parse(std::string_view text);          // "" selects everything
-  static Result<LabelSelector> from_object(const Json& selector);     // metav1.LabelSelector
+  static Result<LabelSelector> parse(std::string_view text);       // "" selects everything
+  static Result<LabelSelector> from_object(const Json& selector);  // metav1.LabelSelector
   bool matches(const JsonObject& labels) const;
   bool everything() const { return terms_.empty(); }
 

@@ -36,7 +36,8 @@ struct Request {
   std::string accept, content_type, user_agent;
   std::string authorization;  // the header's value
   std::optional<PeerCertificate> certificate;
-  std::optional<Identity> identity;  // set only by in-process callers that are trusted to say who they are (nodes)
+  std::optional<Identity>
+      identity;  // set only by in-process callers that are trusted to say who they are (nodes)
   std::string body;
   std::string remote;  // address, for the audit
 };

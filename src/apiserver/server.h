@@ -25,7 +25,8 @@ struct Prepared;  // opaque
 class Server {
  public:
   // Writes what a fresh factory needs (root cluster, its namespaces, the default price list) if it is not there.
-  Server(env::Env&, store::Shard&, std::shared_ptr<const api::Registry>, Authority&, LogSource&, ServerOptions);
+  Server(env::Env&, store::Shard&, std::shared_ptr<const api::Registry>, Authority&, LogSource&,
+         ServerOptions);
   ~Server();
 
   // Any thread. Never fails: what is wrong travels inside and becomes the reply.

@@ -5,8 +5,8 @@ namespace ingot {
 [[noreturn]] void assert_failed(const char* expression, const char* file, int line);
 }
 
-#define ASSERT(expression)                                                     \
-  do {                                                                         \
-    if (!(expression)) [[unlikely]]                                            \
-      ::ingot::assert_failed(#expression, __FILE__, __LINE__);                 \
+#define ASSERT(expression)                                     \
+  do {                                                         \
+    if (!(expression)) [[unlikely]]                            \
+      ::ingot::assert_failed(#expression, __FILE__, __LINE__); \
   } while (false)

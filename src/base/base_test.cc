@@ -9,9 +9,10 @@ namespace ingot {
 namespace {
 
 TEST(Quantity, ReadsUpstreamForms) {
-  const std::pair<const char*, int64_t> kCases[] = {{"1", 1000},      {"500m", 500},   {"0.5", 500},
-                                                    {"1Ki", 1024000}, {"1e3", 1000000}, {"1.5Gi", 1610612736000},
-                                                    {"100n", 1},      {"-2", -2000},   {"2k", 2000000}};
+  const std::pair<const char*, int64_t> kCases[] = {
+      {"1", 1000},      {"500m", 500},    {"0.5", 500},
+      {"1Ki", 1024000}, {"1e3", 1000000}, {"1.5Gi", 1610612736000},
+      {"100n", 1},      {"-2", -2000},    {"2k", 2000000}};
   for (const auto& [text, milli] : kCases) {
     ASSERT_TRUE(Quantity::parse(text)) << text;
     EXPECT_EQ(Quantity::parse(text)->milli, milli) << text;
@@ -33,7 +34,8 @@ TEST(Time, RoundTripsRfc3339) {
   EXPECT_EQ(to_rfc3339(*t), "2026-11-22T14:20:00Z");
   EXPECT_EQ(to_rfc3339_micro(*t), "2026-11-22T14:20:00.123456Z");
   EXPECT_EQ(parse_rfc3339("2026-11-22T15:20:00.123456+01:00"), t);
-  for (const char* bad : {"", "2026-11-22", "2026-13-01T00:00:00Z", "2026-11-22T14:20:00", "2026-11-22T14:20:00.Z"})
+  for (const char* bad :
+       {"", "2026-11-22", "2026-13-01T00:00:00Z", "2026-11-22T14:20:00", "2026-11-22T14:20:00.Z"})
     EXPECT_FALSE(parse_rfc3339(bad)) << bad;
 }
 

@@ -75,7 +75,8 @@ std::string hex(std::string_view bytes) {
 
 std::string sha256(std::string_view bytes) {
   std::string out(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), reinterpret_cast<uint8_t*>(out.data()));
+  SHA256(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+         reinterpret_cast<uint8_t*>(out.data()));
   return out;
 }
 
@@ -115,7 +116,7 @@ std::string name_suffix(uint64_t random, int length) {
 std::string uuid(uint64_t high, uint64_t low) {
   high = (high & ~0xf000ULL) | 0x4000ULL;
   low = (low & ~(0xc000ULL << 48)) | (0x8000ULL << 48);
-  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xffff, high & 0xffff, low >> 48,
-                     low & 0xffffffffffffULL);
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xffff, high & 0xffff,
+                     low >> 48, low & 0xffffffffffffULL);
 }
 }  // namespace ingot

@@ -10,13 +10,13 @@
 namespace ingot {
 
 std::string base64(std::string_view bytes);
-std::string base64url(std::string_view bytes);                        // no padding, as in JWT
-std::optional<std::string> parse_base64(std::string_view text);       // standard alphabet, padded
-std::optional<std::string> parse_base64url(std::string_view text);    // unpadded
+std::string base64url(std::string_view bytes);                      // no padding, as in JWT
+std::optional<std::string> parse_base64(std::string_view text);     // standard alphabet, padded
+std::optional<std::string> parse_base64url(std::string_view text);  // unpadded
 std::string hex(std::string_view bytes);
 
-std::string sha256(std::string_view bytes);                           // 32 raw bytes
-bool equal_constant_time(std::string_view a, std::string_view b);     // secrets are compared with nothing else
+std::string sha256(std::string_view bytes);                        // 32 raw bytes
+bool equal_constant_time(std::string_view a, std::string_view b);  // secrets are compared with nothing else
 
 // %XX decoding of a URL path segment or query value; '+' means space only where `plus_is_space`.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);

@@ -12,13 +12,22 @@ struct Suffix {
 };
 constexpr __int128 kKi = 1024;
 constexpr Suffix kSuffixes[] = {
-    {"n", 1, 1000000000},   {"u", 1, 1000000},  {"m", 1, 1000},
-    {"", 1, 1},             {"k", 1000, 1},     {"M", 1000000, 1},
-    {"G", 1000000000, 1},   {"T", 1000000000000, 1},
-    {"P", 1000000000000000, 1},                 {"E", 1000000000000000000, 1},
-    {"Ki", kKi, 1},         {"Mi", kKi * kKi, 1}, {"Gi", kKi * kKi * kKi, 1},
-    {"Ti", kKi * kKi * kKi * kKi, 1},           {"Pi", kKi * kKi * kKi * kKi * kKi, 1},
-    {"Ei", kKi * kKi * kKi * kKi * kKi * kKi, 1},
+    {"n", 1, 1000000000},
+    {"u", 1, 1000000},
+    {"m", 1, 1000},
+    {"", 1, 1},
+    {"k", 1000, 1},
+    {"M", 1000000, 1},
+    {"G", 1000000000, 1},
+    {"T", 1000000000000, 1},
+    {"P", 1000000000000000, 1},
+    {"E", 1000000000000000000, 1},
+    {"Ki", kKi, 1},
+    {"Mi", kKi* kKi, 1},
+    {"Gi", kKi* kKi* kKi, 1},
+    {"Ti", kKi* kKi* kKi* kKi, 1},
+    {"Pi", kKi* kKi* kKi* kKi* kKi, 1},
+    {"Ei", kKi* kKi* kKi* kKi* kKi* kKi, 1},
 };
 }  // namespace
 

@@ -57,7 +57,8 @@ std::optional<WallTime> parse_rfc3339(std::string_view s) {
   if (s[pos] == '.') {
     int64_t unit = 100000;
     const size_t first = ++pos;
-    for (; pos < s.size() && s[pos] >= '0' && s[pos] <= '9'; ++pos, unit /= 10) micros += (s[pos] - '0') * unit;
+    for (; pos < s.size() && s[pos] >= '0' && s[pos] <= '9'; ++pos, unit /= 10)
+      micros += (s[pos] - '0') * unit;
     if (pos == first) return std::nullopt;
   }
   if (pos >= s.size()) return std::nullopt;
@@ -82,12 +83,13 @@ std::optional<Duration> parse_duration(std::string_view s) {
     std::string_view name;
     double ns;
   };
-  static constexpr Unit kUnits[] = {{"ms", 1e6}, {"us", 1e3}, {"ns", 1},      {"s", 1e9},
+  static constexpr Unit kUnits[] = {{"ms", 1e6}, {"us", 1e3},   {"ns", 1},     {"s", 1e9},
                                     {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
   double total = 0;
   while (!s.empty()) {
     double number = 0;
-    const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), number, std::chars_format::fixed);
+    const auto [end, error] =
+        std::from_chars(s.data(), s.data() + s.size(), number, std::chars_format::fixed);
     if (error != std::errc{} || number < 0) return std::nullopt;
     s.remove_prefix(size_t(end - s.data()));
     const Unit* unit = nullptr;
@@ -115,7 +117,8 @@ std::string human_duration(Duration d) {
   if (h < 48) return fmt::format("{}h", h);
   if (h < 192) return h % 24 ? fmt::format("{}d{}h", day, h % 24) : fmt::format("{}d", day);
   if (day < 730) return fmt::format("{}d", day);
-  if (day < 2920) return day % 365 ? fmt::format("{}y{}d", day / 365, day % 365) : fmt::format("{}y", day / 365);
+  if (day < 2920)
+    return day % 365 ? fmt::format("{}y{}d", day / 365, day % 365) : fmt::format("{}y", day / 365);
   return fmt::format("{}y", day / 365);
 }
 

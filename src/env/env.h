@@ -18,8 +18,8 @@ using TimerId = uint64_t;  // 0 is never a timer
 
 struct Clock {
   virtual ~Clock() = default;
-  virtual Instant now() const = 0;     // never goes back
-  virtual WallTime wall() const = 0;   // may be corrected, even backwards
+  virtual Instant now() const = 0;    // never goes back
+  virtual WallTime wall() const = 0;  // may be corrected, even backwards
 };
 
 // Runs tasks one after another. A posted task never runs inline. A cancelled timer's task never runs.
@@ -66,9 +66,15 @@ struct Log {
   };
   virtual ~Log() = default;
   virtual void event(Level, std::string_view name, std::initializer_list<Field> fields) = 0;
-  void info(std::string_view name, std::initializer_list<Field> fields = {}) { event(Level::Info, name, fields); }
-  void warn(std::string_view name, std::initializer_list<Field> fields = {}) { event(Level::Warn, name, fields); }
-  void error(std::string_view name, std::initializer_list<Field> fields = {}) { event(Level::Error, name, fields); }
+  void info(std::string_view name, std::initializer_list<Field> fields = {}) {
+    event(Level::Info, name, fields);
+  }
+  void warn(std::string_view name, std::initializer_list<Field> fields = {}) {
+    event(Level::Warn, name, fields);
+  }
+  void error(std::string_view name, std::initializer_list<Field> fields = {}) {
+    event(Level::Error, name, fields);
+  }
 };
 
 struct Env {

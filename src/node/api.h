@@ -12,8 +12,8 @@
 namespace ingot::node {
 
 struct Call {
-  std::string method;        // "GET", "PATCH"…
-  std::string path;          // "/clusters/root/apis/factory.ingot.dev/v1alpha1/allocations?…"
+  std::string method;  // "GET", "PATCH"…
+  std::string path;    // "/clusters/root/apis/factory.ingot.dev/v1alpha1/allocations?…"
   std::string body;
   std::string content_type = "application/json";  // "application/merge-patch+json" for patches
 };

@@ -95,7 +95,8 @@ struct Runtime {
   virtual void start_container(const std::string& id, Callback<void>) = 0;
   virtual void stop_container(const std::string& id, Duration grace, Callback<void>) = 0;
   virtual void remove_container(const std::string& id, Callback<void>) = 0;
-  virtual void stop_sandbox(const std::string& id, Callback<void>) = 0;    // its network and processes are gone after
+  virtual void stop_sandbox(const std::string& id,
+                            Callback<void>) = 0;  // its network and processes are gone after
   virtual void remove_sandbox(const std::string& id, Callback<void>) = 0;
   // Everything this runtime runs for this node, with containers.
   virtual void list(Callback<std::vector<SandboxStatus>>) = 0;

@@ -13,7 +13,8 @@ enum class PodSecurityLevel : uint8_t { Privileged, Baseline, Restricted };
 std::optional<PodSecurityLevel> parse_level(std::string_view);  // "baseline"
 
 struct Violation {
-  std::string check;   // "privileged", "hostNamespaces", "hostPath volumes", "allowPrivilegeEscalation != false"…
+  std::string
+      check;  // "privileged", "hostNamespaces", "hostPath volumes", "allowPrivilegeEscalation != false"…
   std::string detail;  // `container "c" must not set securityContext.privileged=true`
 };
 

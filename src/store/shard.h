@@ -37,11 +37,11 @@ struct Change {
 // An append-only row beside the objects: audit and ledger. `unique`, when not empty, makes a second row of the same
 // stream with it a no-op: a ledger row written twice counts once.
 struct Row {
-  std::string stream;   // "audit", "ledger"
+  std::string stream;  // "audit", "ledger"
   std::string unique;
   std::string cluster;  // for filtering; "" where it belongs to none
   WallTime at;
-  std::string data;     // JSON
+  std::string data;  // JSON
 };
 struct RowQuery {
   std::string stream;
@@ -65,7 +65,8 @@ class Turn {
   // Objects whose key text starts with `prefix` and is greater than `after`, in key order.
   virtual void range(std::string_view prefix, std::string_view after, const Visit&) const = 0;
   // The same as of an earlier revision, from history; Expired when that is compacted.
-  virtual Result<void> range_at(Revision, std::string_view prefix, std::string_view after, const Visit&) const = 0;
+  virtual Result<void> range_at(Revision, std::string_view prefix, std::string_view after,
+                                const Visit&) const = 0;
   virtual Revision revision() const = 0;
 
   // Stamps metadata.resourceVersion and stages the write. `expect`: the revision the object must have now, Revision{0}
@@ -92,8 +93,8 @@ using Input = std::move_only_function<void(Turn&)>;
 struct Watcher {
   virtual ~Watcher() = default;
   virtual bool on_change(const Change&) = 0;
-  virtual void on_revision(Revision) {}                // everything up to here has been seen: bookmarks
-  virtual void on_end(const Error&) = 0;               // Expired: list again
+  virtual void on_revision(Revision) {}   // everything up to here has been seen: bookmarks
+  virtual void on_end(const Error&) = 0;  // Expired: list again
 };
 
 // What a watch covers. Empty parts match everything: {} is the whole shard, {"", "pods"} every cluster's pods.
@@ -102,12 +103,13 @@ struct Scope {
 };
 
 struct Options {
-  std::string path;                        // the SQLite file
-  size_t turn_inputs = 256;                // most inputs a turn drains
-  size_t queue_inputs = 16'384;            // submit() refuses beyond (429 TooManyRequests)
-  size_t history_changes = 50'000;         // kept for watches and lists from an earlier revision
+  std::string path;                 // the SQLite file
+  size_t turn_inputs = 256;         // most inputs a turn drains
+  size_t queue_inputs = 16'384;     // submit() refuses beyond (429 TooManyRequests)
+  size_t history_changes = 50'000;  // kept for watches and lists from an earlier revision
   size_t history_bytes = 256u << 20;
-  size_t ballast_bytes = 4u << 20;         // file freed when the disk is full, so that deletes still commit; 0 = none
+  size_t ballast_bytes =
+      4u << 20;  // file freed when the disk is full, so that deletes still commit; 0 = none
 };
 
 struct Stats {
