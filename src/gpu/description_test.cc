@@ -1,0 +1,88 @@
+#include "gpu/description.h"
+
+#include <gtest/gtest.h>
+
+namespace ingot::gpu {
+namespace {
+
+TEST(Description, ShorthandMakesNodesBehindASwitch) {
+  const auto made = describe_shorthand("2x8xH100-80GB", "abcd");
+  ASSERT_TRUE(made);
+  ASSERT_EQ(made->nodes.size(), 2u);
+  EXPECT_EQ(made->nodes[1].name, "node-1");
+  ASSERT_EQ(made->nodes[1].boards.size(), 8u);
+  EXPECT_EQ(made->nodes[1].boards[0].links.size(), 7u);
+  EXPECT_NE(made->nodes[0].boards[0].uuid, made->nodes[1].boards[0].uuid);
+  EXPECT_EQ(describe_shorthand("2x8xH100-80GB", "abcd")->nodes[0].boards[3].uuid,
+            made->nodes[0].boards[3].uuid);
+  EXPECT_NE(describe_shorthand("2x8xH100-80GB", "other")->nodes[0].boards[3].uuid,
+            made->nodes[0].boards[3].uuid);
+}
+
+TEST(Description, ShorthandScalesToTheBound) {
+  const auto made = describe_shorthand("1024x8xA100-40GB", "s");
+  ASSERT_TRUE(made) << made.error();
+  EXPECT_EQ(made->nodes[1023].name, "node-1023");
+}
+
+TEST(Description, ShorthandSaysWhatIsWrong) {
+  EXPECT_EQ(describe_shorthand("8xH100-80GB", "").error(),
+            "'8xH100-80GB' is not NODESxGPUSxMODEL, for example 2x8xH100-80GB");
+  EXPECT_TRUE(
+      describe_shorthand("1x1xH900", "").error().starts_with("unknown model 'H900'; known: A30, A100-40GB"));
+  EXPECT_FALSE(describe_shorthand("1x99xA30", ""));
+  EXPECT_FALSE(describe_shorthand("0x1xA30", ""));
+}
+
+TEST(Description, TextRoundTrips) {
+  const auto made = parse_description(
+      "# two boards\nnode gpu-a cpu=8 memory_mib=4096\nboard H200-141GB mig=on\nboard H200-141GB "
+      "numa=1\nlink 0 1\n"
+      "fault 1 xid=79\n",
+      "s");
+  ASSERT_TRUE(made) << made.error();
+  const auto again = parse_description(to_text(*made, made->nodes[0]), "s");
+  ASSERT_TRUE(again) << again.error();
+  EXPECT_EQ(again->nodes[0].boards[1].uuid, made->nodes[0].boards[1].uuid);
+  EXPECT_EQ(again->nodes[0].boards[1].xid, 79u);
+  EXPECT_EQ(again->nodes[0].boards[1].links, std::vector<int>{0});
+  EXPECT_TRUE(again->nodes[0].boards[0].mig_enabled);
+}
+
+TEST(Description, APodIsGivenOnlyItsBoards) {
+  const auto made = describe_shorthand("1x4xH100-80GB", "s");
+  const auto& boards = made->nodes[0].boards;
+  const auto pod = parse_description(to_text(*made, made->nodes[0], {boards[2].uuid}), "s");
+  ASSERT_TRUE(pod);
+  ASSERT_EQ(pod->nodes[0].boards.size(), 1u);
+  EXPECT_EQ(pod->nodes[0].boards[0].uuid, boards[2].uuid);
+  EXPECT_EQ(pod->nodes[0].boards[0].minor, 2);
+}
+
+TEST(Description, NamesTheLineAtFault) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"board\n", "line 1: board needs a model"},
+      {"\nnode A\n", "line 2: a node's name"},
+      {"node a\nnode a\n", "line 2: node a is described twice"},
+      {"board A30\nlink 0 7\n", "line 2: link takes two indices"},
+      {"board A30\nfault 0 melted\n", "line 2: a fault is lost"},
+      {"board L4 mig=on\n", "line 1: L4 cannot be cut"},
+      {"board A30 uuid=GPU-1\nboard A30 uuid=GPU-1\n", "line 2: uuid GPU-1 is used twice"},
+      {"bord A30\n", "line 1: unknown statement 'bord'"},
+  };
+  for (const auto& [text, start] : kCases) {
+    const auto made = parse_description(text, "s");
+    ASSERT_FALSE(made) << text;
+    EXPECT_TRUE(made.error().starts_with(start)) << made.error();
+  }
+}
+
+TEST(Models, AProductNameFindsItsModel) {
+  EXPECT_EQ(model_of_product("NVIDIA H200", 143771)->name, "H200-141GB");
+  EXPECT_EQ(model_of_product("NVIDIA A100 80GB PCIe", 81920)->name, "A100-80GB");
+  EXPECT_EQ(model_of_product("NVIDIA A100-PCIE-40GB", 40960)->name, "A100-40GB");
+  EXPECT_EQ(model_of_product("Matrox G200", 8), nullptr);
+}
+
+}  // namespace
+}  // namespace ingot::gpu
