@@ -2,6 +2,7 @@
 // Thread rule: Loop::post and Log::event from any thread; everything else from the loop's own thread.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
