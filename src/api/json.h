@@ -5,6 +5,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -36,6 +37,12 @@ const JsonObject& object_at(const Json&, std::initializer_list<std::string_view>
 
 // set(pod, {"status", "phase"}, "Running"): makes the objects on the way; replaces what is no object.
 void set(Json&, std::initializer_list<std::string_view> path, Json value);
+// The same for a standard string, which does not convert to Json by itself.
+template <class Text>
+  requires(std::same_as<Text, std::string> || std::same_as<Text, std::string_view>)
+void set(Json& value, std::initializer_list<std::string_view> path, const Text& text) {
+  set(value, path, Json(boost::json::string_view(text.data(), text.size())));
+}
 void erase(Json&, std::initializer_list<std::string_view> path);
 
 }  // namespace ingot::api
