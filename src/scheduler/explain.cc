@@ -1,0 +1,163 @@
+#include "scheduler/explain.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "base/quantity.h"
+
+namespace ingot::scheduler {
+namespace {
+
+struct Seen {
+  const Node* node;
+  const Use* use;
+  int64_t free_cpu() const { return std::max<int64_t>(0, node->cpu_milli - use->cpu_milli); }
+  int64_t free_memory() const { return std::max<int64_t>(0, node->memory_bytes - use->memory_bytes); }
+};
+using Nodes = std::vector<Seen>;
+using Amount = std::function<int64_t(const Seen&)>;
+
+Nodes only(const Nodes& nodes, const std::function<bool(const Seen&)>& keep) {
+  Nodes kept;
+  std::ranges::copy_if(nodes, std::back_inserter(kept), keep);
+  return kept;
+}
+int64_t largest(const Nodes& nodes, const Amount& amount) {
+  int64_t most = 0;
+  for (const Seen& n : nodes) most = std::max(most, amount(n));
+  return most;
+}
+int64_t sum(const Nodes& nodes, const Amount& amount) {
+  int64_t total = 0;
+  for (const Seen& n : nodes) total += amount(n);
+  return total;
+}
+
+std::string count(int64_t n, std::string_view noun) {
+  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
+std::string pools(const Nodes& nodes) {
+  std::set<std::string_view> names;
+  for (const Seen& n : nodes) names.insert(n.node->pool);
+  if (names.size() == 1) return "in pool " + std::string(*names.begin());
+  return "in " + std::to_string(names.size()) + " pools";
+}
+
+std::string selector_text(const Constraints& where) {
+  std::string text;
+  for (const auto& [key, value] : where.selector) {
+    if (!text.empty()) text += ',';
+    if (text.size() > 200) return text + "…";
+    text += key + "=" + value;
+  }
+  return text;
+}
+
+// A resource of which a node has some: what must fit on one node.
+struct Kind {
+  Amount capacity, free;
+  int64_t needs;
+  std::function<std::string(int64_t)> amount;  // "4", "500m", "2Gi"
+  std::string noun, one;                       // " CPUs", " memory"; of just one
+};
+
+std::string short_of(const Kind& kind, const Nodes& nodes, const std::string& where) {
+  const int64_t free = sum(nodes, kind.free), most = largest(nodes, kind.free);
+  const std::string capacity = kind.amount(sum(nodes, kind.capacity));
+  std::string text =
+      kind.amount(free) + " of " + capacity + (capacity == "1" ? kind.one : kind.noun) + " free " + where;
+  if (free >= kind.needs) text += ", but at most " + kind.amount(most) + " on one node";
+  return text + ", needs " + kind.amount(kind.needs);
+}
+
+std::vector<Kind> kinds(const Request& request) {
+  const auto plain = [](int64_t n) { return std::to_string(n); };
+  return {
+      {[](const Seen& n) { return int64_t(n.node->devices.size()); },
+       [](const Seen& n) { return n.use->free_gpus; }, request.gpus, plain, " GPUs", " GPU"},
+      {[](const Seen& n) { return n.node->cpu_milli; }, [](const Seen& n) { return n.free_cpu(); },
+       request.cpu_milli, format_milli, " CPUs", " CPU"},
+      {[](const Seen& n) { return n.node->memory_bytes; }, [](const Seen& n) { return n.free_memory(); },
+       request.memory_bytes, format_bytes, " memory", " memory"},
+  };
+}
+
+// What no change of load would mend.
+std::optional<std::string> never(const Request& request, const Nodes& all, Nodes& matching) {
+  const Constraints& where = request.where;
+  if (all.empty()) return "the factory has no node";
+  if (!request.unknown.empty()) return "no node offers " + request.unknown;
+  matching = all;
+  if (!where.node.empty()) {
+    matching = only(matching, [&](const Seen& n) { return n.node->name == where.node; });
+    if (matching.empty()) return "the proposed node \"" + where.node + "\" does not exist";
+  }
+  const std::string of = !where.node.empty() ? "the proposed node \"" + where.node + "\" does not match"
+                         : all.size() == 1   ? "the only node does not match"
+                                             : "none of " + std::to_string(all.size()) + " nodes matches";
+  matching = only(matching, [&](const Seen& n) { return matches_selector(where, n.node->labels); });
+  if (matching.empty()) return of + " the node selector " + selector_text(where);
+  matching =
+      only(matching, [&](const Seen& n) { return matches_affinity(where, n.node->name, n.node->labels); });
+  if (matching.empty()) return of + " the required node affinity";
+  for (const Kind& kind : kinds(request)) {
+    const int64_t most = largest(matching, kind.capacity);
+    if (kind.needs <= most) continue;
+    const std::string needs = kind.amount(kind.needs);
+    return "needs " + needs + (needs == "1" ? kind.one : kind.noun) + " on one node; the largest node" +
+           (matching.size() < all.size() ? " that matches" : "") + " has " + kind.amount(most);
+  }
+  return std::nullopt;
+}
+
+// What an operator can mend: nodes that are away, closed or kept for others.
+std::optional<std::string> closed(const Request& request, Nodes& nodes) {
+  const size_t matching = nodes.size();
+  const std::string all =
+      matching == 1 ? "the node that matches" : "all " + std::to_string(matching) + " nodes that match";
+  const std::string are = matching == 1 ? " is " : " are ";
+  nodes = only(nodes, [](const Seen& n) { return n.node->ready; });
+  if (nodes.empty()) return all + are + "not ready";
+  const size_t ready = nodes.size();
+  nodes = only(nodes, [](const Seen& n) { return !n.node->cordoned; });
+  if (nodes.empty()) return (ready == matching ? all : "the ready nodes that match") + are + "cordoned";
+  const Taint* taint = blocking_taint(request.where, nodes.front().node->taints);
+  nodes = only(nodes, [&](const Seen& n) { return !blocking_taint(request.where, n.node->taints); });
+  if (!nodes.empty()) return std::nullopt;
+  std::string text = taint->key;
+  if (!taint->value.empty()) text += "=" + taint->value;
+  return (ready == matching ? all : "the ready nodes that match") + (matching == 1 ? " has" : " have") +
+         " a taint that the pod does not tolerate: " + text + ":" + std::string(to_string(taint->effect));
+}
+
+}  // namespace
+
+Explanation explain(const Request& request, const std::vector<const Node*>& nodes,
+                    const std::vector<Use>& uses, std::string_view reserved) {
+  Nodes all, left;
+  for (size_t i = 0; i < nodes.size(); ++i) all.push_back({nodes[i], &uses[i]});
+  if (auto text = never(request, all, left)) return {*text};
+  if (auto text = closed(request, left)) return {*text};
+
+  std::string where = request.where.node.empty() ? pools(left) : "on node " + request.where.node;
+  for (const Kind& kind : kinds(request)) {
+    const Nodes roomy = only(left, [&](const Seen& n) { return kind.free(n) >= kind.needs; });
+    if (roomy.empty()) {
+      if (largest(left, kind.capacity) < kind.needs)  // the nodes that are large enough are closed
+        return {"needs " + kind.amount(kind.needs) + kind.noun + " on one node; the largest open node has " +
+                kind.amount(largest(left, kind.capacity))};
+      return {short_of(kind, left, where), true};
+    }
+    left = roomy;
+    if (kind.noun == " GPUs" && request.gpus > 0) where = "on nodes with " + count(request.gpus, "free GPU");
+  }
+  left = only(left, [](const Seen& n) { return n.use->pods < n.node->pods; });
+  if (left.empty()) return {"every pod place " + where + " is taken", true};
+  left = only(left, [&](const Seen& n) { return n.node->name != reserved; });
+  if (left.empty()) return {"what is free " + where + " is kept for a pod that has waited longer", true};
+  return {"waits for its turn", true};
+}
+
+}  // namespace ingot::scheduler

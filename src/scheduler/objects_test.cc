@@ -1,0 +1,159 @@
+#include "scheduler/objects.h"
+
+#include <gmock/gmock.h>
+
+namespace ingot::scheduler {
+namespace {
+
+api::Json json(std::string_view text) { return *api::parse_json(text); }
+
+TEST(RequestOf, SumsContainersAndTakesTheLargerStart) {
+  const Request r = request_of(json(R"({"spec":{
+    "containers":[{"resources":{"requests":{"cpu":"500m","memory":"1Gi"},"limits":{"nvidia.com/gpu":"2"}}},
+                  {"resources":{"limits":{"cpu":"1"}}}],
+    "initContainers":[{"restartPolicy":"Always","resources":{"requests":{"cpu":"200m"}}},
+                      {"resources":{"requests":{"memory":"4Gi"}}}]}})"));
+  EXPECT_EQ(r.cpu_milli, 1'700);
+  EXPECT_EQ(r.memory_bytes, int64_t(4) << 30);
+  EXPECT_EQ(r.gpus, 2);
+  EXPECT_EQ(r.unknown, "");
+}
+
+TEST(RequestOf, CountsSomethingForPodsThatAskForNothing) {
+  const Request r = request_of(json(R"({"spec":{"containers":[{"name":"c"}]}})"));
+  EXPECT_EQ(r.cpu_milli, 100);
+  EXPECT_EQ(r.memory_bytes, int64_t(64) << 20);
+}
+
+TEST(RequestOf, HostileSumsDoNotOverflow) {
+  const Request r = request_of(json(R"({"spec":{"containers":[
+    {"resources":{"requests":{"cpu":"9223372036854775807","memory":"8Ei","nvidia.com/gpu":"9e18"}}},
+    {"resources":{"requests":{"cpu":"9223372036854775807","memory":"8Ei","nvidia.com/gpu":"-4"}}}]}})"));
+  EXPECT_GT(r.cpu_milli, int64_t(1) << 40);
+  EXPECT_GT(r.memory_bytes, int64_t(1) << 40);
+  EXPECT_GT(r.gpus, int64_t(1) << 40);
+}
+
+TEST(RequestOf, NamesAResourceNobodyOffers) {
+  EXPECT_EQ(request_of(json(R"({"spec":{"containers":[{"resources":{"limits":
+    {"rdma/hca":"1","ephemeral-storage":"1Gi","example.com/x":"0"}}}]}})"))
+                .unknown,
+            "rdma/hca");
+}
+
+TEST(RequestOf, ReadsWhereItMayRun) {
+  const Constraints c =
+      request_of(json(R"({"metadata":{"annotations":{"factory.ingot.dev/proposed-node":"n3"}},
+    "spec":{"containers":[],"nodeSelector":{"zone":"a"},
+    "tolerations":[{"operator":"Exists"},{"key":"k","value":"v","effect":"NoSchedule"}],
+    "affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
+      {"matchExpressions":[{"key":"count","operator":"Gt","values":["4"]},{"key":"old","operator":"Unheard"}]},
+      {"matchFields":[{"key":"metadata.name","operator":"In","values":["n3"]}]}]}}}}})"))
+          .where;
+  EXPECT_EQ(c.node, "n3");
+  EXPECT_TRUE(matches_selector(c, {{"zone", "a"}, {"x", "y"}}));
+  EXPECT_FALSE(matches_selector(c, {{"zone", "b"}}));
+  EXPECT_TRUE(matches_affinity(c, "n3", {}));
+  EXPECT_FALSE(matches_affinity(c, "n4", {{"count", "8"}}));  // an unknown operator never matches
+  EXPECT_EQ(blocking_taint(c, {{"any", "thing", Effect::NoExecute}}), nullptr);
+}
+
+TEST(Constraints, OperatorsOfNodeAffinity) {
+  const auto matches = [](Requirement r, Labels labels) {
+    Constraints c;
+    c.affinity = {{{.labels = {std::move(r)}}}};
+    return matches_affinity(c, "n", labels);
+  };
+  using Op = Requirement::Op;
+  EXPECT_TRUE(matches({"k", Op::In, {"a", "b"}}, {{"k", "b"}}));
+  EXPECT_FALSE(matches({"k", Op::In, {"a"}}, {}));
+  EXPECT_TRUE(matches({"k", Op::NotIn, {"a"}}, {}));
+  EXPECT_FALSE(matches({"k", Op::NotIn, {"a"}}, {{"k", "a"}}));
+  EXPECT_TRUE(matches({"k", Op::Exists, {}}, {{"k", ""}}));
+  EXPECT_TRUE(matches({"k", Op::DoesNotExist, {}}, {}));
+  EXPECT_TRUE(matches({"k", Op::Lt, {"4"}}, {{"k", "3"}}));
+  EXPECT_FALSE(matches({"k", Op::Gt, {"4"}}, {{"k", "4"}}));
+  EXPECT_FALSE(matches({"k", Op::Gt, {"4"}}, {{"k", "many"}}));
+}
+
+TEST(Constraints, TermsWithoutRequirementsMatchNothing) {
+  Constraints c;
+  c.affinity.emplace();
+  EXPECT_FALSE(matches_affinity(c, "n", {}));
+  c.affinity->emplace_back();
+  EXPECT_FALSE(matches_affinity(c, "n", {}));
+}
+
+TEST(Constraints, TaintsNeedATolerationOfTheirEffect) {
+  Constraints c;
+  const std::vector<Taint> taints = {{"k", "v", Effect::NoExecute}};
+  EXPECT_NE(blocking_taint(c, taints), nullptr);
+  c.tolerations = {{.key = "k", .value = "v", .effect = Effect::NoSchedule}};
+  EXPECT_NE(blocking_taint(c, taints), nullptr);
+  c.tolerations = {{.key = "k", .value = "other"}};
+  EXPECT_NE(blocking_taint(c, taints), nullptr);
+  c.tolerations = {{.key = "k", .value = "v"}};
+  EXPECT_EQ(blocking_taint(c, taints), nullptr);
+}
+
+TEST(Constraints, DifferentConstraintsHaveDifferentTexts) {
+  Constraints a, b;
+  a.selector = {{"k", "a1:b"}};
+  b.selector = {{"k", "a"}, {"b", ""}};
+  EXPECT_NE(a.text(), b.text());
+}
+
+TEST(NodeFrom, ReadsNodeAndSlice) {
+  const api::Json slice = json(R"({"spec":{"devices":[
+    {"name":"gpu-0","attributes":{"uuid":{"string":"GPU-0"},"model":{"string":"H100-80GB"},"healthy":{"bool":true}}},
+    {"name":"gpu-1","attributes":{"uuid":{"string":"GPU-1"},"model":{"string":"H100-80GB"},"healthy":{"bool":false}}},
+    {"name":"broken"}]}})");
+  const Node n = node_from(json(R"({"metadata":{"name":"n1","labels":{"factory.ingot.dev/pool":"train"}},
+    "spec":{"unschedulable":true,"taints":[{"key":"k","effect":"NoExecute"}]},
+    "status":{"allocatable":{"cpu":"3500m","memory":"16Gi","pods":110},
+              "conditions":[{"type":"Ready","status":"True"}]}})"),
+                           &slice);
+  EXPECT_EQ(n.pool, "train");
+  EXPECT_EQ(n.cpu_milli, 3'500);
+  EXPECT_EQ(n.memory_bytes, int64_t(16) << 30);
+  EXPECT_EQ(n.pods, 110);
+  EXPECT_TRUE(n.ready && n.cordoned);
+  ASSERT_EQ(n.devices.size(), 2u);
+  EXPECT_FALSE(n.devices[1].healthy);
+  EXPECT_EQ(n.taints.size(), 1u);
+  EXPECT_FALSE(node_from(json(R"({"metadata":{"name":"n1"}})"), nullptr).ready);
+}
+
+TEST(TenantFrom, LimitsAreOptional) {
+  EXPECT_EQ(tenant_from(json(R"({"metadata":{"name":"v"},"spec":{"gpus":{"limit":null}}})")).gpu_limit,
+            std::nullopt);
+  const Tenant t =
+      tenant_from(json(R"({"metadata":{"name":"v"},"spec":{"gpus":{"guarantee":2,"limit":8},"weight":3}})"));
+  EXPECT_EQ(t.gpu_guarantee, 2);
+  EXPECT_EQ(t.gpu_limit, 8);
+  EXPECT_EQ(t.weight, 3);
+}
+
+TEST(StateOf, ForeignSchedulersProposeFirst) {
+  EXPECT_EQ(state_of(json(R"({"spec":{}})")), PodState::Pending);
+  EXPECT_EQ(state_of(json(R"({"spec":{"nodeName":"n"}})")), PodState::Placed);
+  EXPECT_EQ(state_of(json(R"({"spec":{"nodeName":"n"},"status":{"phase":"Failed"}})")), PodState::Finished);
+  EXPECT_EQ(state_of(json(R"({"metadata":{"deletionTimestamp":"x"},"spec":{}})")), PodState::Finished);
+  EXPECT_EQ(state_of(json(R"({"spec":{"schedulingGates":[{"name":"g"}]}})")), PodState::Waiting);
+  EXPECT_EQ(state_of(json(R"({"spec":{"schedulerName":"mine"}})")), PodState::Waiting);
+  EXPECT_EQ(state_of(json(R"({"metadata":{"annotations":{"factory.ingot.dev/proposed-node":"n"}},
+                              "spec":{"schedulerName":"mine"}})")),
+            PodState::Pending);
+}
+
+TEST(GangOf, NeedsNameAndSize) {
+  const auto gang = gang_of(json(R"({"metadata":{"labels":{"scheduling.x-k8s.io/pod-group":"train"},
+                                     "annotations":{"factory.ingot.dev/gang-size":"4"}}})"));
+  ASSERT_TRUE(gang);
+  EXPECT_EQ(gang->name, "train");
+  EXPECT_EQ(gang->size, 4);
+  EXPECT_FALSE(gang_of(json(R"({"metadata":{"labels":{"scheduling.x-k8s.io/pod-group":"train"}}})")));
+}
+
+}  // namespace
+}  // namespace ingot::scheduler
