@@ -6,8 +6,17 @@
 // is durable. If a commit fails, everything not yet durable is forgotten: the shard reloads what is on disk and every
 // waiting `then` gets the error.
 //
-// Thread rule: everything here on the loop's thread. Invariants: revisions grow by one a write; what a watcher or a
-// `then` without error has seen is durable; live objects equal the replay of the file.
+// Thread rule: everything here on the loop's thread; after open() all SQL runs in env.worker. Invariants: revisions
+// grow with every write (a failed commit leaves a gap: its numbers are not given again); what a watcher or a `then`
+// without error has seen is durable; live objects equal the replay of the file.
+//
+// The disk. All files are reached through the VFS env.disk names: PATH (a main database), PATH-wal, PATH-journal (only
+// while a fresh file is made), and DIRECTORY/ballast (opened as SQLITE_OPEN_SUPER_JOURNAL). The connection holds the
+// exclusive lock from open to close, so the write-ahead log needs no shared memory (a VFS of version 1 is enough) and
+// a second process is refused. A commit is one transaction appended to PATH-wal and synced (synchronous=FULL);
+// once the log is long enough it is copied into PATH, synced, and written from its start again. Temporary tables and
+// sorting stay in memory. A simulated crash is: drop the worker's queued work, make every open file of the VFS fail,
+// destroy the shard, lose what was not synced, open again.
 #pragma once
 
 #include <functional>
@@ -67,7 +76,8 @@ class Turn {
   // The same as of an earlier revision, from history; Expired when that is compacted.
   virtual Result<void> range_at(Revision, std::string_view prefix, std::string_view after,
                                 const Visit&) const = 0;
-  virtual Revision revision() const = 0;
+  virtual Revision revision() const = 0;  // of the newest write read above
+  virtual std::optional<std::string> meta(std::string_view name) const = 0;
 
   // Stamps metadata.resourceVersion and stages the write. `expect`: the revision the object must have now, Revision{0}
   // = it must not exist; Conflict (or AlreadyExists) otherwise. Returns what is stored.
@@ -77,9 +87,12 @@ class Turn {
   // Erases every key below `prefix` (a deleted tenant): no more than `limit` a call; returns how many are left.
   virtual size_t erase_range(std::string_view prefix, size_t limit) = 0;
   virtual void append(Row) = 0;
+  // A small fact of the shard itself: the factory's id, its pod range. Names starting with "store." are the store's.
+  virtual void set_meta(std::string_view name, std::string value) = 0;
 
-  // Runs `done` on the loop once `shows` and everything written by this turn is durable, or with the error. Order of
-  // calls is kept among those that become ready together.
+  // Runs `done` on the loop once `shows` and everything this input writes is durable, or with the error. `shows` is
+  // the newest revision the answer depends on: the object's for a get, revision() for a list and for "not found". Order
+  // of calls is kept among those that become ready together. A shard that is destroyed drops what still waits.
   virtual void then(Revision shows, Done done) = 0;
 
  protected:
@@ -108,6 +121,11 @@ struct Options {
   size_t queue_inputs = 16'384;     // submit() refuses beyond (429 TooManyRequests)
   size_t history_changes = 50'000;  // kept for watches and lists from an earlier revision
   size_t history_bytes = 256u << 20;
+  size_t staged_writes = 4'096;  // no input is taken while this much waits for the commit in flight
+  size_t staged_bytes = 8u << 20;
+  size_t wal_pages = 4'000;  // of 4 KiB: how long the write-ahead log gets before it is copied
+  Duration bookmark_every = std::chrono::seconds(5);
+  Duration retry_every = std::chrono::seconds(2);  // how often a full disk or a broken file is tried again
   size_t ballast_bytes =
       4u << 20;  // file freed when the disk is full, so that deletes still commit; 0 = none
 };
@@ -116,6 +134,7 @@ struct Stats {
   Revision revision, durable;
   size_t objects = 0, watchers = 0, queued = 0;
   uint64_t turns = 0, commits = 0, failed_commits = 0;
+  bool disk_full = false;
 };
 
 class Shard {
@@ -125,16 +144,21 @@ class Shard {
   static Result<std::unique_ptr<Shard>> open(env::Env&, Options);
   virtual ~Shard() = default;
 
-  // Queues an input for a coming turn. TooManyRequests when the queue is full; the input is then not taken.
+  // Queues an input for a coming turn. TooManyRequests when the queue is full, ServiceUnavailable while the file is
+  // being read again after a failed commit; the input is then not taken.
   virtual Result<void> submit(Input) = 0;
 
   // Changes after `from`; Revision{0} first delivers every live object in scope as a create (on the loop, before
-  // later changes), then on_revision. Expired when `from` is before history. The watcher is released on end/unwatch.
+  // later changes), then on_revision. Expired when `from` is before history, Timeout when it is a revision this shard
+  // has not reached. The watcher is released on end/unwatch; nothing is called inline.
   virtual Result<uint64_t> watch(Scope, Revision from, std::shared_ptr<Watcher>) = 0;
   virtual void unwatch(uint64_t id) = 0;
 
   // Durable rows in sequence order.
   virtual void rows(RowQuery, std::move_only_function<void(Result<std::vector<StoredRow>>)>) = 0;
+
+  // The durable value, from open() on.
+  virtual std::optional<std::string> meta(std::string_view name) const = 0;
 
   // Runs `done` once everything submitted so far is durable and nothing is in flight. For shutdown.
   virtual void drain(Done) = 0;

@@ -1,0 +1,470 @@
+#include "store/shard.h"
+
+#include <deque>
+
+#include "base/assert.h"
+#include "store/file.h"
+#include "store/memory.h"
+#include "store/watches.h"
+
+namespace ingot::store {
+namespace {
+
+// Compaction-only commits start when this many rows of the log are doomed and nothing else is to be written.
+constexpr size_t kCompactAtRest = 4'096;
+constexpr size_t kDoomedPerCommit = 512;  // beside two for each write, so that compaction outruns writing
+
+Error about(Reason reason, const Key& key, std::string message) {
+  const std::string_view resource = key.resource();
+  const size_t dot = resource.find('.');
+  return {.reason = reason,
+          .message = std::move(message),
+          .group = std::string(dot == resource.npos ? "" : resource.substr(dot + 1)),
+          .kind = std::string(resource.substr(0, dot)),
+          .name = std::string(key.name())};
+}
+std::string quoted(const Key& key) {
+  return std::string(key.resource()) + " \"" + std::string(key.name()) + "\"";
+}
+Error not_found(const Key& key) { return about(Reason::NotFound, key, quoted(key) + " not found"); }
+Error already_exists(const Key& key) {
+  return about(Reason::AlreadyExists, key, quoted(key) + " already exists");
+}
+Error conflict(const Key& key) {
+  return about(
+      Reason::Conflict, key,
+      "Operation cannot be fulfilled on " + quoted(key) +
+          ": the object has been modified; please apply your changes to the latest version and try again");
+}
+
+// Writes of one commit and who waits for it.
+struct Pending {
+  Batch batch;
+  Revision last;  // newest write
+  std::vector<Done> waiting;
+};
+
+class Engine final : public Shard {
+ public:
+  Engine(env::Env& env, Options options, std::shared_ptr<File> file, Loaded loaded)
+      : env_(env), options_(std::move(options)), file_(std::move(file)), memory_(std::move(loaded.memory)) {
+    newest_ = assigned_ = durable_ = loaded.revision;
+    next_sequence_ = loaded.next_sequence;
+    meta_ = durable_meta_ = std::move(loaded.meta);
+    watches_.publish(memory_, durable_);
+    if (loaded.disk_full) enter_full();
+  }
+
+  Result<void> submit(Input) override;
+  Result<uint64_t> watch(Scope, Revision from, std::shared_ptr<Watcher>) override;
+  void unwatch(uint64_t id) override { watches_.remove(id); }
+  void rows(RowQuery, std::move_only_function<void(Result<std::vector<StoredRow>>)>) override;
+  std::optional<std::string> meta(std::string_view name) const override { return find(durable_meta_, name); }
+  void drain(Done) override;
+  Stats stats() const override;
+
+ private:
+  class Step;
+
+  static std::optional<std::string> find(const Meta& meta, std::string_view name) {
+    const auto it = meta.find(name);
+    return it == meta.end() ? std::nullopt : std::optional(it->second);
+  }
+  // A callback of loop or worker that does nothing once the shard is gone.
+  template <class F>
+  auto guarded(F f) {
+    return [alive = std::weak_ptr(alive_), f = std::move(f)]() mutable {
+      if (!alive.expired()) f();
+    };
+  }
+
+  bool crowded() const {
+    return staged_.batch.writes.size() >= options_.staged_writes ||
+           staged_.batch.bytes >= options_.staged_bytes;
+  }
+  bool must_wait() const { return reloading_ || (flight_ && crowded()); }
+  void schedule_turn();
+  void turn();
+  void start_commit();
+  void take_doomed(Batch&);
+  void committed(std::expected<void, Failure>);
+  void failed(Failure, Pending lost);
+  void reload();
+  void after_commit();
+  void enter_full();
+  void await_space();
+  void schedule_steps();
+  void schedule_bookmark();
+  void settle_drains();
+
+  env::Env& env_;
+  const Options options_;
+  const std::shared_ptr<File> file_;  // shared with work under way
+  Memory memory_;
+  Watches watches_;
+  std::deque<Input> queue_;
+  Pending staged_;
+  std::shared_ptr<Pending> flight_;
+  std::vector<Done> drains_;
+  Revision newest_;    // of memory_
+  Revision assigned_;  // ever, so that the numbers of a failed commit do not come again
+  Revision durable_;
+  uint64_t next_sequence_ = 1;
+  Meta meta_, durable_meta_;
+  bool turn_posted_ = false, steps_posted_ = false, bookmark_set_ = false;
+  bool reloading_ = false, full_ = false;
+  Stats stats_;
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+// One input's view of the shard.
+class Engine::Step final : public Turn {
+ public:
+  explicit Step(Engine& e) : e_(e) {}
+
+  ObjectPtr get(const Key& key) const override { return e_.memory_.get(key.text()); }
+  void range(std::string_view prefix, std::string_view after, const Visit& visit) const override {
+    e_.memory_.range(prefix, after, visit);
+  }
+  Result<void> range_at(Revision at, std::string_view prefix, std::string_view after,
+                        const Visit& visit) const override;
+  Revision revision() const override { return e_.newest_; }
+  std::optional<std::string> meta(std::string_view name) const override { return find(e_.meta_, name); }
+
+  Result<ObjectPtr> put(const Key&, Json object, std::optional<Revision> expect) override;
+  Result<ObjectPtr> erase(const Key&, std::optional<Revision> expect) override;
+  size_t erase_range(std::string_view prefix, size_t limit) override;
+  void append(Row) override;
+  void set_meta(std::string_view name, std::string value) override;
+  void then(Revision shows, Done done) override { thens_.emplace_back(shows, std::move(done)); }
+
+  // Hands what waits to the commit that makes it durable, or to `ready`.
+  void settle(std::vector<Done>& ready);
+
+ private:
+  std::optional<Error> refusal(const Key&, const ObjectPtr& now, std::optional<Revision> expect) const;
+  ObjectPtr stage(Change);
+
+  Engine& e_;
+  bool wrote_ = false;
+  std::vector<std::pair<Revision, Done>> thens_;
+};
+
+Result<void> Engine::Step::range_at(Revision at, std::string_view prefix, std::string_view after,
+                                    const Visit& visit) const {
+  if (at > e_.newest_)
+    return fail({.reason = Reason::Timeout,
+                 .message = "Too large resource version: " + std::to_string(at.value) +
+                            ", current: " + std::to_string(e_.newest_.value),
+                 .retry_after_s = 1});
+  return e_.memory_.range_at(at, prefix, after, visit);
+}
+
+std::optional<Error> Engine::Step::refusal(const Key& key, const ObjectPtr& now,
+                                           std::optional<Revision> expect) const {
+  if (!expect || (now ? now->revision : Revision{}) == *expect) return std::nullopt;
+  if (e_.env_.faults.fires("store.put.ignore_expect")) return std::nullopt;
+  if (*expect == Revision{}) return already_exists(key);
+  return now ? conflict(key) : not_found(key);
+}
+
+ObjectPtr Engine::Step::stage(Change change) {
+  wrote_ = true;
+  ObjectPtr object = change.object;
+  e_.newest_ = e_.assigned_ = e_.staged_.last = object->revision;
+  e_.staged_.batch.writes.push_back({object, change.deleted});
+  e_.staged_.batch.bytes += object->key.text().size() + (change.deleted ? 0 : object->json.size());
+  e_.memory_.apply(std::move(change));
+  return object;
+}
+
+Result<ObjectPtr> Engine::Step::put(const Key& key, Json object, std::optional<Revision> expect) {
+  ObjectPtr now = get(key);
+  if (auto refused = refusal(key, now, expect)) return fail(std::move(*refused));
+  if (e_.full_ && !api::find(object, {"metadata", "deletionTimestamp"}))
+    return fail({.reason = Reason::ServiceUnavailable,
+                 .message = "the disk that holds " + e_.options_.path +
+                            " is full: free space, or delete objects (deletes still work)",
+                 .retry_after_s = 1});
+  ObjectPtr next = encode(key, std::move(object), Revision(e_.assigned_.value + 1));
+  return stage({std::move(next), std::move(now), false});
+}
+
+Result<ObjectPtr> Engine::Step::erase(const Key& key, std::optional<Revision> expect) {
+  ObjectPtr now = get(key);
+  if (!now) return fail(not_found(key));
+  if (auto refused = refusal(key, now, expect)) return fail(std::move(*refused));
+  ObjectPtr last = tombstone(*now, Revision(e_.assigned_.value + 1));
+  return stage({std::move(last), std::move(now), true});
+}
+
+size_t Engine::Step::erase_range(std::string_view prefix, size_t limit) {
+  std::vector<ObjectPtr> doomed;
+  if (limit > 0)
+    e_.memory_.range(prefix, "", [&](const ObjectPtr& object) {
+      doomed.push_back(object);
+      return doomed.size() < limit;
+    });
+  for (ObjectPtr& object : doomed) {
+    ObjectPtr last = tombstone(*object, Revision(e_.assigned_.value + 1));
+    stage({std::move(last), std::move(object), true});
+  }
+  return e_.memory_.count(prefix);
+}
+
+void Engine::Step::append(Row row) {
+  wrote_ = true;
+  e_.staged_.batch.bytes += row.data.size() + row.stream.size() + row.unique.size() + row.cluster.size();
+  e_.staged_.batch.rows.push_back({e_.next_sequence_++, std::move(row)});
+}
+
+void Engine::Step::set_meta(std::string_view name, std::string value) {
+  ASSERT(!name.starts_with("store."));
+  wrote_ = true;
+  e_.staged_.batch.meta[std::string(name)] = value;
+  e_.meta_[std::string(name)] = std::move(value);
+}
+
+void Engine::Step::settle(std::vector<Done>& ready) {
+  for (auto& [shows, done] : thens_) {
+    if (wrote_)
+      e_.staged_.waiting.push_back(std::move(done));
+    else if (shows <= e_.durable_)
+      ready.push_back(std::move(done));
+    else if (e_.flight_ && shows <= e_.flight_->last)
+      e_.flight_->waiting.push_back(std::move(done));
+    else if (!e_.staged_.batch.empty())
+      e_.staged_.waiting.push_back(std::move(done));
+    else
+      ready.push_back(std::move(done));
+  }
+}
+
+Result<void> Engine::submit(Input input) {
+  if (reloading_)
+    return fail({.reason = Reason::ServiceUnavailable,
+                 .message = "the store is reading " + options_.path + " again after a failed write",
+                 .retry_after_s = 1});
+  if (queue_.size() >= options_.queue_inputs)
+    return fail({.reason = Reason::TooManyRequests,
+                 .message = "too many requests wait for the store (" + std::to_string(queue_.size()) +
+                            "), please try again later",
+                 .retry_after_s = 1});
+  queue_.push_back(std::move(input));
+  schedule_turn();
+  return {};
+}
+
+void Engine::schedule_turn() {
+  if (turn_posted_ || queue_.empty() || must_wait()) return;
+  turn_posted_ = true;
+  env_.loop.post(guarded([this] { turn(); }));
+}
+
+void Engine::turn() {
+  turn_posted_ = false;
+  if (must_wait()) return;
+  ++stats_.turns;
+  std::vector<Done> ready;
+  for (size_t n = 0; n < options_.turn_inputs && !queue_.empty() && !crowded(); ++n) {
+    Input input = std::move(queue_.front());
+    queue_.pop_front();
+    Step step(*this);
+    input(step);
+    step.settle(ready);
+  }
+  start_commit();
+  schedule_turn();
+  settle_drains();
+  // Last, because a callback may destroy the shard.
+  for (Done& done : ready) done({});
+}
+
+void Engine::take_doomed(Batch& batch) {
+  std::deque<Doomed>& doomed = memory_.doomed();
+  if (batch.empty() && doomed.size() < kCompactAtRest) return;
+  const size_t n = std::min(doomed.size(), 2 * batch.writes.size() + kDoomedPerCommit);
+  batch.doomed.assign(doomed.begin(), doomed.begin() + ptrdiff_t(n));
+  doomed.erase(doomed.begin(), doomed.begin() + ptrdiff_t(n));
+}
+
+void Engine::start_commit() {
+  if (flight_ || reloading_) return;
+  take_doomed(staged_.batch);
+  if (staged_.batch.empty()) return;
+  flight_ = std::make_shared<Pending>(std::exchange(staged_, {}));
+  flight_->batch.fail = env_.faults.fires("store.commit.fail");
+  flight_->batch.skip_sync = env_.faults.fires("store.commit.skip_sync");
+  auto outcome = std::make_shared<std::expected<void, Failure>>();
+  env_.worker.run([file = file_, flight = flight_, outcome] { *outcome = file->commit(flight->batch); },
+                  guarded([this, outcome] { committed(std::move(*outcome)); }));
+}
+
+void Engine::committed(std::expected<void, Failure> outcome) {
+  const std::shared_ptr<Pending> done = std::exchange(flight_, nullptr);
+  if (!outcome) return failed(std::move(outcome.error()), std::move(*done));
+  ++stats_.commits;
+  durable_ = std::max(durable_, done->last);
+  for (auto& [name, value] : done->batch.meta) durable_meta_[name] = std::move(value);
+  start_commit();  // the worker writes while the loop publishes
+  after_commit();
+  std::vector<Done> waiting = std::move(done->waiting);
+  for (Done& then : waiting) then({});
+}
+
+void Engine::after_commit() {
+  watches_.publish(memory_, durable_);
+  memory_.compact(durable_);
+  schedule_steps();
+  schedule_bookmark();
+  schedule_turn();
+  settle_drains();
+}
+
+void Engine::failed(Failure failure, Pending lost) {
+  ++stats_.failed_commits;
+  env_.log.error("store.commit_failed", {{"error", failure.error.message}});
+  std::vector<Done> waiting = std::move(lost.waiting);
+  std::ranges::move(staged_.waiting, std::back_inserter(waiting));
+  memory_.doomed().insert(memory_.doomed().begin(), lost.batch.doomed.begin(), lost.batch.doomed.end());
+  staged_ = {};
+  meta_ = durable_meta_;
+  if (failure.disk_full) enter_full();
+  // The file confirms that it holds nothing of what failed: then undoing in memory gives what reading it again would.
+  if (failure.newest && *failure.newest <= durable_) {
+    memory_.undo(durable_);
+    newest_ = durable_;
+    after_commit();
+  } else {
+    reload();
+  }
+  for (Done& then : waiting) then(fail(failure.error));
+}
+
+void Engine::reload() {
+  reloading_ = true;
+  auto loaded = std::make_shared<Result<Loaded>>(fail({}));
+  env_.worker.run(
+      [file = file_, loaded] {
+        const Result<void> opened = file->reopen();
+        *loaded = opened ? file->load() : fail(opened.error());
+      },
+      guarded([this, loaded] {
+        if (!*loaded) {
+          env_.log.error("store.reload_failed", {{"error", loaded->error().message}});
+          env_.loop.at(env_.clock.now() + options_.retry_every, guarded([this] { reload(); }));
+          return;
+        }
+        reloading_ = false;
+        memory_ = std::move((*loaded)->memory);
+        newest_ = durable_ = (*loaded)->revision;
+        assigned_ = std::max(assigned_, newest_);
+        next_sequence_ = std::max(next_sequence_, (*loaded)->next_sequence);
+        meta_ = durable_meta_ = std::move((*loaded)->meta);
+        if ((*loaded)->disk_full) enter_full();
+        env_.log.info("store.reloaded", {{"revision", durable_.value}});
+        after_commit();
+      }));
+}
+
+// Only deletes until the ballast can be made again.
+void Engine::enter_full() {
+  if (full_) return;
+  full_ = true;
+  env_.log.error("store.disk_full", {{"path", options_.path}});
+  await_space();
+}
+
+void Engine::await_space() {
+  env_.loop.at(env_.clock.now() + options_.retry_every, guarded([this] {
+                 auto space = std::make_shared<bool>(false);
+                 env_.worker.run([file = file_, space] { *space = file->refill_ballast(); },
+                                 guarded([this, space] {
+                                   if (!*space) return await_space();
+                                   full_ = false;
+                                   env_.log.info("store.disk_has_space", {{"path", options_.path}});
+                                 }));
+               }));
+}
+
+Result<uint64_t> Engine::watch(Scope scope, Revision from, std::shared_ptr<Watcher> watcher) {
+  if (from > assigned_)
+    return fail({.reason = Reason::Timeout,
+                 .message = "Too large resource version: " + std::to_string(from.value) +
+                            ", current: " + std::to_string(assigned_.value),
+                 .retry_after_s = 1});
+  std::vector<ObjectPtr> first;
+  if (from == Revision{}) {
+    from = durable_;
+    const auto listed = memory_.range_at(durable_, Watches::prefix(scope), "", [&](const ObjectPtr& object) {
+      if (Watches::covers(scope, object->key)) first.push_back(object);
+      return true;
+    });
+    if (!listed) return fail(listed.error());
+  } else if (from < memory_.compacted()) {
+    return fail(Memory::expired(from, memory_.compacted()));
+  }
+  const uint64_t id = watches_.add(std::move(scope), from, std::move(watcher), std::move(first));
+  schedule_steps();
+  return id;
+}
+
+void Engine::schedule_steps() {
+  if (steps_posted_ || !watches_.behind()) return;
+  steps_posted_ = true;
+  env_.loop.post(guarded([this] {
+    steps_posted_ = false;
+    watches_.step(memory_);
+    schedule_steps();
+  }));
+}
+
+void Engine::schedule_bookmark() {
+  if (bookmark_set_ || watches_.size() == 0) return;
+  bookmark_set_ = true;
+  env_.loop.at(env_.clock.now() + options_.bookmark_every, guarded([this] {
+                 bookmark_set_ = false;
+                 watches_.bookmark();
+               }));
+}
+
+void Engine::rows(RowQuery query, std::move_only_function<void(Result<std::vector<StoredRow>>)> done) {
+  auto found = std::make_shared<Result<std::vector<StoredRow>>>();
+  env_.worker.run([file = file_, query = std::move(query), found] { *found = file->rows(query); },
+                  guarded([found, done = std::move(done)]() mutable { done(std::move(*found)); }));
+}
+
+void Engine::drain(Done done) {
+  drains_.push_back(std::move(done));
+  settle_drains();
+}
+
+void Engine::settle_drains() {
+  if (drains_.empty() || !queue_.empty() || flight_ || reloading_ || !staged_.batch.empty()) return;
+  env_.loop.post([drains = std::exchange(drains_, {})]() mutable {
+    for (Done& done : drains) done({});
+  });
+}
+
+Stats Engine::stats() const {
+  Stats stats = stats_;
+  stats.revision = newest_;
+  stats.durable = durable_;
+  stats.objects = memory_.size();
+  stats.watchers = watches_.size();
+  stats.queued = queue_.size();
+  stats.disk_full = full_;
+  return stats;
+}
+}  // namespace
+
+Result<std::unique_ptr<Shard>> Shard::open(env::Env& env, Options options) {
+  Result<std::unique_ptr<File>> file = File::open(env.disk.vfs(), options);
+  if (!file) return fail(file.error());
+  Result<Loaded> loaded = (*file)->load();
+  if (!loaded) return fail(loaded.error());
+  return std::make_unique<Engine>(env, std::move(options), std::shared_ptr<File>(std::move(*file)),
+                                  std::move(*loaded));
+}
+
+}  // namespace ingot::store

@@ -1,0 +1,140 @@
+#include "store/watches.h"
+
+#include "base/assert.h"
+
+namespace ingot::store {
+namespace {
+constexpr size_t kPieceObjects = 512;    // of a first list, a step
+constexpr size_t kPieceChanges = 4'096;  // of history looked at, a step
+
+Error too_slow() { return {.reason = Reason::Expired, .message = "the watcher is too slow; list again"}; }
+}  // namespace
+
+bool Watches::covers(const Scope& scope, const Key& key) {
+  return (scope.cluster.empty() || scope.cluster == key.cluster()) &&
+         (scope.resource.empty() || scope.resource == key.resource()) &&
+         (scope.ns.empty() || scope.ns == key.ns());
+}
+
+std::string Watches::prefix(const Scope& scope) {
+  if (scope.cluster.empty()) return "";
+  const ClusterId cluster(scope.cluster);
+  if (scope.resource.empty()) return api::cluster_prefix(cluster);
+  if (scope.ns.empty()) return api::type_prefix(cluster, scope.resource);
+  return api::namespace_prefix(cluster, scope.resource, scope.ns);
+}
+
+uint64_t Watches::add(Scope scope, Revision from, std::shared_ptr<Watcher> watcher,
+                      std::vector<ObjectPtr> first) {
+  auto watch =
+      std::make_shared<Watch>(std::move(scope), from, Revision(), std::move(watcher), std::move(first));
+  behind_.emplace(++last_, watch);
+  all_.emplace(last_, std::move(watch));
+  return last_;
+}
+
+void Watches::remove(uint64_t id) {
+  const auto it = all_.find(id);
+  if (it == all_.end()) return;
+  if (behind_.erase(id) == 0) {
+    const auto group = synced_.find(Watches::group(it->second->scope));
+    group->second.erase(id);
+    if (group->second.empty()) synced_.erase(group);
+  }
+  all_.erase(it);
+}
+
+void Watches::end(uint64_t id, Error error) {
+  const WatchPtr watch = all_.at(id);
+  remove(id);
+  watch->watcher->on_end(error);
+}
+
+void Watches::publish(const Memory& memory, Revision durable) {
+  const auto end = memory.history().end();
+  for (auto change = memory.after(published_); change != end && change->revision() <= durable; ++change) {
+    const std::string_view key = change->object->key.text();
+    const size_t one = key.find('/'), two = key.find('/', one + 1);
+    deliver(key.substr(0, two), *change);          // cluster/resource
+    deliver(key.substr(0, one + 1), *change);      // cluster/
+    deliver(key.substr(one, two - one), *change);  // /resource
+    deliver("/", *change);
+  }
+  published_ = std::max(published_, durable);
+}
+
+// Any watch may go away while one is called.
+void Watches::deliver(std::string_view name, const Change& change) {
+  uint64_t last = 0;
+  for (;;) {
+    const auto group = synced_.find(name);
+    if (group == synced_.end()) return;
+    const auto it = group->second.upper_bound(last);
+    if (it == group->second.end()) return;
+    last = it->first;
+    const WatchPtr watch = it->second;
+    if (change.revision() <= watch->cursor) continue;
+    watch->cursor = change.revision();
+    if (!covers(watch->scope, change.object->key) || watch->watcher->on_change(change)) continue;
+    if (all_.contains(last)) end(last, too_slow());
+  }
+}
+
+bool Watches::step(const Memory& memory) {
+  auto it = behind_.upper_bound(stepped_);
+  if (it == behind_.end()) it = behind_.begin();
+  if (it == behind_.end()) return false;
+  const uint64_t id = stepped_ = it->first;
+  const WatchPtr watch = it->second;
+  if (!catch_up(id, *watch, memory)) {
+    if (all_.contains(id)) end(id, too_slow());
+    return true;
+  }
+  if (!behind_.contains(id) || watch->first_seen < watch->first.size() || watch->cursor < published_)
+    return true;
+  watch->first = {};
+  behind_.erase(id);
+  synced_[group(watch->scope)].emplace(id, watch);
+  watch->told = std::max(watch->cursor, published_);
+  watch->watcher->on_revision(watch->told);
+  return true;
+}
+
+// False when the watcher takes no more.
+bool Watches::catch_up(uint64_t id, Watch& watch, const Memory& memory) {
+  for (size_t n = 0; watch.first_seen < watch.first.size(); ++n) {
+    if (n == kPieceObjects) return true;
+    const ObjectPtr object = watch.first[watch.first_seen++];
+    if (!watch.watcher->on_change({object, nullptr, false})) return false;
+    if (!behind_.contains(id)) return true;
+  }
+  if (watch.cursor < memory.compacted()) {
+    end(id, Memory::expired(watch.cursor, memory.compacted()));
+    return true;
+  }
+  size_t n = 0;
+  for (auto change = memory.after(watch.cursor); change != memory.history().end(); ++change) {
+    if (change->revision() > published_) break;
+    if (++n > kPieceChanges) return true;
+    watch.cursor = change->revision();
+    if (!covers(watch.scope, change->object->key)) continue;
+    if (!watch.watcher->on_change(*change)) return false;
+    if (!behind_.contains(id)) return true;
+  }
+  watch.cursor = std::max(watch.cursor, published_);
+  return true;
+}
+
+void Watches::bookmark() {
+  for (auto it = all_.begin(); it != all_.end();) {
+    const uint64_t id = it->first;
+    const WatchPtr watch = it->second;
+    if (!behind_.contains(id) && watch->told < published_) {
+      watch->told = published_;
+      watch->watcher->on_revision(published_);
+    }
+    it = all_.upper_bound(id);
+  }
+}
+
+}  // namespace ingot::store

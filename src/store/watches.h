@@ -1,0 +1,58 @@
+// Who watches what, and how far each has come.
+//
+// A watch is synced, and gets changes as they become durable, or behind: it still has objects of its first list or
+// changes of history to see, which step() brings it in pieces. Thread rule: the loop's. Invariant: each watch sees
+// every durable change of its scope after its cursor once, in revision order.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "store/memory.h"
+
+namespace ingot::store {
+
+class Watches {
+ public:
+  // `first`: what to deliver as creates before changes after `from`.
+  uint64_t add(Scope, Revision from, std::shared_ptr<Watcher>, std::vector<ObjectPtr> first);
+  void remove(uint64_t id);
+  size_t size() const { return all_.size(); }
+
+  // Everything up to `durable` may be seen now.
+  void publish(const Memory&, Revision durable);
+  // One piece for one watch that is behind; false when there is none.
+  bool step(const Memory&);
+  bool behind() const { return !behind_.empty(); }
+  // Tells synced watches how far they are, where they do not know.
+  void bookmark();
+
+  static bool covers(const Scope&, const Key&);
+  // The keys of a scope lie below this prefix, as far as one can say it.
+  static std::string prefix(const Scope&);
+
+ private:
+  struct Watch {
+    Scope scope;
+    Revision cursor, told;
+    std::shared_ptr<Watcher> watcher;
+    std::vector<ObjectPtr> first;
+    size_t first_seen = 0;
+  };
+  using WatchPtr = std::shared_ptr<Watch>;  // kept while it is called, which may remove it
+  using Group = std::map<uint64_t, WatchPtr>;
+
+  static std::string group(const Scope& scope) { return scope.cluster + "/" + scope.resource; }
+  void deliver(std::string_view group, const Change&);
+  bool catch_up(uint64_t id, Watch&, const Memory&);
+  void end(uint64_t id, Error);
+
+  Group all_;
+  Group behind_;
+  std::map<std::string, Group, std::less<>>
+      synced_;  // by "cluster/resource", either of them empty for every one
+  uint64_t last_ = 0, stepped_ = 0;
+  Revision published_;
+};
+
+}  // namespace ingot::store
