@@ -90,34 +90,36 @@ void Model::erase_node(std::string_view name) {
   forget_slot(at);
 }
 
-Model::TenantState& Model::tenant(std::string_view name) {
-  const auto found = tenants_.find(name);
+Model::TenantState& Model::tenant(std::string_view id) {
+  const auto found = tenants_.find(id);
   if (found != tenants_.end()) return found->second;
-  TenantState& made = tenants_[std::string(name)];
-  made.tenant.name = name;
+  TenantState& made = tenants_[std::string(id)];
+  made.tenant = {.id = std::string(id), .name = std::string(id)};
   return made;
 }
 
-void Model::forget_tenant(std::string_view name) {
-  const auto found = tenants_.find(name);
+void Model::forget_tenant(std::string_view id) {
+  const auto found = tenants_.find(id);
   if (found == tenants_.end()) return;
   const TenantState& t = found->second;
-  if (t.tenant == Tenant{.name = t.tenant.name} && t.queue.empty() && t.gpus == 0 && t.cpu_milli == 0 &&
-      t.memory_bytes == 0)
+  if (t.tenant == Tenant{.id = t.tenant.id, .name = t.tenant.id} && t.queue.empty() && t.gpus == 0 &&
+      t.cpu_milli == 0 && t.memory_bytes == 0)
     tenants_.erase(found);
 }
 
 void Model::set_tenant(Tenant t) {
   ASSERT(t.weight >= 1);
-  TenantState& state = tenant(t.name);
+  TenantState& state = tenant(t.id);
   if (state.tenant == t) return;
-  const std::string name = t.name;
+  const std::string id = t.id;
   state.tenant = std::move(t);
   ++gains_;
-  forget_tenant(name);
+  forget_tenant(id);
 }
 
-void Model::erase_tenant(std::string_view name) { set_tenant({.name = std::string(name)}); }
+void Model::erase_tenant(std::string_view id) {
+  if (tenants_.contains(id)) set_tenant({.id = std::string(id), .name = std::string(id)});
+}
 
 Class* Model::class_of(const Request& request) {
   std::string text = request.text();
@@ -222,8 +224,8 @@ const Unit* Model::unit(std::string_view id) const {
   return found == units_.end() ? nullptr : &found->second.unit;
 }
 
-int64_t Model::gpus_held(std::string_view name) const {
-  const auto found = tenants_.find(name);
+int64_t Model::gpus_held(std::string_view id) const {
+  const auto found = tenants_.find(id);
   return found == tenants_.end() ? 0 : found->second.gpus;
 }
 

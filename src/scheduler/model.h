@@ -40,7 +40,8 @@ struct Node {
 };
 
 struct Tenant {
-  std::string name;
+  std::string id;    // the cluster's: what units and allocations name
+  std::string name;  // what people are told
   int64_t gpu_guarantee = 0;
   std::optional<int64_t> gpu_limit;
   int64_t weight = 1;  // ≥ 1
@@ -50,8 +51,8 @@ struct Tenant {
 
 // What is held: opened with a binding, closed when the node says the sandbox is gone.
 struct Allocation {
-  std::string uid;  // the pod's
-  std::string tenant, node;
+  std::string uid;                   // the pod's
+  std::string tenant, node;          // ids
   std::vector<std::string> devices;  // uuids
   int64_t cpu_milli = 0, memory_bytes = 0;
 };
@@ -92,7 +93,7 @@ class Model {
   void set_node(Node);
   void erase_node(std::string_view name);
   void set_tenant(Tenant);
-  void erase_tenant(std::string_view name);
+  void erase_tenant(std::string_view id);
   void set_unit(Unit);  // replaces the unit of the same id
   void erase_unit(std::string_view id);
   void open(Allocation);  // replaces the allocation of the same uid
@@ -104,7 +105,7 @@ class Model {
   const std::map<std::string, Allocation, std::less<>>& allocations() const { return allocations_; }
   const Unit* unit(std::string_view id) const;
   size_t units() const { return units_.size(); }
-  int64_t gpus_held(std::string_view tenant) const;
+  int64_t gpus_held(std::string_view tenant_id) const;
 
  private:
   friend class Scheduling;
@@ -147,8 +148,8 @@ class Model {
   void touched(int slot, Changed);
   void count(const Allocation&, int sign);
   static void recount(NodeState&);
-  TenantState& tenant(std::string_view name);
-  void forget_tenant(std::string_view name);
+  TenantState& tenant(std::string_view id);
+  void forget_tenant(std::string_view id);
   Class* class_of(const Request&);
   void release(Class*);
 

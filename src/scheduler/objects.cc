@@ -191,7 +191,8 @@ Node node_from(const Json& node, const Json* slice) {
 }
 
 Tenant tenant_from(const Json& tenant) {
-  Tenant out{.name = std::string(string_at(tenant, {"metadata", "name"}))};
+  Tenant out{.id = std::string(string_at(tenant, {"status", "cluster"})),
+             .name = std::string(string_at(tenant, {"metadata", "name"}))};
   out.gpu_guarantee = std::max<int64_t>(api::int_at(tenant, {"spec", "gpus", "guarantee"}).value_or(0), 0);
   out.gpu_limit = api::int_at(tenant, {"spec", "gpus", "limit"});
   out.weight = std::clamp<int64_t>(api::int_at(tenant, {"spec", "weight"}).value_or(1), 1, 1'000'000);
@@ -202,7 +203,7 @@ Tenant tenant_from(const Json& tenant) {
 
 Allocation allocation_from(const Json& allocation) {
   Allocation out{.uid = std::string(string_at(allocation, {"metadata", "name"})),
-                 .tenant = std::string(string_at(allocation, {"spec", "tenant"})),
+                 .tenant = std::string(string_at(allocation, {"spec", "cluster"})),
                  .node = std::string(string_at(allocation, {"spec", "node"}))};
   for (const Json& d : array_at(allocation, {"spec", "devices"}))
     out.devices.emplace_back(string_at(d, {"uuid"}));

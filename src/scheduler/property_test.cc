@@ -25,7 +25,8 @@ struct World {
     for (const char* name : {"vision", "speech", "search"}) {
       const int64_t limit = below(20);
       limits[name] = limit;
-      model.set_tenant({.name = name, .gpu_guarantee = below(5), .gpu_limit = limit, .weight = 1 + below(4)});
+      model.set_tenant(
+          {.id = name, .name = name, .gpu_guarantee = below(5), .gpu_limit = limit, .weight = 1 + below(4)});
     }
   }
 

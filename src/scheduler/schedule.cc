@@ -41,7 +41,7 @@ class Scheduling {
       if (guaranteed != o.guaranteed) return guaranteed;
       if (share != o.share) return share < o.share;
       if (created != o.created) return created < o.created;
-      return tenant->tenant.name < o.tenant->tenant.name;
+      return tenant->tenant.id < o.tenant->tenant.id;
     }
   };
 

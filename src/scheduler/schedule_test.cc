@@ -128,8 +128,8 @@ TEST_F(ScheduleTest, PriorityThenAgeWithinATenant) {
 
 TEST_F(ScheduleTest, TenantsShareByWeight) {
   model.set_node(node("n1", 8));
-  model.set_tenant({.name = "vision", .weight = 3});
-  model.set_tenant({.name = "speech", .weight = 1});
+  model.set_tenant({.id = "vision", .name = "vision", .weight = 3});
+  model.set_tenant({.id = "speech", .name = "speech", .weight = 1});
   for (int i = 0; i < 10; ++i) {
     model.set_unit(pod("v" + std::to_string(i), 1, "vision", 100 - i));
     model.set_unit(pod("s" + std::to_string(i), 1, "speech", 100 - i));
@@ -141,7 +141,7 @@ TEST_F(ScheduleTest, TenantsShareByWeight) {
 
 TEST_F(ScheduleTest, ATenantBelowItsGuaranteeGoesFirst) {
   model.set_node(node("n1", 4));
-  model.set_tenant({.name = "vision", .gpu_guarantee = 3});
+  model.set_tenant({.id = "vision", .name = "vision", .gpu_guarantee = 3});
   model.open({.uid = "v", .tenant = "vision", .node = "n1", .devices = {"GPU-n1-0"}});
   for (int i = 0; i < 4; ++i) {
     model.set_unit(pod("v" + std::to_string(i), 1, "vision"));
@@ -194,7 +194,7 @@ TEST_F(ScheduleTest, AReservationEndsAfterItsTime) {
 
 TEST_F(ScheduleTest, TheLimitOfATenantHolds) {
   model.set_node(node("n1", 16));
-  model.set_tenant({.name = "vision", .gpu_limit = 8});
+  model.set_tenant({.id = "vision", .name = "vision", .gpu_limit = 8});
   for (int i = 0; i < 9; ++i) model.set_unit(pod("p" + std::to_string(i), 1));
   const Placements p = run();
   EXPECT_EQ(model.gpus_held("vision"), 8);
@@ -208,7 +208,7 @@ TEST_F(ScheduleTest, TheLimitOfATenantHolds) {
 
 TEST_F(ScheduleTest, ATenantBeingDeletedGetsNothing) {
   model.set_node(node("n1", 1));
-  model.set_tenant({.name = "vision", .terminating = true});
+  model.set_tenant({.id = "vision", .name = "vision", .terminating = true});
   EXPECT_EQ(why(pod("a", 1)), "tenant vision is being deleted");
 }
 
