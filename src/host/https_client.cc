@@ -1,0 +1,161 @@
+#include "host/https_client.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <yaml-cpp/yaml.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "base/encoding.h"
+
+namespace ingot::host {
+namespace http = boost::beast::http;
+
+namespace {
+
+constexpr uint64_t kLongestAnswer = 1u << 30;  // a list of 10,000 tenants and more
+
+using AddressPtr = std::unique_ptr<addrinfo, OpensslDelete<freeaddrinfo>>;
+
+Result<void> split_server(std::string_view server, Endpoint& endpoint) {
+  const auto refuse = [&] {
+    return fail(Reason::Invalid, fmt::format("server \"{}\" is not https://ADDRESS:PORT/…", server));
+  };
+  constexpr std::string_view kScheme = "https://";
+  if (!server.starts_with(kScheme)) return refuse();
+  std::string_view rest = server.substr(kScheme.size());
+  const size_t slash = std::min(rest.find('/'), rest.size());
+  endpoint.base_path = rest.substr(slash);
+  rest = rest.substr(0, slash);
+  const size_t colon = rest.rfind(':');
+  if (colon == rest.npos) return refuse();
+  const std::string_view port = rest.substr(colon + 1);
+  if (std::from_chars(port.data(), port.data() + port.size(), endpoint.port).ec != std::errc()) return refuse();
+  std::string_view host = rest.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  endpoint.address = host;
+  return {};
+}
+
+std::string decoded(const YAML::Node& node) {
+  return node.IsDefined() ? parse_base64(node.as<std::string>()).value_or("") : "";
+}
+
+Result<Endpoint> read_kubeconfig(const YAML::Node& config) {
+  Endpoint endpoint;
+  const YAML::Node cluster = config["clusters"][0]["cluster"];
+  const YAML::Node user = config["users"][0]["user"];
+  if (auto split = split_server(cluster["server"].as<std::string>(), endpoint); !split) return fail(split.error());
+  endpoint.tls = {.ca_pem = decoded(cluster["certificate-authority-data"]),
+                  .certificate_pem = decoded(user["client-certificate-data"]),
+                  .key_pem = decoded(user["client-key-data"])};
+  return endpoint;
+}
+
+}  // namespace
+
+Result<Endpoint> parse_kubeconfig(const std::string& yaml) {
+  try {
+    return read_kubeconfig(YAML::Load(yaml));
+  } catch (const YAML::Exception& e) {
+    return fail(Reason::Invalid, fmt::format("not a kubeconfig of ours: {}", e.what()));
+  }
+}
+
+Result<std::unique_ptr<HttpsClient>> HttpsClient::make(Endpoint endpoint, Duration timeout) {
+  auto context = make_client_context(endpoint.tls);
+  if (!context) return fail(context.error());
+  return std::unique_ptr<HttpsClient>(new HttpsClient(std::move(endpoint), std::move(*context), timeout));
+}
+
+Result<void> HttpsClient::connect() {
+  const std::string place = fmt::format("{}:{}", endpoint_.address, endpoint_.port);
+  const addrinfo hints{.ai_socktype = SOCK_STREAM};
+  addrinfo* list = nullptr;
+  if (::getaddrinfo(endpoint_.address.c_str(), std::to_string(endpoint_.port).c_str(), &hints, &list) != 0)
+    return fail(Reason::ServiceUnavailable, "cannot resolve " + place);
+  AddressPtr found(list);
+  socket_ = Fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout_);
+  const timeval limit{.tv_sec = seconds.count(), .tv_usec = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (::connect(socket_.get(), found->ai_addr, found->ai_addrlen) != 0)
+    return fail(Reason::ServiceUnavailable, fmt::format("cannot reach {}: {}", place, strerror(errno)));
+  ssl_.reset(SSL_new(context_.get()));
+  in6_addr literal{};
+  const bool is_address = inet_pton(AF_INET, endpoint_.address.c_str(), &literal) == 1 ||
+                          inet_pton(AF_INET6, endpoint_.address.c_str(), &literal) == 1;
+  if (is_address)
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), endpoint_.address.c_str());
+  else
+    SSL_set1_host(ssl_.get(), endpoint_.address.c_str());
+  SSL_set_fd(ssl_.get(), socket_.get());
+  if (SSL_connect(ssl_.get()) == 1) return {};
+  const long verdict = SSL_get_verify_result(ssl_.get());
+  const std::string why = verdict == X509_V_OK ? openssl_error() : X509_verify_cert_error_string(verdict);
+  ssl_ = nullptr;
+  return fail(Reason::ServiceUnavailable, fmt::format("no TLS connection to {}: {}", place, why));
+}
+
+Result<void> HttpsClient::send(const std::string& bytes) {
+  for (size_t at = 0; at < bytes.size();) {
+    const int n = SSL_write(ssl_.get(), bytes.data() + at, int(bytes.size() - at));
+    if (n <= 0) return fail(Reason::ServiceUnavailable, "the server closed the connection");
+    at += size_t(n);
+  }
+  return {};
+}
+
+Result<HttpsClient::Response> HttpsClient::receive(bool& keep) {
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(kLongestAnswer);
+  parser.eager(true);
+  std::string input;
+  char block[16 * 1024];
+  while (!parser.is_done()) {
+    const int n = SSL_read(ssl_.get(), block, sizeof block);
+    if (n <= 0) return fail(Reason::ServiceUnavailable, "the server gave no answer");
+    input.append(block, size_t(n));
+    size_t used = 0;
+    while (used < input.size() && !parser.is_done()) {
+      boost::beast::error_code ec;
+      const size_t taken = parser.put(boost::asio::const_buffer(input.data() + used, input.size() - used), ec);
+      used += taken;
+      if (ec == http::error::need_more || (!ec && taken == 0)) break;
+      if (ec) return fail(Reason::ServiceUnavailable, "the server's answer is not HTTP: " + ec.message());
+    }
+    input.erase(0, used);
+  }
+  keep = parser.keep_alive();
+  return Response{.code = int(parser.get().result_int()), .body = std::move(parser.get().body())};
+}
+
+Result<HttpsClient::Response> HttpsClient::request(const std::string& method, const std::string& path,
+                                                   const std::string& body, const std::string& content_type) {
+  const std::string bytes = fmt::format(
+      "{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: ingot\r\nAccept: application/json\r\n{}Content-Length: {}\r\n\r\n{}",
+      method, path, endpoint_.address, endpoint_.port,
+      body.empty() ? "" : fmt::format("Content-Type: {}\r\n", content_type), body.size(), body);
+  // An idle connection may have been closed by the server: once more on a fresh one.
+  for (bool fresh = !ssl_;; fresh = true) {
+    if (fresh) {
+      if (auto connected = connect(); !connected) return fail(connected.error());
+    }
+    const auto sent = send(bytes);
+    bool keep = false;
+    auto response = sent ? receive(keep) : Result<Response>(std::unexpected(sent.error()));
+    if (!keep) ssl_ = nullptr;
+    if (response || fresh) return response;
+  }
+}
+
+}  // namespace ingot::host
