@@ -20,9 +20,9 @@ std::string contents(BIO* bio) {
 }
 
 bool add_entry(X509_NAME* name, const char* field, const std::string& value) {
-  return value.empty() ||
-         X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.data()),
-                                    int(value.size()), -1, 0) == 1;
+  return value.empty() || X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+                                                     reinterpret_cast<const unsigned char*>(value.data()),
+                                                     int(value.size()), -1, 0) == 1;
 }
 
 bool add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
@@ -115,7 +115,8 @@ std::string to_pem(X509* certificate) {
   return contents(bio.get());
 }
 
-Result<X509Ptr> make_certificate(const CertificateSpec& spec, EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key) {
+Result<X509Ptr> make_certificate(const CertificateSpec& spec, EVP_PKEY* key, X509* issuer,
+                                 EVP_PKEY* issuer_key) {
   X509Ptr made(X509_new());
   X509* certificate = made.get();
   X509_NAME* name = X509_get_subject_name(certificate);
@@ -124,12 +125,14 @@ Result<X509Ptr> make_certificate(const CertificateSpec& spec, EVP_PKEY* key, X50
               set_time(X509_getm_notBefore(certificate), spec.from) &&
               set_time(X509_getm_notAfter(certificate), spec.to) && X509_set_pubkey(certificate, key) == 1 &&
               add_entry(name, "CN", spec.common_name) && add_entry(name, "OU", spec.unit);
-  for (const std::string& organization : spec.organizations) good = good && add_entry(name, "O", organization);
+  for (const std::string& organization : spec.organizations)
+    good = good && add_entry(name, "O", organization);
   good = good && X509_set_issuer_name(certificate, issuer ? X509_get_subject_name(issuer) : name) == 1 &&
          add_extensions(certificate, issuer ? issuer : certificate, spec) &&
          X509_sign(certificate, issuer ? issuer_key : key, EVP_sha256()) > 0;
   if (!good)
-    return fail(Reason::Invalid, "cannot make a certificate for \"" + spec.common_name + "\": " + openssl_error());
+    return fail(Reason::Invalid,
+                "cannot make a certificate for \"" + spec.common_name + "\": " + openssl_error());
   return made;
 }
 
@@ -146,7 +149,8 @@ std::vector<std::string> alternative_names(const X509* certificate) {
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_DNS)
-      found.emplace_back(reinterpret_cast<const char*>(name->d.dNSName->data), size_t(name->d.dNSName->length));
+      found.emplace_back(reinterpret_cast<const char*>(name->d.dNSName->data),
+                         size_t(name->d.dNSName->length));
     else if (name->type == GEN_IPADD)
       found.push_back(address_text(name->d.iPAddress));
   }
@@ -156,7 +160,9 @@ std::vector<std::string> alternative_names(const X509* certificate) {
 
 apiserver::PeerCertificate subject(const X509* certificate) {
   const X509_NAME* name = X509_get_subject_name(certificate);
-  const auto first = [](std::vector<std::string> values) { return values.empty() ? "" : std::move(values[0]); };
+  const auto first = [](std::vector<std::string> values) {
+    return values.empty() ? "" : std::move(values[0]);
+  };
   return {.common_name = first(entries(name, NID_commonName)),
           .organizations = entries(name, NID_organizationName),
           .unit = first(entries(name, NID_organizationalUnitName))};

@@ -41,7 +41,8 @@ HttpExchange::~HttpExchange() {
 }
 
 void HttpExchange::tell(Delivery::Kind kind, apiserver::Reply reply, apiserver::Piece piece) {
-  mailbox_->put({.kind = kind, .exchange = shared_from_this(), .reply = std::move(reply), .piece = std::move(piece)});
+  mailbox_->put(
+      {.kind = kind, .exchange = shared_from_this(), .reply = std::move(reply), .piece = std::move(piece)});
 }
 
 void HttpExchange::reply(apiserver::Reply reply) {

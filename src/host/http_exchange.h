@@ -79,7 +79,7 @@ class HttpExchange final : public PacedExchange, public std::enable_shared_from_
   const std::shared_ptr<Mailbox> mailbox_;
   env::Loop& loop_;
   const std::shared_ptr<StreamLimits> limits_;
-  std::atomic<size_t> waiting_ = 0;      // bytes written, not yet left
+  std::atomic<size_t> waiting_ = 0;  // bytes written, not yet left
   std::atomic<bool> wants_drain_ = false;
   // The loop's own.
   bool over_ = false;

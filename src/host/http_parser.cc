@@ -16,8 +16,8 @@ namespace {
 std::string text(View view) { return std::string(view.data(), view.size()); }
 bool starts_with_impersonate(View name) {
   constexpr std::string_view kPrefix = "impersonate-";
-  return name.size() >= kPrefix.size() &&
-         std::equal(kPrefix.begin(), kPrefix.end(), name.begin(), [](char a, char b) { return a == (b | 0x20); });
+  return name.size() >= kPrefix.size() && std::equal(kPrefix.begin(), kPrefix.end(), name.begin(),
+                                                     [](char a, char b) { return a == (b | 0x20); });
 }
 }  // namespace
 
@@ -44,9 +44,15 @@ struct HttpParser::Impl final : http::basic_parser<true> {
         if (!request.accept.empty()) request.accept += ',';
         request.accept += text(value);
         break;
-      case http::field::content_type: request.content_type = text(value); break;
-      case http::field::user_agent: request.user_agent = text(value); break;
-      case http::field::expect: expects_continue = boost::beast::iequals(value, "100-continue"); break;
+      case http::field::content_type:
+        request.content_type = text(value);
+        break;
+      case http::field::user_agent:
+        request.user_agent = text(value);
+        break;
+      case http::field::expect:
+        expects_continue = boost::beast::iequals(value, "100-continue");
+        break;
       case http::field::content_encoding:
         if (!boost::beast::iequals(value, "identity")) refuse("a Content-Encoding is not supported", ec);
         break;
@@ -107,7 +113,8 @@ size_t HttpParser::feed(std::string_view bytes) {
       impl_->error = Error{.reason = Reason::BadRequest,
                            .message = fmt::format("request header too large: limit is {}", header_limit_)};
     else
-      impl_->error = Error{.reason = Reason::BadRequest, .message = "not an HTTP/1.1 request: " + ec.message()};
+      impl_->error =
+          Error{.reason = Reason::BadRequest, .message = "not an HTTP/1.1 request: " + ec.message()};
     break;
   }
   return used;
@@ -120,7 +127,9 @@ bool HttpParser::wants_continue() const {
 }
 bool HttpParser::reading_body() const { return impl_->is_header_done() && !impl_->is_done(); }
 const Error* HttpParser::error() const { return impl_->error ? &*impl_->error : nullptr; }
-bool HttpParser::keep_alive() const { return !impl_->error && impl_->is_header_done() && impl_->keep_alive(); }
+bool HttpParser::keep_alive() const {
+  return !impl_->error && impl_->is_header_done() && impl_->keep_alive();
+}
 bool HttpParser::http_1_0() const { return impl_->http_1_0; }
 
 apiserver::Request HttpParser::take() {

@@ -20,14 +20,14 @@ class HttpParser {
   // Takes what it can from the front of `bytes` and says how much; the rest comes again with more behind it.
   size_t feed(std::string_view bytes);
 
-  bool done() const;                 // a whole request is here
-  bool started() const;              // some of one is
-  bool wants_continue() const;       // header read, `Expect: 100-continue`, body still to come
-  bool reading_body() const;         // header read, body not yet whole
-  const Error* error() const;        // what is wrong with it; nothing more can be read from this connection
+  bool done() const;            // a whole request is here
+  bool started() const;         // some of one is
+  bool wants_continue() const;  // header read, `Expect: 100-continue`, body still to come
+  bool reading_body() const;    // header read, body not yet whole
+  const Error* error() const;   // what is wrong with it; nothing more can be read from this connection
   bool keep_alive() const;
   bool http_1_0() const;
-  apiserver::Request take();         // and ready for the next
+  apiserver::Request take();  // and ready for the next
 
  private:
   struct Impl;

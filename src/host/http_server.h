@@ -40,8 +40,8 @@ class HttpServer {
   const HttpLimits limits_;
   std::shared_ptr<std::atomic<size_t>> connections_ = std::make_shared<std::atomic<size_t>>(0);
   std::mutex mutex_;
-  SslContextPtr context_;       // guarded
-  std::vector<Fd> listeners_;   // guarded
+  SslContextPtr context_;      // guarded
+  std::vector<Fd> listeners_;  // guarded
   Fd epoll_, wake_;
   std::vector<std::unique_ptr<IoThread>> threads_;
   size_t next_ = 0;

@@ -40,7 +40,8 @@ struct TestDoor final : Door {
 // A raw TLS client: writes bytes, reads until what it waits for is there.
 class RawClient {
  public:
-  RawClient(uint16_t port, const TlsClientSpec& tls) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  RawClient(uint16_t port, const TlsClientSpec& tls)
+      : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
     const timeval limit{.tv_sec = 20, .tv_usec = 0};
@@ -99,7 +100,8 @@ class HttpServerTest : public testing::Test {
   TlsClientSpec trusting() { return {.ca_pem = pki_->ca_pem()}; }
   RawClient connect() { return RawClient(port_, trusting()); }
   std::unique_ptr<HttpsClient> client(TlsClientSpec tls) {
-    return std::move(HttpsClient::make({.address = "127.0.0.1", .port = port_, .tls = std::move(tls)}).value());
+    return std::move(
+        HttpsClient::make({.address = "127.0.0.1", .port = port_, .tls = std::move(tls)}).value());
   }
 
   TestDir dir_;
@@ -137,7 +139,8 @@ TEST_F(HttpServerTest, TakesARequestByteByByte) {
 
 TEST_F(HttpServerTest, TakesAChunkedBody) {
   RawClient raw = connect();
-  raw.write("POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+  raw.write(
+      "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
   EXPECT_THAT(raw.read_to("/c 7"), HasSubstr("200 OK"));
 }
 

@@ -12,33 +12,53 @@
 namespace ingot::host {
 namespace {
 
-constexpr size_t kSlice = 64 * 1024;           // most bytes in output_ at a time
-constexpr size_t kMostPipelined = 64 * 1024;   // read while a stream goes out
+constexpr size_t kSlice = 64 * 1024;          // most bytes in output_ at a time
+constexpr size_t kMostPipelined = 64 * 1024;  // read while a stream goes out
 constexpr size_t kMostLingered = 16u << 20;
 constexpr Duration kLinger = std::chrono::seconds(2);
 
 const char* reason_phrase(int code) {
   switch (code) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 413: return "Request Entity Too Large";
-    case 415: return "Unsupported Media Type";
-    case 422: return "Unprocessable Entity";
-    case 429: return "Too Many Requests";
-    case 500: return "Internal Server Error";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    default: return "Status";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 202:
+      return "Accepted";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 406:
+      return "Not Acceptable";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
+    case 413:
+      return "Request Entity Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 422:
+      return "Unprocessable Entity";
+    case 429:
+      return "Too Many Requests";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    default:
+      return "Status";
   }
 }
 
@@ -70,7 +90,8 @@ void HttpSession::ready(bool readable, bool writable, bool broken) {
   if (broken) return close();
   if (writable && (phase_ == Phase::Replying || phase_ == Phase::Streaming)) write();
   switch (phase_) {
-    case Phase::Handshake: return shake_hands();
+    case Phase::Handshake:
+      return shake_hands();
     case Phase::Reading:
       if (readable) read_request();
       return;
@@ -84,7 +105,8 @@ void HttpSession::ready(bool readable, bool writable, bool broken) {
     case Phase::Lingering:
       if (readable) linger();
       return;
-    case Phase::Closed: return;
+    case Phase::Closed:
+      return;
   }
 }
 
@@ -99,8 +121,10 @@ void HttpSession::shake_hands() {
     return read_request();
   }
   switch (SSL_get_error(ssl_.get(), done)) {
-    case SSL_ERROR_WANT_READ: return want(true, false);
-    case SSL_ERROR_WANT_WRITE: return want(true, true);
+    case SSL_ERROR_WANT_READ:
+      return want(true, false);
+    case SSL_ERROR_WANT_WRITE:
+      return want(true, true);
     default:
       if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST) plain_http_refusal();
       return close();
@@ -172,17 +196,23 @@ void HttpSession::refuse(const Error& error) {
 void HttpSession::deliver(Delivery& letter) {
   if (letter.exchange != exchange_ || phase_ == Phase::Closed) return;
   switch (letter.kind) {
-    case Delivery::Kind::Reply: return start_reply(std::move(letter.reply), false);
-    case Delivery::Kind::Begin: return start_reply(std::move(letter.reply), true);
+    case Delivery::Kind::Reply:
+      return start_reply(std::move(letter.reply), false);
+    case Delivery::Kind::Begin:
+      return start_reply(std::move(letter.reply), true);
     case Delivery::Kind::Write:
       if (letter.piece->empty()) return;
       if (head_only_) return exchange_->consumed(letter.piece->size());
       pieces_.push_back(std::move(letter.piece));
       break;
-    case Delivery::Kind::End: ended_ = true; break;
-    case Delivery::Kind::Cut: return close();
+    case Delivery::Kind::End:
+      ended_ = true;
+      break;
+    case Delivery::Kind::Cut:
+      return close();
     case Delivery::Kind::Adopt:
-    case Delivery::Kind::Stop: return;
+    case Delivery::Kind::Stop:
+      return;
   }
   if (!writing_) write();
 }
@@ -323,7 +353,8 @@ void HttpSession::tick() {
   if (phase_ == Phase::Closed || deadline_ == Instant{} || host_.now() < deadline_) return;
   if (phase_ != Phase::Waiting) return close();
   drop_exchange(true);
-  refuse({.reason = Reason::Timeout, .message = "the request was not answered in time; it may still take effect"});
+  refuse({.reason = Reason::Timeout,
+          .message = "the request was not answered in time; it may still take effect"});
 }
 
 void HttpSession::stop() {

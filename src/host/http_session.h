@@ -22,14 +22,14 @@ struct HttpLimits {
   uint32_t header_bytes = 64 * 1024;
   uint64_t body_bytes = 3u << 20;
   size_t connections = 20'000;
-  size_t stream_bytes = 32u << 20;         // of one watch or log, waiting for a slow peer
+  size_t stream_bytes = 32u << 20;  // of one watch or log, waiting for a slow peer
   size_t all_streams_bytes = 256u << 20;
   Duration handshake = std::chrono::seconds(10);
   Duration header = std::chrono::seconds(10);
-  Duration request = std::chrono::seconds(60);   // until the whole body is here
-  Duration answer = std::chrono::seconds(65);    // from the API server
+  Duration request = std::chrono::seconds(60);  // until the whole body is here
+  Duration answer = std::chrono::seconds(65);   // from the API server
   Duration idle = std::chrono::seconds(120);
-  Duration stalled = std::chrono::seconds(30);   // a peer that takes nothing
+  Duration stalled = std::chrono::seconds(30);  // a peer that takes nothing
 };
 
 class HttpSession;
@@ -39,10 +39,10 @@ class SessionHost {
  public:
   virtual ~SessionHost() = default;
   virtual const HttpLimits& limits() const = 0;
-  virtual Instant now() const = 0;       // of this batch of events
+  virtual Instant now() const = 0;  // of this batch of events
   virtual WallTime wall() const = 0;
   virtual const std::string& date() const = 0;  // for the Date header
-  virtual std::string& scratch() = 0;    // a read buffer shared by all sessions of the thread
+  virtual std::string& scratch() = 0;           // a read buffer shared by all sessions of the thread
   virtual void interest(HttpSession&, bool read, bool write) = 0;
   virtual void closed(HttpSession&) = 0;
   // Hands the request on; answers come through HttpSession::deliver until forget().
@@ -57,8 +57,8 @@ class HttpSession {
 
   void ready(bool readable, bool writable, bool broken);
   void deliver(Delivery&);
-  void tick();          // once a second: deadlines
-  void stop();          // as soon as what is being answered is answered
+  void tick();  // once a second: deadlines
+  void stop();  // as soon as what is being answered is answered
   bool closed() const { return phase_ == Phase::Closed; }
   int fd() const { return socket_.get(); }
 
@@ -89,16 +89,16 @@ class HttpSession {
   const std::string remote_;
   std::optional<VerifiedPeer> peer_;
   HttpParser parser_;
-  std::string input_;                  // read, not yet taken by the parser
+  std::string input_;  // read, not yet taken by the parser
   std::shared_ptr<HttpExchange> exchange_;
   std::deque<apiserver::Piece> pieces_;
-  size_t piece_at_ = 0;                // bytes of pieces_.front() already in output_
+  size_t piece_at_ = 0;  // bytes of pieces_.front() already in output_
   std::string output_;
   size_t output_at_ = 0;
   size_t lingered_ = 0;
   Instant deadline_{};
   Phase phase_ = Phase::Handshake;
-  bool reading_ = false, writing_ = false;             // epoll interest
+  bool reading_ = false, writing_ = false;  // epoll interest
   bool head_only_ = false, http_1_0_ = false, chunked_ = false, ended_ = false;
   bool close_after_ = false, stopping_ = false, continued_ = false, in_body_ = false;
 };

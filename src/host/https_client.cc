@@ -38,7 +38,8 @@ Result<void> split_server(std::string_view server, Endpoint& endpoint) {
   const size_t colon = rest.rfind(':');
   if (colon == rest.npos) return refuse();
   const std::string_view port = rest.substr(colon + 1);
-  if (std::from_chars(port.data(), port.data() + port.size(), endpoint.port).ec != std::errc()) return refuse();
+  if (std::from_chars(port.data(), port.data() + port.size(), endpoint.port).ec != std::errc())
+    return refuse();
   std::string_view host = rest.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   endpoint.address = host;
@@ -53,7 +54,8 @@ Result<Endpoint> read_kubeconfig(const YAML::Node& config) {
   Endpoint endpoint;
   const YAML::Node cluster = config["clusters"][0]["cluster"];
   const YAML::Node user = config["users"][0]["user"];
-  if (auto split = split_server(cluster["server"].as<std::string>(), endpoint); !split) return fail(split.error());
+  if (auto split = split_server(cluster["server"].as<std::string>(), endpoint); !split)
+    return fail(split.error());
   endpoint.tls = {.ca_pem = decoded(cluster["certificate-authority-data"]),
                   .certificate_pem = decoded(user["client-certificate-data"]),
                   .key_pem = decoded(user["client-key-data"])};
@@ -128,7 +130,8 @@ Result<HttpsClient::Response> HttpsClient::receive(bool& keep) {
     size_t used = 0;
     while (used < input.size() && !parser.is_done()) {
       boost::beast::error_code ec;
-      const size_t taken = parser.put(boost::asio::const_buffer(input.data() + used, input.size() - used), ec);
+      const size_t taken =
+          parser.put(boost::asio::const_buffer(input.data() + used, input.size() - used), ec);
       used += taken;
       if (ec == http::error::need_more || (!ec && taken == 0)) break;
       if (ec) return fail(Reason::ServiceUnavailable, "the server's answer is not HTTP: " + ec.message());
@@ -142,7 +145,8 @@ Result<HttpsClient::Response> HttpsClient::receive(bool& keep) {
 Result<HttpsClient::Response> HttpsClient::request(const std::string& method, const std::string& path,
                                                    const std::string& body, const std::string& content_type) {
   const std::string bytes = fmt::format(
-      "{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: ingot\r\nAccept: application/json\r\n{}Content-Length: {}\r\n\r\n{}",
+      "{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: ingot\r\nAccept: application/json\r\n{}Content-Length: "
+      "{}\r\n\r\n{}",
       method, path, endpoint_.address, endpoint_.port,
       body.empty() ? "" : fmt::format("Content-Type: {}\r\n", content_type), body.size(), body);
   // An idle connection may have been closed by the server: once more on a fresh one.

@@ -78,7 +78,8 @@ void IoThread::read_clock() {
 
 void IoThread::poll() {
   auto letters = mailbox_->take(true);
-  const int wait_ms = letters.empty() ? int(std::clamp<int64_t>((next_tick_ - now_).count() / 1'000'000, 1, 1000)) : 0;
+  const int wait_ms =
+      letters.empty() ? int(std::clamp<int64_t>((next_tick_ - now_).count() / 1'000'000, 1, 1000)) : 0;
   std::array<epoll_event, kEvents> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), kEvents, wait_ms);
   read_clock();

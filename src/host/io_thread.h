@@ -18,8 +18,8 @@ namespace ingot::host {
 // Who answers.
 struct Door {
   virtual ~Door() = default;
-  virtual std::shared_ptr<void> prepare(apiserver::Request) const = 0;             // an I/O thread
-  virtual void submit(std::shared_ptr<void>, std::shared_ptr<HttpExchange>) = 0;   // the loop
+  virtual std::shared_ptr<void> prepare(apiserver::Request) const = 0;            // an I/O thread
+  virtual void submit(std::shared_ptr<void>, std::shared_ptr<HttpExchange>) = 0;  // the loop
 };
 
 struct IoSettings {

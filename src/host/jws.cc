@@ -15,7 +15,9 @@ using SignaturePtr = std::unique_ptr<ECDSA_SIG, OpensslDelete<ECDSA_SIG_free>>;
 
 std::string header(std::string_view kid) { return R"({"alg":"ES256","kid":")" + std::string(kid) + "\"}"; }
 
-const unsigned char* bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 // OpenSSL speaks DER, JWS the two numbers one after the other.
 std::string der_to_raw(std::string_view der) {

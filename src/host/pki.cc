@@ -23,7 +23,8 @@ constexpr Duration kBackdate = std::chrono::minutes(5);  // clocks of clients di
 
 }  // namespace
 
-Result<std::unique_ptr<Pki>> Pki::open(std::string directory, const env::Clock& clock, env::Entropy& entropy) {
+Result<std::unique_ptr<Pki>> Pki::open(std::string directory, const env::Clock& clock,
+                                       env::Entropy& entropy) {
   if (auto made = make_directory(directory, 0700); !made) return fail(made.error());
   std::unique_ptr<Pki> pki(new Pki(std::move(directory), clock, entropy));
   if (auto loaded = pki->load_or_make_authority(); !loaded) return fail(loaded.error());
@@ -55,7 +56,8 @@ Result<void> Pki::load_or_make_authority() {
   if (!pem && pem.error().reason != Reason::NotFound) return fail(pem.error());
   if (!pem) {
     const WallTime now = clock_.wall();
-    auto made = make_certificate({.common_name = "ingot",
+    // A name of its own, so that clients of two factories are not offered the wrong certificate.
+    auto made = make_certificate({.common_name = fmt::format("ingot authority {:08x}", entropy_.next() >> 32),
                                   .use = CertificateSpec::Use::Authority,
                                   .from = now - duration_cast<microseconds>(kBackdate),
                                   .to = now + duration_cast<microseconds>(kAuthorityLife),
@@ -93,7 +95,8 @@ Result<api::Json> Pki::verify(const std::string& token) {
 
 Result<Pki::KeyPair> Pki::client_certificate(const apiserver::Identity& identity, Duration ttl) {
   if (ttl <= Duration::zero()) return fail(Reason::Invalid, "ttl must be more than 0");
-  return issue({.common_name = identity.name, .unit = identity.home.value, .organizations = identity.groups}, ttl);
+  return issue({.common_name = identity.name, .unit = identity.home.value, .organizations = identity.groups},
+               ttl);
 }
 
 Result<Pki::KeyPair> Pki::issue(CertificateSpec spec, Duration ttl) {
@@ -133,13 +136,15 @@ bool Pki::lasts(const X509* certificate) const {
   return ours && not_after(certificate) - clock_.wall() > kRenewBefore;
 }
 
-Result<Pki::KeyPair> Pki::server_certificate(std::vector<std::string> dns_names, std::vector<std::string> addresses) {
+Result<Pki::KeyPair> Pki::server_certificate(std::vector<std::string> dns_names,
+                                             std::vector<std::string> addresses) {
   std::vector<std::string> wanted = dns_names;
   wanted.insert(wanted.end(), addresses.begin(), addresses.end());
   std::ranges::sort(wanted);
   if (auto pair = load_pair("server")) {
     auto certificate = parse_certificate(pair->certificate_pem);
-    if (certificate && lasts(certificate->get()) && alternative_names(certificate->get()) == wanted) return pair;
+    if (certificate && lasts(certificate->get()) && alternative_names(certificate->get()) == wanted)
+      return pair;
   }
   return issue_to("server",
                   {.common_name = "ingot",
@@ -154,9 +159,10 @@ Result<Pki::KeyPair> Pki::operator_certificate() {
     auto certificate = parse_certificate(pair->certificate_pem);
     if (certificate && lasts(certificate->get())) return pair;
   }
-  return issue_to("operator",
-                  {.common_name = "operator", .unit = kRootCluster.value, .organizations = {"ingot:operators"}},
-                  kCertificateLife);
+  return issue_to(
+      "operator",
+      {.common_name = "operator", .unit = kRootCluster.value, .organizations = {"ingot:operators"}},
+      kCertificateLife);
 }
 
 std::string kubeconfig(const KubeconfigSpec& spec) {
@@ -182,7 +188,8 @@ current-context: {cluster}
 )",
                      fmt::arg("cluster", quoted(spec.cluster)), fmt::arg("server", quoted(spec.server)),
                      fmt::arg("user", quoted(spec.user)), fmt::arg("ca", base64(spec.ca_pem)),
-                     fmt::arg("certificate", base64(spec.certificate_pem)), fmt::arg("key", base64(spec.key_pem)));
+                     fmt::arg("certificate", base64(spec.certificate_pem)),
+                     fmt::arg("key", base64(spec.key_pem)));
 }
 
 }  // namespace ingot::host

@@ -23,10 +23,14 @@ int64_t read_clock_ns(clockid_t id) {
 
 std::string_view level_name(env::Log::Level level) {
   switch (level) {
-    case env::Log::Level::Debug: return "debug";
-    case env::Log::Level::Info: return "info";
-    case env::Log::Level::Warn: return "warn";
-    case env::Log::Level::Error: return "error";
+    case env::Log::Level::Debug:
+      return "debug";
+    case env::Log::Level::Info:
+      return "info";
+    case env::Log::Level::Warn:
+      return "warn";
+    case env::Log::Level::Error:
+      return "error";
   }
   return "info";
 }

@@ -53,8 +53,8 @@ SslContextPtr new_context(const SSL_METHOD* method) {
 Result<SslContextPtr> make_server_context(const TlsServerSpec& spec) {
   SslContextPtr context = new_context(TLS_server_method());
   SSL_CTX* raw = context.get();
-  SSL_CTX_set_options(raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                               SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_options(
+      raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(raw, 0);
   SSL_CTX_set_read_ahead(raw, 1);  // one read(2) a burst instead of two a record
@@ -73,7 +73,8 @@ Result<SslContextPtr> make_client_context(const TlsClientSpec& spec) {
   SSL_CTX_set_alpn_protos(context.get(), kProtocols, sizeof kProtocols - 1);
   if (auto trusted = trust(context.get(), spec.ca_pem); !trusted) return fail(trusted.error());
   if (!spec.certificate_pem.empty()) {
-    if (auto used = use_pair(context.get(), spec.certificate_pem, spec.key_pem); !used) return fail(used.error());
+    if (auto used = use_pair(context.get(), spec.certificate_pem, spec.key_pem); !used)
+      return fail(used.error());
   }
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   return context;
