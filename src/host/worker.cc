@@ -1,0 +1,146 @@
+#include "host/worker.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace ingot::host {
+namespace {
+
+constexpr uid_t kNobody = 65534;
+
+struct Pipe {
+  int read = -1, write = -1;
+  ~Pipe() {
+    for (const int fd : {read, write})
+      if (fd >= 0) close(fd);
+  }
+  bool open() {
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) return false;
+    read = fds[0];
+    write = fds[1];
+    return true;
+  }
+  void close_write() {
+    close(write);
+    write = -1;
+  }
+};
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+std::string last_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.find_last_of('\n') + 1);
+}
+
+// Reads both ends until the child closes them. False: the deadline passed or the answer is too long.
+bool drain(Pipe& out, Pipe& err, const WorkerJob& job, std::string& answer, std::string& complaint) {
+  const auto end = std::chrono::steady_clock::now() + job.deadline;
+  pollfd fds[2] = {{out.read, POLLIN, 0}, {err.read, POLLIN, 0}};
+  while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    if (poll(fds, 2, int(left.count()) + 1) < 0 && errno != EINTR) return false;
+    for (pollfd& fd : fds) {
+      if (fd.fd < 0 || !(fd.revents & (POLLIN | POLLHUP))) continue;
+      char buffer[8192];
+      const ssize_t n = ::read(fd.fd, buffer, sizeof buffer);
+      std::string& into = &fd == &fds[0] ? answer : complaint;
+      if (n > 0)
+        into.append(buffer, size_t(n));
+      else if (n == 0)
+        fd.fd = -1;
+      if (answer.size() > job.most_output) return false;
+      if (complaint.size() > 4096) complaint.erase(0, complaint.size() - 4096);
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<std::string> run_worker(const WorkerJob& job) {
+  Pipe out, err;
+  if (!out.open() || !err.open())
+    return fail(Reason::InternalError, std::string("cannot make a pipe: ") + std::strerror(errno));
+  std::vector<std::string> arguments{"ingot", "worker"}, environment;
+  arguments.insert(arguments.end(), job.arguments.begin(), job.arguments.end());
+  for (const auto& [name, value] : job.environment) environment.push_back(name + "=" + value);
+  const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
+
+  const pid_t child = fork();
+  if (child < 0)
+    return fail(Reason::InternalError, std::string("cannot start a worker: ") + std::strerror(errno));
+  if (child == 0) {  // between fork and exec: async-signal-safe calls only
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(out.write, 1);
+    dup2(err.write, 2);
+    const int null = open("/dev/null", O_RDONLY);
+    dup2(null, 0);
+    execve("/proc/self/exe", argv.data(), envp.data());
+    _exit(127);
+  }
+  out.close_write();
+  err.close_write();
+  std::string answer, complaint;
+  const bool in_time = drain(out, err, job, answer, complaint);
+  if (!in_time) kill(-child, SIGKILL);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  const std::string& what = job.arguments.front();
+  if (!in_time) return fail(Reason::Timeout, "worker " + what + " gave no answer in time and was stopped");
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    std::string line = last_line(complaint);
+    if (line.starts_with("error: ")) line.erase(0, 7);
+    return fail(Reason::InternalError, line.empty() ? "worker " + what + " failed" : line);
+  }
+  return answer;
+}
+
+Result<void> confine_worker() {
+  const rlimit none{0, 0}, files{64, 64};
+  setrlimit(RLIMIT_CORE, &none);
+  setrlimit(RLIMIT_NOFILE, &files);
+  if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setresgid(kNobody, kNobody, kNobody) != 0 ||
+                         setresuid(kNobody, kNobody, kNobody) != 0))
+    return fail(Reason::InternalError, std::string("a worker cannot give up root: ") + std::strerror(errno));
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return fail(Reason::InternalError, "a worker cannot give up new privileges");
+  const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+  if (!filter) return fail(Reason::InternalError, "a worker cannot make a system call filter");
+  bool ok = true;
+  for (const int call :
+       {SCMP_SYS(execve),      SCMP_SYS(execveat),   SCMP_SYS(socket),           SCMP_SYS(socketpair),
+        SCMP_SYS(ptrace),      SCMP_SYS(mount),      SCMP_SYS(umount2),          SCMP_SYS(pivot_root),
+        SCMP_SYS(bpf),         SCMP_SYS(setns),      SCMP_SYS(unshare),          SCMP_SYS(fork),
+        SCMP_SYS(vfork),       SCMP_SYS(kill),       SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+        SCMP_SYS(keyctl),      SCMP_SYS(add_key),    SCMP_SYS(request_key),      SCMP_SYS(io_uring_setup),
+        SCMP_SYS(userfaultfd), SCMP_SYS(init_module)})
+    ok = ok && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) == 0;
+  ok = ok && seccomp_load(filter) == 0;
+  seccomp_release(filter);
+  if (!ok) return fail(Reason::InternalError, "a worker cannot load its system call filter");
+  return {};
+}
+
+}  // namespace ingot::host
