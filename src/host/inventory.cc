@@ -1,6 +1,11 @@
 #include "host/inventory.h"
 
+#include <dlfcn.h>
+
+#include <cstdio>
+
 #include "api/json.h"
+#include "host/nvml/loader.h"
 #include "host/worker.h"
 
 namespace ingot::host {
@@ -11,10 +16,26 @@ using api::JsonObject;
 
 Result<gpu::Inventory> read_inventory(const std::string& library, const std::string& description) {
   WorkerJob job{.arguments = {"nvml", library}, .environment = {}};
-  if (!description.empty()) job.environment.emplace_back("INGOT_GPU_DESCRIPTION", description);
+  if (!description.empty()) job.environment.emplace_back("INGOT_GPU_DESCRIPTION_TEXT", description);
   const Result<std::string> text = run_worker(job);
   if (!text) return std::unexpected(text.error());
   return inventory_from_json(*text);
+}
+
+int nvml_worker(const std::string& library) {
+  // Found while still root: the program may lie where nobody cannot look. The driver is called confined.
+  dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (const Result<void> confined = confine_worker(); !confined) {
+    std::fprintf(stderr, "error: %s\n", confined.error().message.c_str());
+    return 1;
+  }
+  const auto inventory = nvml::read_inventory(library);
+  if (!inventory) {
+    std::fprintf(stderr, "error: %s\n", inventory.error().c_str());
+    return 1;
+  }
+  std::puts(inventory_to_json(*inventory).c_str());
+  return 0;
 }
 
 std::string inventory_to_json(const gpu::Inventory& inventory) {

@@ -9,8 +9,11 @@
 
 namespace ingot::host {
 
-// `library`: "libnvidia-ml.so.1", or the stand-in's path with `description` the file it reads ("" = none).
+// `library`: "libnvidia-ml.so.1", or the stand-in's path with the text it is described by ("" = none).
 Result<gpu::Inventory> read_inventory(const std::string& library, const std::string& description);
+
+// The worker itself: `ingot worker nvml LIBRARY`. Prints the inventory; the exit code is the process's.
+int nvml_worker(const std::string& library);
 
 // What the worker prints and the parent reads.
 std::string inventory_to_json(const gpu::Inventory&);

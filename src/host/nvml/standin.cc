@@ -1,6 +1,7 @@
 // The stand-in NVML library: NVIDIA's ABI, answered from a description file (gpu/description.h) instead of a driver.
 // Loaded by the inventory on machines without GPUs, and mounted into containers that were granted simulated ones,
-// beside a description that holds only the granted boards. The file is $INGOT_GPU_DESCRIPTION, or /etc/ingot/gpus.
+// beside a description that holds only the granted boards. It is read from the text in $INGOT_GPU_DESCRIPTION_TEXT, or
+// from the file $INGOT_GPU_DESCRIPTION, or from /etc/ingot/gpus.
 // Any thread, as NVML promises; the state is built once by nvmlInit and read-only after.
 #include <cstdio>
 #include <cstdlib>
@@ -84,9 +85,13 @@ EXPORT Return nvmlInitWithFlags(unsigned) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
   if (s.users > 0) return ++s.users, kSuccess;
-  const char* path = std::getenv("INGOT_GPU_DESCRIPTION");
   std::string text;
-  if (!read_file(path && *path ? path : "/etc/ingot/gpus", text)) return Return(9);  // driver not loaded
+  const char* given = std::getenv("INGOT_GPU_DESCRIPTION_TEXT");
+  const char* path = std::getenv("INGOT_GPU_DESCRIPTION");
+  if (given)
+    text = given;
+  else if (!read_file(path && *path ? path : "/etc/ingot/gpus", text))
+    return Return(9);  // driver not loaded
   auto parsed = ingot::gpu::parse_description(text, "");
   if (!parsed) {
     std::fprintf(stderr, "simulated GPUs: %s\n", parsed.error().c_str());
