@@ -1,5 +1,6 @@
-// JSON values and the few ways the house reads them. Boost.JSON underneath; this is the header everybody includes.
-// Readers never throw and never insert: what is absent or of another type reads as empty. Any thread.
+// JSON values and the few ways the house reads them. Boost.JSON underneath; this is the header everybody
+// includes. Readers never throw and never insert: what is absent or of another type reads as empty. Any
+// thread.
 #pragma once
 
 #include <boost/json/array.hpp>
@@ -20,7 +21,8 @@ using Json = boost::json::value;
 using JsonObject = boost::json::object;
 using JsonArray = boost::json::array;
 
-// Depth ≤ 64 (what apimachinery's decoder would stop at is 10,000; nothing real passes 30). 400 BadRequest otherwise.
+// Depth ≤ 64 (what apimachinery's decoder would stop at is 10,000; nothing real passes 30). 400 BadRequest
+// otherwise.
 Result<Json> parse_json(std::string_view text);
 std::string to_text(const Json&);
 std::string to_text(const JsonObject&);

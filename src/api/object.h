@@ -1,5 +1,5 @@
-// Keys and stored objects. An Object is immutable, shared, and carries its own JSON encoding; whoever needs a field
-// parses it. Any thread.
+// Keys and stored objects. An Object is immutable, shared, and carries its own JSON encoding; whoever needs a
+// field parses it. Any thread.
 #pragma once
 
 #include <memory>
@@ -11,10 +11,11 @@
 
 namespace ingot::api {
 
-// Where an object lives: cluster, resource, namespace, name, kept as the text "cluster/resource/namespace/name".
-// `resource` is the plural with its group, "pods", "jobs.batch" (Kubernetes' GroupResource text); namespace is empty
-// for cluster-scoped types. None of the parts holds a '/', so text order is cluster, resource, namespace, name order
-// up to characters below '/', and a prefix that ends in '/' names exactly one cluster, type or namespace.
+// Where an object lives: cluster, resource, namespace, name, kept as the text
+// "cluster/resource/namespace/name". `resource` is the plural with its group, "pods", "jobs.batch"
+// (Kubernetes' GroupResource text); namespace is empty for cluster-scoped types. None of the parts holds a
+// '/', so text order is cluster, resource, namespace, name order up to characters below '/', and a prefix
+// that ends in '/' names exactly one cluster, type or namespace.
 class Key {
  public:
   Key() = default;

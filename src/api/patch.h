@@ -1,4 +1,5 @@
-// The three patches of the Kubernetes API. Pure; any thread. Result is not validated: conform() and validate() it.
+// The three patches of the Kubernetes API. Pure; any thread. Result is not validated: conform() and
+// validate() it.
 #pragma once
 
 #include "api/json.h"

@@ -1,6 +1,6 @@
 // The facts about every type the factory serves: one table, read once, immutable after. Any thread.
-// Source: upstream's swagger.json and generated.proto through tools/typefacts (facts/kubernetes.facts), and our own
-// kinds (facts/factory.facts).
+// Source: upstream's swagger.json and generated.proto through tools/typefacts (facts/kubernetes.facts), and
+// our own kinds (facts/factory.facts).
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ enum class Shape : uint8_t {
   MicroTime,
   Bytes /*base64 text*/,
   Object /*`schema`*/,
-  Any /*kept as it is: RawExtension, FieldsV1, JSON*/
+  Any /*kept as it is: RawExtension, FieldsV1, JSON*/,
+  Strings /*a list: `extra` of users*/
 };
 enum class Wrap : uint8_t { One, List, Map /*string keys*/ };
 
@@ -39,6 +40,7 @@ struct Field {
   const Schema* schema = nullptr;  // when shape == Object
   bool required = false;
   uint32_t tag = 0;       // protobuf field number; 0 = not in the .proto
+  bool atomic = false;    // x-kubernetes-map-type: atomic
   std::string list_type;  // x-kubernetes-list-type: atomic, set, map
   std::vector<std::string> list_map_keys;
   std::string patch_merge_key;  // strategic merge patch
@@ -50,10 +52,14 @@ struct Field {
 struct Schema {
   std::string name;           // "io.k8s.api.core.v1.PodSpec", our own "dev.ingot.factory.v1alpha1.…"
   std::vector<Field> fields;  // in name order
+  bool atomic = false;        // x-kubernetes-map-type: atomic, of every field of this type
+  bool has_defaults = false;  // a field here or below has a default
+  bool has_rules = false;     // a field here or below is required or an enum
   const Field* find(std::string_view name) const;
 };
 
-// A column of `kubectl get` (meta.k8s.io/v1 Table). `path` is a dotted path or the name of a computed cell ("@ready").
+// A column of `kubectl get` (meta.k8s.io/v1 Table). `path` is a dotted path or the name of a computed cell
+// ("@ready").
 struct Column {
   std::string name, type, format, path;
   int priority = 0;  // > 0: only with -o wide

@@ -1,0 +1,23 @@
+// Bytes of a body to a JSON value, keeping note of keys given twice. Bounded in depth and size; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/json.h"
+
+namespace ingot::api {
+
+struct Parsed {
+  Json value;
+  std::vector<std::string> duplicates;  // paths of keys given more than once; the last one won
+};
+
+// RFC 8259, UTF-8 checked, depth ≤ 64. 400 otherwise.
+Result<Parsed> parse_body_json(std::string_view text);
+// One YAML document, resolved as YAML 1.1 core types (what sigs.k8s.io/yaml makes of it). Aliases are copied
+// while the whole stays under 200,000 nodes and 3 MiB of text; depth ≤ 64. 400 otherwise.
+Result<Parsed> parse_body_yaml(std::string_view text);
+
+}  // namespace ingot::api
