@@ -1,4 +1,4 @@
-"""A factory of its own for a bench: a private data directory, a free port, taken down at the end."""
+"""A factory of its own for a bench or a test: a private data directory, a free port, taken down at the end."""
 import base64
 import http.client
 import json
@@ -13,11 +13,12 @@ from pathlib import Path
 
 
 class Factory:
-    def __init__(self, build, *flags):
+    def __init__(self, build, *flags, wrapper=()):
         self.ingot = str(build / "ingot")
         self.build = build
         self.flags = flags
-        self.data = Path(tempfile.mkdtemp(prefix="ingot-bench-"))
+        self.wrapper = list(wrapper)  # a command to start the program under, strace say
+        self.data = Path(tempfile.mkdtemp(prefix="ingot-", dir="/var/tmp"))
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -37,7 +38,7 @@ class Factory:
     def up(self):
         """Starts the factory; returns the seconds until it was ready."""
         started = time.monotonic()
-        result = subprocess.run([self.ingot, "up", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}",
+        result = subprocess.run([*self.wrapper, self.ingot, "up", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}",
                                  *self.flags, "--detach"], capture_output=True, text=True)
         if result.returncode:
             raise SystemExit(f"ingot up failed: {result.stdout}{result.stderr}")
@@ -55,7 +56,7 @@ class Factory:
         out = []
         for field in ("certificate-authority-data", "client-certificate-data", "client-key-data"):
             value = next(l.split(":", 1)[1].strip() for l in text.splitlines() if l.strip().startswith(field))
-            path = self.data / f"bench-{field}.pem"
+            path = self.data / f"{field}.pem"
             path.write_bytes(base64.b64decode(value))
             out.append(str(path))
         return out
