@@ -57,7 +57,7 @@ Result<void> File::start() {
   if (!opened) return fail(explain(opened.error()));
   db_ = std::move(*opened);
   if (sqlite3_db_readonly(db_->handle(), "main") == 1)
-    return fail(explain({SQLITE_READONLY, "it cannot be written"}));
+    return fail(explain({SQLITE_READONLY, "a read-only file or disk"}));
   if (auto set =
           db_->execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
                        "PRAGMA trusted_schema=OFF; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;");

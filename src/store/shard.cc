@@ -283,7 +283,8 @@ void Engine::turn() {
 void Engine::take_doomed(Batch& batch) {
   std::deque<Doomed>& doomed = memory_.doomed();
   if (batch.empty() && doomed.size() < kCompactAtRest) return;
-  const size_t n = std::min(doomed.size(), 2 * batch.writes.size() + kDoomedPerCommit);
+  const size_t n =
+      std::min(doomed.size(), batch.empty() ? kCompactAtRest : 2 * batch.writes.size() + kDoomedPerCommit);
   batch.doomed.assign(doomed.begin(), doomed.begin() + ptrdiff_t(n));
   doomed.erase(doomed.begin(), doomed.begin() + ptrdiff_t(n));
 }
@@ -315,6 +316,7 @@ void Engine::committed(std::expected<void, Failure> outcome) {
 void Engine::after_commit() {
   watches_.publish(memory_, durable_);
   memory_.compact(durable_);
+  start_commit();  // of what compaction found, at rest
   schedule_steps();
   schedule_bookmark();
   schedule_turn();
