@@ -49,7 +49,7 @@ std::string selector_text(const Constraints& where) {
   std::string text;
   for (const auto& [key, value] : where.selector) {
     if (!text.empty()) text += ',';
-    if (text.size() > 200) return text + "…";
+    if (text.size() > 200) return text + ",...";
     text += key + "=" + value;
   }
   return text;

@@ -61,6 +61,7 @@ void Model::touched(int slot, Changed changed) {
   }
   journal_.push_back(slot * 2 + (changed == Changed::Spec));
   if (changed != Changed::Less) ++gains_;
+  ++version_;
 }
 
 void Model::recount(NodeState& state) {
@@ -114,6 +115,7 @@ void Model::set_tenant(Tenant t) {
   const std::string id = t.id;
   state.tenant = std::move(t);
   ++gains_;
+  ++version_;
   forget_tenant(id);
 }
 
@@ -145,9 +147,25 @@ void Model::release(Class* c) {
     classes_.erase(std::string(c->text));
 }
 
+bool Model::same_unit(const Unit& unit) const {
+  const auto found = units_.find(unit.id);
+  if (found == units_.end()) return false;
+  const UnitState& now = found->second;
+  if (now.unit.tenant != unit.tenant || now.unit.priority != unit.priority ||
+      now.unit.created != unit.created || now.unit.waits != unit.waits ||
+      now.unit.pods.size() != unit.pods.size())
+    return false;
+  for (size_t i = 0; i < unit.pods.size(); ++i)
+    if (now.unit.pods[i].uid != unit.pods[i].uid || now.classes[i]->text != unit.pods[i].request.text())
+      return false;
+  return true;
+}
+
 void Model::set_unit(Unit unit) {
   ASSERT(!unit.pods.empty());
+  if (same_unit(unit)) return;
   erase_unit(unit.id);
+  ++version_;
   UnitState state;
   for (const PendingPod& pod : unit.pods) {
     state.classes.push_back(class_of(pod.request));
@@ -162,6 +180,7 @@ void Model::set_unit(Unit unit) {
 void Model::erase_unit(std::string_view id) {
   const auto found = units_.find(id);
   if (found == units_.end()) return;
+  ++version_;
   const Unit& unit = found->second.unit;
   tenant(unit.tenant).queue.erase({unit.priority, unit.created, unit.id});
   for (Class* c : found->second.classes) release(c);

@@ -94,7 +94,7 @@ class Model {
   void erase_node(std::string_view name);
   void set_tenant(Tenant);
   void erase_tenant(std::string_view id);
-  void set_unit(Unit);  // replaces the unit of the same id
+  void set_unit(Unit);  // replaces the unit of the same id; an equal one changes nothing
   void erase_unit(std::string_view id);
   void open(Allocation);  // replaces the allocation of the same uid
   void close(std::string_view uid);
@@ -106,6 +106,8 @@ class Model {
   const Unit* unit(std::string_view id) const;
   size_t units() const { return units_.size(); }
   int64_t gpus_held(std::string_view tenant_id) const;
+  // Grows with every change that a pass could answer to.
+  uint64_t version() const { return version_; }
 
  private:
   friend class Scheduling;
@@ -152,6 +154,7 @@ class Model {
   void forget_tenant(std::string_view id);
   Class* class_of(const Request&);
   void release(Class*);
+  bool same_unit(const Unit&) const;
 
   std::vector<NodeState> nodes_;  // by slot
   std::vector<int> vacant_;
@@ -168,7 +171,8 @@ class Model {
   std::vector<int> journal_;
   uint64_t journal_start_ = 0;
   uint64_t gains_ = 1;  // grows when something became freer: what failed may fit now
-  size_t checks_ = 0;   // nodes looked at, ever: the measure of work
+  uint64_t version_ = 0;
+  size_t checks_ = 0;  // nodes looked at, ever: the measure of work
 };
 
 }  // namespace ingot::scheduler

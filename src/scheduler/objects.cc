@@ -77,6 +77,15 @@ std::vector<Toleration> tolerations_from(const Json& pod) {
   return out;
 }
 
+// What strangers wrote and we will repeat in messages.
+std::string name_or(std::string_view name, std::string_view otherwise) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_' || c == '/';
+  };
+  return std::string(name.size() <= 253 && std::ranges::all_of(name, plain) ? name : otherwise);
+}
+
 struct Sum {
   int64_t cpu = 0, memory = 0, gpus = 0;
   void add(const Sum& o) {
@@ -105,7 +114,7 @@ Sum resources(const Json* resources, std::string& unknown) {
     else if (name == kGpuResource)
       sum.gpus = units(value);
     else if (name != "ephemeral-storage" && units(value) > 0 && (unknown.empty() || name < unknown))
-      unknown = name;
+      unknown = name_or(name, "a resource of that name");
   }
   return sum;
 }
@@ -137,7 +146,7 @@ Request request_of(const Json& pod) {
   request.where.selector = labels_from(object_at(pod, {"spec", "nodeSelector"}));
   request.where.affinity = affinity_from(pod);
   request.where.tolerations = tolerations_from(pod);
-  request.where.node = string_at(pod, {"metadata", "annotations", kProposedNode});
+  request.where.node = name_or(string_at(pod, {"metadata", "annotations", kProposedNode}), "(not a name)");
   return request;
 }
 

@@ -1,0 +1,288 @@
+#include "controllers/placement.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/assert.h"
+#include "base/encoding.h"
+#include "controllers/placement_units.h"
+#include "controllers/placement_writes.h"
+#include "scheduler/objects.h"
+#include "store/follower.h"
+
+namespace ingot::controllers {
+namespace {
+
+using api::Json;
+using api::Key;
+using api::ObjectPtr;
+
+constexpr std::string_view kNodes = "nodes", kPods = "pods";
+constexpr std::string_view kSlices = "resourceslices.resource.k8s.io";
+constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
+constexpr std::string_view kSliceSuffix = "-gpu.nvidia.com";
+constexpr Duration kRejectedAgain = std::chrono::seconds(1);
+constexpr std::string_view kComponent = "ingot-scheduler";
+
+Key root_key(std::string_view resource, std::string_view name) { return {kRootCluster, resource, "", name}; }
+
+std::vector<store::Scope> scopes() {
+  const std::string root = kRootCluster.value;
+  return {{root, std::string(kAllocations), ""},
+          {root, std::string(kTenants), ""},
+          {root, std::string(kNodes), ""},
+          {root, std::string(kSlices), ""},
+          {"", std::string(kPods), ""}};
+}
+
+}  // namespace
+
+class Placement::Impl final : store::Follower::Handler {
+ public:
+  Impl(env::Env& env, store::Shard& shard, PlacementOptions options)
+      : env_(env), options_(options), follower_(env, shard, {scopes()}, *this) {}
+
+  PlacementStats stats() const {
+    PlacementStats s = stats_;
+    s.waiting = units_.size();
+    return s;
+  }
+
+ private:
+  void reset() override {
+    model_ = {};
+    units_.clear();
+    loaded_ = again_ = false;
+    passed_ = 0;
+  }
+
+  bool follow(store::Turn& turn, const std::vector<Key>& changed, bool rest) override {
+    for (const Key& key : changed) load(turn, key);
+    // The first pass waits for every object: an Allocation not yet seen would be a device given twice.
+    if (rest && !loaded_) return false;
+    loaded_ = true;
+    const bool asked = again_ || changed.empty();
+    if (model_.units() == 0 || (!asked && model_.version() == passed_)) return again_ = false;
+    again_ = pass(turn);
+    passed_ = model_.version();
+    return again_;
+  }
+
+  // --- the model follows the objects ---
+
+  void load(store::Turn& turn, const Key& key) {
+    const ObjectPtr object = turn.get(key);
+    const std::string_view resource = key.resource();
+    if (resource == kPods) return units_.set_pod(key, object.get());
+    if (key.cluster() != kRootCluster.value) return;
+    if (resource == kAllocations) return load_allocation(key, object);
+    if (resource == kTenants) return load_tenant(turn, key, object);
+    if (resource == kNodes) return load_node(turn, key.name());
+    if (resource == kSlices && key.name().ends_with(kSliceSuffix))
+      load_node(turn, key.name().substr(0, key.name().size() - kSliceSuffix.size()));
+  }
+
+  void load_allocation(const Key& key, const ObjectPtr& object) {
+    const Json allocation = object ? object->parse() : Json{};
+    if (!object || api::string_at(allocation, {"status", "phase"}) == "Released")
+      model_.close(key.name());
+    else
+      model_.open(scheduler::allocation_from(allocation));
+  }
+
+  void load_tenant(store::Turn& turn, const Key& key, const ObjectPtr& object) {
+    auto tenant = object ? std::optional(scheduler::tenant_from(object->parse())) : std::nullopt;
+    for (const Key& pod : units_.set_tenant(key.name(), std::move(tenant)))
+      units_.set_pod(pod, turn.get(pod).get());
+  }
+
+  void load_node(store::Turn& turn, std::string_view name) {
+    const ObjectPtr node = turn.get(root_key(kNodes, name));
+    if (!node) return model_.erase_node(name);
+    const ObjectPtr slice = turn.get(root_key(kSlices, std::string(name) + std::string(kSliceSuffix)));
+    const Json devices = slice ? slice->parse() : Json{};
+    model_.set_node(scheduler::node_from(node->parse(), slice ? &devices : nullptr));
+  }
+
+  // --- one pass, and its writes ---
+
+  bool pass(store::Turn& turn) {
+    ++stats_.passes;
+    scheduler::Policy policy = options_.policy;
+    if (units_.gangs() > 0) policy.plant_partial_gang = env_.faults.fires("scheduler.partial_gang");
+    if (!model_.allocations().empty() && env_.faults.fires("placement.double_grant")) forget_a_grant();
+    const WallTime now = env_.clock.wall();
+    const scheduler::Placements placements = schedule(model_, policy, now);
+
+    const auto& bindings = placements.bindings;
+    for (auto first = bindings.begin(); first != bindings.end();) {
+      const auto last =
+          std::find_if(first, bindings.end(), [&](const auto& b) { return b.unit != first->unit; });
+      if (!bind({first, last}, turn, now)) wake_after(kRejectedAgain);
+      first = last;
+    }
+    const bool untold = tell(placements.waiting, turn, now);
+    if (placements.revisit) wake_after(*placements.revisit - now);
+    return placements.more || untold;
+  }
+
+  // Planted bug for the simulation: as if an Allocation with devices did not exist.
+  void forget_a_grant() {
+    for (const auto& [uid, allocation] : model_.allocations()) {
+      if (allocation.devices.empty()) continue;
+      model_.close(std::string(uid));
+      return;
+    }
+  }
+
+  struct Bound {
+    const scheduler::Binding* binding;
+    ObjectPtr before;
+    Json pod;
+  };
+
+  // All of a unit or nothing: what could fail is looked at before the first write. False: the pods are not what they
+  // were when the unit was made; the model is put right and the unit comes again.
+  bool bind(std::span<const scheduler::Binding> unit, store::Turn& turn, WallTime now) {
+    std::vector<Bound> pods;
+    std::vector<Key> keys;
+    for (const scheduler::Binding& b : unit) {
+      const WaitingPod* waiting = units_.waiting(b.pod);
+      if (!waiting) continue;
+      keys.push_back(waiting->key);
+      Bound bound{&b, turn.get(waiting->key), {}};
+      if (!bound.before || turn.get(root_key(kAllocations, b.pod))) continue;
+      bound.pod = bound.before->parse();
+      if (api::string_at(bound.pod, {"metadata", "uid"}) == b.pod &&
+          scheduler::state_of(bound.pod) == scheduler::PodState::Pending && !tenant_of(waiting->key).empty())
+        pods.push_back(std::move(bound));
+    }
+    if (pods.size() == unit.size() && write(pods, turn, now)) return true;
+    ++stats_.rejected;
+    for (const scheduler::Binding& b : unit) load_allocation(turn, b.pod);
+    for (const Key& key : keys) units_.set_pod(key, turn.get(key).get());
+    return false;
+  }
+
+  void load_allocation(store::Turn& turn, std::string_view uid) {
+    const Key key = root_key(kAllocations, uid);
+    load_allocation(key, turn.get(key));
+  }
+
+  std::string_view tenant_of(const Key& pod) const { return units_.tenant_of(pod.cluster()); }
+
+  // False: nothing was written (the disk is full).
+  bool write(std::vector<Bound>& pods, store::Turn& turn, WallTime now) {
+    for (Bound& bound : pods) {
+      const std::string& uid = bound.binding->pod;
+      const auto granted =
+          turn.put(root_key(kAllocations, uid), allocation_object(grant(bound), now), Revision{0});
+      if (!granted && &bound == &pods.front()) return false;
+      bind_pod(bound.pod, bound.binding->node, now);
+      const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
+      ASSERT(granted && placed);
+      say(turn, bound.before->key, uid, "Normal", "Scheduled", assigned(bound), now);
+      units_.set_pod(bound.before->key, placed->get());
+      ++stats_.bound;
+    }
+    return true;
+  }
+
+  Grant grant(const Bound& bound) {
+    const scheduler::Binding& b = *bound.binding;
+    const scheduler::Allocation* open = model_.allocation(b.pod);
+    const scheduler::Labels& labels = model_.node(b.node)->labels;
+    const auto simulated = labels.find("ingot.dev/simulated");
+    return {.pod = bound.before->key,
+            .pod_uid = b.pod,
+            .tenant = std::string(tenant_of(bound.before->key)),
+            .node = b.node,
+            .uid = uuid(env_.entropy.next(), env_.entropy.next()),
+            .devices = b.devices,
+            .cpu_milli = open->cpu_milli,
+            .memory_bytes = open->memory_bytes,
+            .simulated = simulated != labels.end() && simulated->second == "true"};
+  }
+
+  static std::string assigned(const Bound& bound) {
+    const scheduler::Binding& b = *bound.binding;
+    const Key& key = bound.before->key;
+    std::string message =
+        "Successfully assigned " + std::string(key.ns()) + "/" + std::string(key.name()) + " to " + b.node;
+    for (const scheduler::Device& d : b.devices)
+      message += (&d == &b.devices.front() ? " with " : ", ") + d.uuid;
+    return message;
+  }
+
+  // --- reasons ---
+
+  // Returns whether reasons are left that may be written now.
+  bool tell(const std::vector<scheduler::Waiting>& waiting, store::Turn& turn, WallTime now) {
+    // Many waiting pods whose reasons change with every placement share a rate, not each have one.
+    const Duration every =
+        std::max<Duration>(options_.reason_every, std::chrono::milliseconds(10) * waiting.size());
+    size_t told = 0;
+    std::optional<WallTime> next;
+    for (const scheduler::Waiting& w : waiting) {
+      const scheduler::Unit* unit = model_.unit(w.unit);
+      if (!unit) continue;
+      for (const scheduler::PendingPod& p : unit->pods) {
+        WaitingPod* pod = units_.waiting(p.uid);
+        if (!pod || (pod->told && (pod->told == w.reason || *pod->told == *w.reason))) continue;
+        if (pod->told && pod->told_at && *pod->told_at + every > now) {
+          const WallTime due = std::chrono::time_point_cast<WallTime::duration>(*pod->told_at + every);
+          next = next ? std::min(*next, due) : due;
+          continue;
+        }
+        if (told == options_.reasons_per_turn) return true;
+        ++told;
+        refuse(*pod, p.uid, w.reason, turn, now);
+      }
+    }
+    if (next) wake_after(*next - now);
+    return false;
+  }
+
+  void refuse(WaitingPod& pod, const std::string& uid, const std::shared_ptr<const std::string>& reason,
+              store::Turn& turn, WallTime now) {
+    pod.told = reason;
+    pod.told_at = now;
+    const ObjectPtr before = turn.get(pod.key);
+    if (!before) return;
+    Json object = before->parse();
+    if (api::string_at(object, {"metadata", "uid"}) != uid ||
+        scheduler::state_of(object) != scheduler::PodState::Pending)
+      return;
+    refuse_pod(object, *reason, now);
+    if (!turn.put(pod.key, std::move(object), before->revision)) return;
+    say(turn, pod.key, uid, "Warning", "FailedScheduling", *reason, now);
+    ++stats_.refused;
+  }
+
+  void say(store::Turn& turn, const Key& pod, std::string_view uid, std::string_view type,
+           std::string_view reason, std::string_view message, WallTime now) {
+    const Happening what{pod, "Pod", uid, type, reason, message, kComponent};
+    const Key key = event_key(what);
+    const ObjectPtr before = turn.get(key);
+    (void)turn.put(key, event_object(what, before.get(), now));  // without `expect` nothing can be in its way
+  }
+
+  void wake_after(Duration wait) { follower_.wake_at(env_.clock.now() + std::max<Duration>(wait, {})); }
+
+  env::Env& env_;
+  const PlacementOptions options_;
+  scheduler::Model model_;
+  PlacementUnits units_{model_};
+  bool loaded_ = false;
+  bool again_ = false;   // the last pass left something to do
+  uint64_t passed_ = 0;  // the model's version it left
+  PlacementStats stats_;
+  store::Follower follower_;  // last: what it calls outlives it
+};
+
+Placement::Placement(env::Env& env, store::Shard& shard, PlacementOptions options)
+    : impl_(std::make_unique<Impl>(env, shard, options)) {}
+Placement::~Placement() = default;
+PlacementStats Placement::stats() const { return impl_->stats(); }
+
+}  // namespace ingot::controllers

@@ -1,0 +1,41 @@
+// Places pods: keeps the scheduler's model up to date from the shard, runs a pass in a turn when something changed, and
+// in the same turn writes what it decided: the Allocation in `root` together with the pod's spec.nodeName, and for who
+// waits the condition PodScheduled=False and an Event with the reason.
+//
+// Thread rule: the loop. Invariants: nobody else writes Allocations' creation or spec.nodeName, so an open Allocation
+// is in the model before its device can be given again; a gang's bindings are one turn's writes; all state can be read
+// again from the objects.
+#pragma once
+
+#include <memory>
+
+#include "env/env.h"
+#include "scheduler/schedule.h"
+#include "store/shard.h"
+
+namespace ingot::controllers {
+
+struct PlacementOptions {
+  scheduler::Policy policy;
+  size_t reasons_per_turn = 128;                     // conditions rewritten in one turn
+  Duration reason_every = std::chrono::seconds(10);  // how often one pod's reason may change, while few wait
+};
+
+struct PlacementStats {
+  size_t waiting = 0;  // pods
+  uint64_t passes = 0, bound = 0, refused = 0,
+           rejected = 0;  // refused: reasons written; rejected: pod had changed
+};
+
+class Placement {
+ public:
+  Placement(env::Env&, store::Shard&, PlacementOptions = {});
+  ~Placement();
+  PlacementStats stats() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ingot::controllers

@@ -1,0 +1,363 @@
+// Pods, nodes and tenants in a real shard; what placement makes of them. Each scenario also runs with the shard
+// closed and opened again between its steps, for nothing may be remembered that the objects do not say.
+#include "controllers/placement.h"
+
+#include <gmock/gmock.h>
+
+#include "scheduler/objects.h"
+#include "store/testing.h"
+
+namespace ingot::controllers {
+namespace {
+
+using api::Json;
+using api::JsonArray;
+using api::JsonObject;
+using api::Key;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+Json condition(std::string_view type, std::string_view status) {
+  return JsonObject{{"type", type}, {"status", status}};
+}
+
+class PlacementTest : public testing::TestWithParam<bool> {
+ protected:
+  store::Fixture f;
+  std::unique_ptr<Placement> placement = std::make_unique<Placement>(f.t.env, *f.shard);
+
+  // The end of a scenario's step.
+  void settle() {
+    f.t.loop.run_until_idle();
+    if (!GetParam()) return;
+    placement.reset();
+    f.reopen();
+    placement = std::make_unique<Placement>(f.t.env, *f.shard);
+    f.t.loop.run_until_idle();
+  }
+
+  static Key root(std::string_view resource, std::string_view name) {
+    return {kRootCluster, resource, "", name};
+  }
+  static Key pod_key(std::string_view name, std::string cluster = "c1") {
+    return {ClusterId(std::move(cluster)), "pods", "default", name};
+  }
+  void put(const Key& key, Json object) {
+    ASSERT_TRUE(f.input([&](store::Turn& turn) { ASSERT_TRUE(turn.put(key, std::move(object))); }));
+  }
+  void erase(const Key& key) {
+    ASSERT_TRUE(f.input([&](store::Turn& turn) { ASSERT_TRUE(turn.erase(key)); }));
+  }
+  Json get(const Key& key) {
+    Json found;
+    EXPECT_TRUE(f.input([&](store::Turn& turn) {
+      if (const auto object = turn.get(key)) found = object->parse();
+    }));
+    return found;
+  }
+
+  void node(std::string name, int gpus) {
+    JsonArray devices;
+    for (int i = 0; i < gpus; ++i)
+      devices.push_back(JsonObject{
+          {"name", "gpu-" + std::to_string(i)},
+          {"attributes", JsonObject{{"uuid", JsonObject{{"string", "GPU-" + name + "-" + std::to_string(i)}}},
+                                    {"model", JsonObject{{"string", "H100-80GB"}}}}}});
+    put(root("resourceslices.resource.k8s.io", name + "-gpu.nvidia.com"),
+        JsonObject{{"spec", JsonObject{{"nodeName", name}, {"devices", devices}}}});
+    put(root("nodes", name),
+        JsonObject{
+            {"metadata", JsonObject{{"name", name}, {"labels", JsonObject{{"ingot.dev/simulated", "true"}}}}},
+            {"status",
+             JsonObject{{"allocatable", JsonObject{{"cpu", "16"}, {"memory", "64Gi"}, {"pods", "110"}}},
+                        {"conditions", JsonArray{condition("Ready", "True")}}}}});
+  }
+  void tenant(std::string name, std::string cluster, Json limit = nullptr) {
+    put(root("tenants.factory.ingot.dev", name),
+        JsonObject{
+            {"metadata", JsonObject{{"name", name}}},
+            {"spec", JsonObject{{"gpus", JsonObject{{"guarantee", 0}, {"limit", limit}}}, {"weight", 1}}},
+            {"status", JsonObject{{"phase", "Active"}, {"cluster", cluster}}}});
+  }
+  static Json pod_object(std::string name, int gpus, JsonObject metadata = {}, std::string cluster = "c1") {
+    metadata["name"] = name;
+    metadata["namespace"] = "default";
+    metadata["uid"] = cluster + "-uid-" + name;
+    metadata["creationTimestamp"] = "2026-01-02T03:00:00Z";
+    JsonObject limits;
+    if (gpus > 0) limits["nvidia.com/gpu"] = std::to_string(gpus);
+    return JsonObject{
+        {"apiVersion", "v1"},
+        {"kind", "Pod"},
+        {"metadata", metadata},
+        {"spec",
+         JsonObject{{"containers",
+                     JsonArray{JsonObject{{"name", "c"}, {"resources", JsonObject{{"limits", limits}}}}}}}},
+        {"status", JsonObject{{"phase", "Pending"}}}};
+  }
+  void pod(std::string name, int gpus, JsonObject metadata = {}, std::string cluster = "c1") {
+    put(pod_key(name, cluster), pod_object(name, gpus, std::move(metadata), cluster));
+  }
+  std::string node_of(std::string_view name, std::string cluster = "c1") {
+    return std::string(api::string_at(get(pod_key(name, cluster)), {"spec", "nodeName"}));
+  }
+  Json scheduled(std::string_view name, std::string cluster = "c1") {
+    for (const Json& c : api::array_at(get(pod_key(name, cluster)), {"status", "conditions"}))
+      if (api::string_at(c, {"type"}) == "PodScheduled") return c;
+    return {};
+  }
+  std::string reason(std::string_view name, std::string cluster = "c1") {
+    return std::string(api::string_at(scheduled(name, cluster), {"message"}));
+  }
+  std::vector<std::string> devices(std::string_view name, std::string cluster = "c1") {
+    std::vector<std::string> out;
+    const Json a = get(root("allocations.factory.ingot.dev", cluster + "-uid-" + std::string(name)));
+    for (const Json& d : api::array_at(a, {"spec", "devices"})) out.emplace_back(api::string_at(d, {"uuid"}));
+    return out;
+  }
+  std::vector<Json> events(std::string cluster = "c1") {
+    std::vector<Json> out;
+    EXPECT_TRUE(f.input([&](store::Turn& turn) {
+      turn.range(api::type_prefix(ClusterId(cluster), "events"), "", [&](const api::ObjectPtr& o) {
+        out.push_back(o->parse());
+        return true;
+      });
+    }));
+    return out;
+  }
+};
+
+TEST_P(PlacementTest, APodGetsItsNodeTogetherWithItsAllocation) {
+  tenant("vision", "c1");
+  node("n1", 2);
+  settle();
+  pod("a", 1);
+  settle();
+  EXPECT_EQ(node_of("a"), "n1");
+  EXPECT_EQ(api::string_at(scheduled("a"), {"status"}), "True");
+  const Json allocation = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
+  EXPECT_EQ(api::to_text(*api::find(allocation, {"spec"})),
+            R"({"tenant":"vision","cluster":"c1","namespace":"default","pod":"a","node":"n1",)"
+            R"("devices":[{"uuid":"GPU-n1-0","model":"H100-80GB"}],"cpuMilli":100,"memoryBytes":67108864,)"
+            R"("from":"2026-01-02T03:00:00.000000Z"})");
+  EXPECT_EQ(api::string_at(allocation, {"status", "phase"}), "Open");
+  EXPECT_EQ(api::string_at(allocation, {"metadata", "labels", "ingot.dev/simulated"}), "true");
+  ASSERT_EQ(events().size(), 1u);
+  EXPECT_EQ(api::string_at(events()[0], {"message"}), "Successfully assigned default/a to n1 with GPU-n1-0");
+  EXPECT_EQ(api::string_at(events()[0], {"involvedObject", "uid"}), "c1-uid-a");
+}
+
+TEST_P(PlacementTest, ADeviceIsGivenAgainOnlyOnceReleased) {
+  tenant("vision", "c1");
+  tenant("speech", "c2");
+  node("n1", 1);
+  settle();
+  pod("a", 1);
+  settle();
+  pod("b", 1, {}, "c2");
+  settle();
+  EXPECT_EQ(reason("b", "c2"), "0 of 1 GPU free in pool default, needs 1");
+  // The tenant force-deletes its pod: the device is still the sandbox's.
+  erase(pod_key("a"));
+  f.t.loop.advance(1min);
+  settle();
+  EXPECT_EQ(node_of("b", "c2"), "");
+  const Key key = root("allocations.factory.ingot.dev", "c1-uid-a");
+  Json released = get(key);
+  api::set(released, {"status", "phase"}, "Released");
+  put(key, released);
+  settle();
+  EXPECT_EQ(node_of("b", "c2"), "n1");
+  EXPECT_EQ(devices("b", "c2"), std::vector<std::string>{"GPU-n1-0"});
+}
+
+TEST_P(PlacementTest, AWaitingPodSaysWhyAndFollowsTheChange) {
+  tenant("vision", "c1");
+  node("n1", 2);
+  pod("a", 4);
+  settle();
+  EXPECT_EQ(api::string_at(scheduled("a"), {"reason"}), "Unschedulable");
+  EXPECT_EQ(reason("a"), "needs 4 GPUs on one node; the largest node has 2");
+  ASSERT_EQ(events().size(), 1u);
+  EXPECT_EQ(api::string_at(events()[0], {"reason"}), "FailedScheduling");
+  f.t.loop.advance(11s);
+  node("n2", 3);
+  settle();
+  EXPECT_EQ(reason("a"), "needs 4 GPUs on one node; the largest node has 3");
+  ASSERT_EQ(events().size(), 1u);
+  EXPECT_EQ(api::int_at(events()[0], {"count"}), 2);
+  node("n3", 4);
+  settle();
+  EXPECT_EQ(node_of("a"), "n3");
+}
+
+// When a reason was last written is no object's: it is forgotten when the shard opens again.
+class PlacementOnce : public PlacementTest {};
+
+TEST_P(PlacementOnce, AReasonChangesAtMostEveryTenSeconds) {
+  tenant("vision", "c1");
+  node("n1", 1);
+  pod("a", 4);
+  settle();
+  node("n2", 2);
+  settle();
+  EXPECT_EQ(reason("a"), "needs 4 GPUs on one node; the largest node has 1");
+  f.t.loop.advance(10s);
+  EXPECT_EQ(reason("a"), "needs 4 GPUs on one node; the largest node has 2");
+}
+
+TEST_P(PlacementTest, TheSameReasonIsWrittenOnce) {
+  tenant("vision", "c1");
+  node("n1", 1);
+  pod("a", 4);
+  settle();
+  const std::string before(api::string_at(get(pod_key("a")), {"metadata", "resourceVersion"}));
+  f.t.loop.advance(1h);
+  settle();
+  EXPECT_EQ(api::string_at(get(pod_key("a")), {"metadata", "resourceVersion"}), before);
+}
+
+TEST_P(PlacementTest, LimitsAreTheTenants) {
+  tenant("vision", "c1", 1);
+  node("n1", 8);
+  pod("a", 1);
+  settle();
+  pod("b", 1);
+  settle();
+  EXPECT_EQ(reason("b"), "tenant vision is at its limit of 1 GPU, needs 1");
+  tenant("vision", "c1", 2);
+  settle();
+  EXPECT_EQ(node_of("b"), "n1");
+}
+
+TEST_P(PlacementTest, PodsWaitForTheirTenantToBeKnown) {
+  node("n1", 1);
+  pod("a", 1);
+  settle();
+  EXPECT_EQ(node_of("a"), "");
+  tenant("vision", "c1");
+  settle();
+  EXPECT_EQ(node_of("a"), "n1");
+}
+
+TEST_P(PlacementTest, TheOperatorsPodsNeedNoTenant) {
+  node("n1", 1);
+  pod("a", 1, {}, "root");
+  settle();
+  EXPECT_EQ(node_of("a", "root"), "n1");
+  EXPECT_EQ(api::string_at(get(root("allocations.factory.ingot.dev", "root-uid-a")), {"spec", "tenant"}),
+            "root");
+}
+
+TEST_P(PlacementTest, AProposedNodeIsAWishThatIsKeptOrWaits) {
+  tenant("vision", "c1");
+  node("n1", 1);
+  node("n2", 8);
+  settle();
+  pod("a", 1, {{"annotations", JsonObject{{"factory.ingot.dev/proposed-node", "n2"}}}});
+  pod("b", 1, {{"annotations", JsonObject{{"factory.ingot.dev/proposed-node", "n9"}}}});
+  settle();
+  EXPECT_EQ(node_of("a"), "n2");
+  EXPECT_EQ(reason("b"), "the proposed node \"n9\" does not exist");
+}
+
+JsonObject gang(int size) {
+  return {{"labels", JsonObject{{"scheduling.x-k8s.io/pod-group", "train"}}},
+          {"annotations", JsonObject{{"factory.ingot.dev/gang-size", std::to_string(size)}}}};
+}
+
+TEST_P(PlacementTest, AGangWaitsForItsPodsAndForRoomForAll) {
+  tenant("vision", "c1");
+  node("n1", 2);
+  pod("w0", 2, gang(2));
+  settle();
+  EXPECT_EQ(reason("w0"), "1 of 2 pods of gang train exist");
+  pod("w1", 2, gang(2));
+  f.t.loop.advance(11s);
+  settle();
+  EXPECT_EQ(reason("w0"), "1 of 2 pods of the gang fit: 0 of 2 GPUs free in pool default, needs 2");
+  EXPECT_EQ(node_of("w0") + node_of("w1"), "");
+  node("n2", 2);
+  settle();
+  EXPECT_EQ(node_of("w0"), "n1");
+  EXPECT_EQ(node_of("w1"), "n2");
+  // One of them is made again: the rest is still there.
+  erase(pod_key("w1"));
+  erase(root("allocations.factory.ingot.dev", "c1-uid-w1"));
+  settle();
+  pod("w1", 2, gang(2));
+  settle();
+  EXPECT_EQ(node_of("w1"), "n2");
+}
+
+TEST_P(PlacementTest, ADeletedPodIsNotPlaced) {
+  tenant("vision", "c1");
+  pod("a", 1);
+  settle();
+  Json leaving = get(pod_key("a"));
+  api::set(leaving, {"metadata", "deletionTimestamp"}, "2026-01-02T03:00:00Z");
+  put(pod_key("a"), leaving);
+  node("n1", 1);
+  settle();
+  EXPECT_EQ(node_of("a"), "");
+  EXPECT_EQ(placement->stats().waiting, 0u);
+}
+
+TEST_P(PlacementTest, ManyPodsAreAllPlacedOrTold) {
+  tenant("vision", "c1");
+  node("n1", 8);
+  ASSERT_TRUE(f.input([&](store::Turn& turn) {
+    for (int i = 0; i < 400; ++i) {
+      const std::string name = "p" + std::to_string(i);
+      ASSERT_TRUE(turn.put(pod_key(name), pod_object(name, i % 4 == 0 ? 1 : 0)));
+    }
+  }));
+  f.t.loop.advance(1min);
+  settle();
+  std::set<std::string> held;
+  int bound = 0, told = 0;
+  for (int i = 0; i < 400; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    for (const std::string& d : devices(name)) EXPECT_TRUE(held.insert(d).second) << d;
+    node_of(name).empty() ? ++told : ++bound;
+    if (node_of(name).empty()) EXPECT_NE(reason(name), "");
+  }
+  EXPECT_EQ(held.size(), 8u);
+  EXPECT_EQ(bound, 110);  // the node's places for pods
+  EXPECT_EQ(told, 290);
+}
+
+TEST_P(PlacementTest, ABindingWhoseCommitFailsIsMadeAgain) {
+  tenant("vision", "c1");
+  node("n1", 1);
+  settle();
+  const Revision before = f.shard->stats().durable;
+  ASSERT_TRUE(f.shard->submit([&](store::Turn& turn) { (void)turn.put(pod_key("a"), pod_object("a", 1)); }));
+  while (f.shard->stats().durable == before) ASSERT_TRUE(f.t.loop.step());
+  f.t.faults.arm("store.commit.fail");  // the next commit is the binding's
+  f.t.loop.run_until_idle();
+  EXPECT_EQ(f.shard->stats().failed_commits, 1u);
+  f.t.loop.advance(10s);
+  settle();
+  EXPECT_EQ(node_of("a"), "n1");
+  EXPECT_EQ(devices("a"), std::vector<std::string>{"GPU-n1-0"});
+}
+
+TEST_P(PlacementTest, PlantedBugsAreReal) {
+  tenant("vision", "c1");
+  node("n1", 2);
+  pod("a", 2);
+  settle();
+  f.t.faults.arm("placement.double_grant");
+  pod("b", 2);
+  settle();
+  EXPECT_EQ(devices("a"), devices("b"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Straight, PlacementOnce, testing::Values(false));
+INSTANTIATE_TEST_SUITE_P(Runs, PlacementTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });
+
+}  // namespace
+}  // namespace ingot::controllers

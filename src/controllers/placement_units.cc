@@ -1,0 +1,171 @@
+#include "controllers/placement_units.h"
+
+#include <algorithm>
+
+#include "scheduler/objects.h"
+
+namespace ingot::controllers {
+namespace {
+
+using api::Json;
+using api::string_at;
+using scheduler::PodState;
+
+std::shared_ptr<const std::string> told_reason(const Json& pod) {
+  for (const Json& c : api::array_at(pod, {"status", "conditions"}))
+    if (string_at(c, {"type"}) == "PodScheduled" && string_at(c, {"status"}) == "False")
+      return std::make_shared<const std::string>(string_at(c, {"message"}));
+  return nullptr;
+}
+
+scheduler::Unit unit_of(const api::Key& key, const Json& pod, std::string uid) {
+  scheduler::Unit unit{.id = uid, .tenant = std::string(key.cluster())};
+  unit.priority = api::int_at(pod, {"spec", "priority"}).value_or(0);
+  unit.created = parse_rfc3339(string_at(pod, {"metadata", "creationTimestamp"})).value_or(WallTime{});
+  unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
+  return unit;
+}
+
+}  // namespace
+
+std::string_view PlacementUnits::tenant_of(std::string_view cluster) const {
+  if (cluster == kRootCluster.value) return cluster;
+  const auto found = tenants_.find(cluster);
+  return found == tenants_.end() ? std::string_view{} : found->second;
+}
+
+WaitingPod* PlacementUnits::waiting(std::string_view uid) {
+  const auto found = waiting_.find(uid);
+  return found == waiting_.end() ? nullptr : &found->second;
+}
+
+void PlacementUnits::clear() {
+  waiting_.clear();
+  places_.clear();
+  strays_.clear();
+  gangs_.clear();
+  tenants_.clear();
+  clusters_.clear();
+}
+
+std::vector<api::Key> PlacementUnits::set_tenant(std::string_view name,
+                                                 std::optional<scheduler::Tenant> tenant) {
+  const auto known = clusters_.find(name);
+  if (known != clusters_.end() && (!tenant || tenant->id != known->second)) {
+    forget_cluster(known->second);
+    clusters_.erase(known);
+  }
+  if (!tenant || tenant->id.empty()) return {};
+  tenants_[tenant->id] = name;
+  clusters_[std::string(name)] = tenant->id;
+  std::vector<api::Key> came_before;
+  if (auto strays = strays_.extract(tenant->id))
+    for (const std::string& key : strays.mapped()) came_before.emplace_back(key);
+  model_.set_tenant(std::move(*tenant));
+  return came_before;
+}
+
+// Its pods are nobody's: they become strays.
+void PlacementUnits::forget_cluster(const std::string& cluster) {
+  const std::string prefix = cluster + "/";
+  std::set<std::string> keys;
+  for (auto at = places_.lower_bound(prefix); at != places_.end() && at->first.starts_with(prefix); ++at)
+    keys.insert(at->first);
+  for (const std::string& key : keys) forget(key);
+  if (!keys.empty()) strays_[cluster].merge(keys);
+  model_.erase_tenant(cluster);
+  tenants_.erase(cluster);
+}
+
+void PlacementUnits::forget(const std::string& key) {
+  const auto found = places_.find(key);
+  if (found == places_.end()) return;
+  const Place place = std::move(found->second);
+  places_.erase(found);
+  waiting_.erase(place.uid);
+  if (place.gang.empty()) {
+    model_.erase_unit(place.uid);
+    return;
+  }
+  Gang& gang = gangs_[place.gang];
+  gang.pending.erase(key);
+  gang.settled.erase(key);
+  settle_gang(place.gang);
+}
+
+void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
+  const std::string cluster(key.cluster());
+  if (tenant_of(cluster).empty()) {
+    if (object)
+      strays_[cluster].insert(key.text());
+    else if (const auto strays = strays_.find(cluster);
+             strays != strays_.end() && strays->second.erase(key.text()))
+      if (strays->second.empty()) strays_.erase(strays);
+    return;
+  }
+  if (!object) return forget(key.text());
+  const Json pod = object->parse();
+  const PodState state = scheduler::state_of(pod);
+  const auto gang = scheduler::gang_of(pod);
+  const bool succeeded = string_at(pod, {"status", "phase"}) == "Succeeded";
+  const bool pending = state == PodState::Pending;
+  if (!pending && !(gang && (state == PodState::Placed || succeeded))) return forget(key.text());
+  Place now{std::string(string_at(pod, {"metadata", "uid"})), "", 0};
+  if (gang) {
+    now.gang = cluster + '/' + std::string(key.ns()) + '/' + gang->name;
+    now.gang_size = gang->size;
+  }
+  const auto before = places_.find(key.text());
+  if (before != places_.end() && (before->second.uid != now.uid || before->second.gang != now.gang))
+    forget(key.text());
+  place(key, pod, std::move(now), pending);
+}
+
+void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool pending) {
+  if (pending) {
+    WaitingPod& waits = waiting_[now.uid];
+    waits.key = key;
+    waits.told = told_reason(pod);
+  } else {
+    waiting_.erase(now.uid);
+  }
+  if (now.gang.empty()) {
+    model_.set_unit(unit_of(key, pod, now.uid));
+  } else {
+    Gang& gang = gangs_[now.gang];
+    gang.size = std::max(gang.size, now.gang_size);
+    gang.pending.erase(key.text());
+    gang.settled.erase(key.text());
+    if (pending)
+      gang.pending.emplace(key.text(), unit_of(key, pod, now.uid));
+    else
+      gang.settled.insert(key.text());
+    settle_gang(now.gang);
+  }
+  places_[key.text()] = std::move(now);
+}
+
+// The gang's unit in the model is what of it still waits; it may be placed once as many pods exist as were announced.
+void PlacementUnits::settle_gang(const std::string& id) {
+  const auto found = gangs_.find(id);
+  Gang& gang = found->second;
+  if (gang.pending.empty()) {
+    model_.erase_unit(id);
+    if (gang.settled.empty()) gangs_.erase(found);
+    return;
+  }
+  scheduler::Unit unit = gang.pending.begin()->second;
+  unit.id = id;
+  unit.pods.clear();
+  for (const auto& [key, alone] : gang.pending) {
+    unit.created = std::min(unit.created, alone.created);
+    unit.pods.push_back(alone.pods.front());
+  }
+  const auto exist = int64_t(gang.pending.size() + gang.settled.size());
+  if (exist < gang.size)
+    unit.waits = std::to_string(exist) + " of " + std::to_string(gang.size) + " pods of gang " +
+                 id.substr(id.rfind('/') + 1) + " exist";
+  model_.set_unit(std::move(unit));
+}
+
+}  // namespace ingot::controllers

@@ -1,0 +1,66 @@
+// Which pods wait for a node, as the units the scheduler places: single pods, and gangs. Kept pod by pod.
+// Thread rule: the loop. Invariant: the model's units are exactly the pending pods of known tenants.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/object.h"
+#include "scheduler/model.h"
+
+namespace ingot::controllers {
+
+struct WaitingPod {
+  api::Key key;
+  std::shared_ptr<const std::string> told;  // the reason its condition gives, if any
+  std::optional<WallTime> told_at;          // when we last wrote that; none: before our time
+};
+
+class PlacementUnits {
+ public:
+  explicit PlacementUnits(scheduler::Model& model) : model_(model) {}
+
+  // nullptr: the pod is gone.
+  void set_pod(const api::Key&, const api::Object*);
+  // None: the tenant is gone. Returns the pods that came before their tenant: set them again.
+  std::vector<api::Key> set_tenant(std::string_view tenant_name, std::optional<scheduler::Tenant>);
+  void clear();
+
+  // nullptr when no pending pod has this uid.
+  WaitingPod* waiting(std::string_view uid);
+  size_t size() const { return waiting_.size(); }
+  size_t gangs() const { return gangs_.size(); }
+  // The name of the tenant that a cluster is; "" when nobody is known to own it.
+  std::string_view tenant_of(std::string_view cluster) const;
+
+ private:
+  struct Gang {
+    int64_t size = 0;
+    std::map<std::string, scheduler::Unit> pending;  // by pod key: each as if it were alone
+    std::set<std::string> settled;                   // pod keys that have their node or have succeeded
+  };
+  struct Place {
+    std::string uid;
+    std::string gang;  // gang id, "" for a single pod
+    int64_t gang_size = 0;
+  };
+  void place(const api::Key&, const api::Json& pod, Place, bool pending);
+  void forget(const std::string& key);
+  void forget_cluster(const std::string& cluster);
+  void settle_gang(const std::string& id);
+
+  scheduler::Model& model_;
+  std::map<std::string, WaitingPod, std::less<>> waiting_;            // by uid
+  std::map<std::string, Place, std::less<>> places_;                  // by pod key: pods that matter here
+  std::map<std::string, std::set<std::string>, std::less<>> strays_;  // cluster of no known tenant → pod keys
+  std::map<std::string, Gang, std::less<>> gangs_;                    // "cluster/namespace/name"
+  std::map<std::string, std::string, std::less<>> tenants_;           // cluster → tenant's name
+  std::map<std::string, std::string, std::less<>> clusters_;          // tenant's name → cluster
+};
+
+}  // namespace ingot::controllers

@@ -1,0 +1,112 @@
+#include "controllers/placement_writes.h"
+
+#include "base/encoding.h"
+
+namespace ingot::controllers {
+namespace {
+
+using api::Json;
+using api::JsonArray;
+using api::JsonObject;
+
+constexpr size_t kMaxMessage = 1'024;  // of an Event (pkg/apis/core/validation)
+
+}  // namespace
+
+Json allocation_object(const Grant& grant, WallTime now) {
+  JsonArray devices;
+  for (const scheduler::Device& d : grant.devices)
+    devices.push_back(JsonObject{{"uuid", d.uuid}, {"model", d.model}});
+  JsonObject metadata{{"name", grant.pod_uid}, {"uid", grant.uid}, {"creationTimestamp", to_rfc3339(now)}};
+  if (grant.simulated) metadata["labels"] = JsonObject{{"ingot.dev/simulated", "true"}};
+  return JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
+                    {"kind", "Allocation"},
+                    {"metadata", std::move(metadata)},
+                    {"spec", JsonObject{{"tenant", grant.tenant},
+                                        {"cluster", grant.pod.cluster()},
+                                        {"namespace", grant.pod.ns()},
+                                        {"pod", grant.pod.name()},
+                                        {"node", grant.node},
+                                        {"devices", std::move(devices)},
+                                        {"cpuMilli", grant.cpu_milli},
+                                        {"memoryBytes", grant.memory_bytes},
+                                        {"from", to_rfc3339_micro(now)}}},
+                    {"status", JsonObject{{"phase", "Open"}}}};
+}
+
+void set_condition(Json& object, std::string_view type, std::string_view status, std::string_view reason,
+                   std::string_view message, WallTime now) {
+  JsonArray conditions = api::array_at(object, {"status", "conditions"});
+  Json* found = nullptr;
+  for (Json& c : conditions)
+    if (api::string_at(c, {"type"}) == type) found = &c;
+  if (!found) found = &conditions.emplace_back(JsonObject{{"type", type}, {"lastProbeTime", nullptr}});
+  if (api::string_at(*found, {"status"}) != status) api::set(*found, {"lastTransitionTime"}, to_rfc3339(now));
+  api::set(*found, {"status"}, status);
+  for (const auto& [name, value] : {std::pair{"reason", reason}, std::pair{"message", message}}) {
+    if (value.empty())
+      api::erase(*found, {name});
+    else
+      api::set(*found, {name}, value);
+  }
+  api::set(object, {"status", "conditions"}, std::move(conditions));
+}
+
+void bind_pod(Json& pod, std::string_view node, WallTime now) {
+  api::set(pod, {"spec", "nodeName"}, node);
+  set_condition(pod, "PodScheduled", "True", "", "", now);
+}
+
+void refuse_pod(Json& pod, std::string_view message, WallTime now) {
+  set_condition(pod, "PodScheduled", "False", "Unschedulable", message, now);
+}
+
+api::Key event_key(const Happening& h) {
+  std::string what;
+  for (const std::string_view part : {std::string_view(h.about.text()), h.uid, h.type, h.reason, h.component})
+    (what += part) += '\n';
+  const std::string hash = hex(sha256(what)).substr(0, 16);
+  const std::string_view ns = h.about.ns().empty() ? "default" : h.about.ns();
+  return {ClusterId(std::string(h.about.cluster())), "events", ns,
+          std::string(h.about.name().substr(0, 200)) + "." + hash};
+}
+
+Json event_object(const Happening& h, const api::Object* before, WallTime now) {
+  std::string message(h.message.substr(0, kMaxMessage));
+  if (before) {
+    Json event = before->parse();
+    api::set(event, {"count"}, api::int_at(event, {"count"}).value_or(1) + 1);
+    api::set(event, {"lastTimestamp"}, to_rfc3339(now));
+    api::set(event, {"message"}, std::move(message));
+    return event;
+  }
+  const api::Key key = event_key(h);
+  JsonObject about{{"kind", h.kind}, {"apiVersion", "v1"}, {"name", h.about.name()}, {"uid", h.uid}};
+  if (!h.about.ns().empty()) about["namespace"] = h.about.ns();
+  // The uid of an Event is nobody's reference: made from its key and time, it needs no randomness.
+  const std::string id = sha256(key.text() + to_rfc3339_micro(now));
+  uint64_t high = 0, low = 0;
+  for (size_t i = 0; i < 8; ++i) {
+    high = high << 8 | uint8_t(id[i]);
+    low = low << 8 | uint8_t(id[8 + i]);
+  }
+  return JsonObject{{"apiVersion", "v1"},
+                    {"kind", "Event"},
+                    {"metadata", JsonObject{{"name", key.name()},
+                                            {"namespace", key.ns()},
+                                            {"uid", uuid(high, low)},
+                                            {"creationTimestamp", to_rfc3339(now)}}},
+                    {"involvedObject", std::move(about)},
+                    {"type", h.type},
+                    {"reason", h.reason},
+                    {"message", std::move(message)},
+                    {"source", JsonObject{{"component", h.component}}},
+                    {"reportingComponent", h.component},
+                    {"reportingInstance", ""},
+                    {"eventTime", nullptr},
+                    {"firstTimestamp", to_rfc3339(now)},
+                    {"lastTimestamp", to_rfc3339(now)},
+                    {"count", 1}};
+}
+
+}  // namespace ingot::controllers

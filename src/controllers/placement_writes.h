@@ -1,0 +1,44 @@
+// What placing or not placing a pod writes. Pure; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "api/object.h"
+#include "base/time.h"
+#include "scheduler/schedule.h"
+
+namespace ingot::controllers {
+
+inline constexpr std::string_view kAllocations = "allocations.factory.ingot.dev";
+
+// What the pod holds from now on (ARCHITECTURE.md: Allocation). The labels say what the ledger must know later though
+// the node may be gone by then.
+struct Grant {
+  api::Key pod;
+  std::string pod_uid, tenant, node, uid;
+  std::vector<scheduler::Device> devices;
+  int64_t cpu_milli = 0, memory_bytes = 0;
+  bool simulated = false;
+};
+api::Json allocation_object(const Grant&, WallTime now);
+
+// Sets spec.nodeName and condition PodScheduled=True.
+void bind_pod(api::Json& pod, std::string_view node, WallTime now);
+// Sets condition PodScheduled=False, reason Unschedulable.
+void refuse_pod(api::Json& pod, std::string_view message, WallTime now);
+
+// Sets or adds the condition of this type; lastTransitionTime moves only with its status.
+void set_condition(api::Json& object, std::string_view type, std::string_view status, std::string_view reason,
+                   std::string_view message, WallTime now);
+
+// One Event per object and reason: said again it counts up and carries the newest message (client-go's correlator
+// does the same). `before`: the Event of that key, or nullptr.
+struct Happening {
+  api::Key about;  // a pod or a node
+  std::string_view kind, uid, type, reason, message, component;
+};
+api::Key event_key(const Happening&);
+api::Json event_object(const Happening&, const api::Object* before, WallTime now);
+
+}  // namespace ingot::controllers
