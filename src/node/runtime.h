@@ -61,6 +61,7 @@ struct ContainerSpec {
   Security security;
   std::string log_path;  // relative to the sandbox's log_directory: "main/0.log"
   bool tty = false, stdin = false;
+  bool init = false;  // must end before others start; hollow pods let it end at once
 };
 
 enum class ContainerState : uint8_t { Created, Running, Exited, Unknown };
@@ -100,6 +101,13 @@ struct Runtime {
   virtual void remove_sandbox(const std::string& id, Callback<void>) = 0;
   // Everything this runtime runs for this node, with containers.
   virtual void list(Callback<std::vector<SandboxStatus>>) = 0;
+  // The same for one pod's sandboxes (every attempt). A runtime that can ask for less overrides it.
+  virtual void inspect(const std::string& pod_uid, Callback<std::vector<SandboxStatus>> done) {
+    list([pod_uid, done = std::move(done)](Result<std::vector<SandboxStatus>> all) mutable {
+      if (all) std::erase_if(*all, [&](const SandboxStatus& s) { return s.pod_uid != pod_uid; });
+      done(std::move(all));
+    });
+  }
   // Runs argv inside; exit code. For exec probes.
   virtual void exec(const std::string& container, const std::vector<std::string>& argv, Duration timeout,
                     Callback<int>) = 0;

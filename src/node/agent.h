@@ -1,0 +1,83 @@
+// One node's agent: keeps the node registered, joins pods with Allocations by uid and hands each to its PodWorker.
+//
+//   Agent agent(config, env, api, runtime, files);
+//   agent.start();          // lists the runtime first, then watches; adopts what runs
+//
+// Thread rule: the loop. Destroying it ends its watches and timers and leaves every pod running (a crash, an
+// upgrade); drain() ends the pods first. Everything passed in outlives it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "env/env.h"
+#include "node/api.h"
+#include "node/events.h"
+#include "node/images.h"
+#include "node/node_config.h"
+#include "node/pod_worker.h"
+#include "node/registration.h"
+#include "node/runtime.h"
+
+namespace ingot::node {
+
+class Agent {
+ public:
+  Agent(NodeConfig, env::Env&, Api&, Runtime&, Files&);
+  ~Agent();
+  Agent(const Agent&) = delete;
+
+  void start();
+  // The GPUs were looked at again: health goes to the Node and its ResourceSlice.
+  void set_gpus(gpu::Inventory);
+  // Ends every pod as the kubelet does when its node shuts down (phase Failed, reason Terminated), releases their
+  // Allocations and calls `done`; no pod starts any more.
+  void drain(std::function<void()> done);
+
+  struct Counts {
+    size_t pods = 0;     // known to this node
+    size_t holding = 0;  // with a sandbox or an open Allocation
+  };
+  Counts counts() const;
+
+ private:
+  struct Feed;
+  void list_runtime();
+  void listed(const std::vector<SandboxStatus>&);
+  void watch();
+  void begin_if_ready();
+  PodWorker& worker(const std::string& uid);
+  void forget(const std::string& uid);
+
+  void reset_pods(const api::JsonArray&);
+  void pod_event(std::string_view type, const api::Json&);
+  void put_pod(const api::Json&);
+  void reset_allocations(const api::JsonArray&);
+  void allocation_event(std::string_view type, const api::Json&);
+  void reset_images(const api::JsonArray&);
+  void image_event(std::string_view type, const api::Json&);
+  void poke_all();
+  void check_drained();
+
+  NodeConfig config_;
+  env::Env& env_;
+  Api& api_;
+  Runtime& runtime_;
+  Images images_;
+  Events events_;
+  WorkerContext ctx_;
+  Registration registration_;
+  std::map<std::string, std::shared_ptr<PodWorker>> workers_;  // by pod uid
+  bool listed_ = false, have_pods_ = false, have_allocations_ = false, have_images_ = false;
+  std::unique_ptr<Watch> pods_watch_, allocations_watch_, images_watch_;
+  Backoff list_backoff_{std::chrono::milliseconds(500), std::chrono::seconds(10)};
+  env::TimerId timer_ = 0;
+  bool draining_ = false;
+  std::function<void()> drained_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace ingot::node

@@ -1,0 +1,400 @@
+#include "node/agent.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "node/testing.h"
+
+namespace ingot::node {
+namespace {
+using namespace std::chrono_literals;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsSupersetOf;
+
+constexpr std::string_view kDigest =
+    "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+struct AgentTest : testing::Test {
+  AgentTest() {
+    config.name = "node-0";
+    config.host_ip = "10.0.0.1";
+    config.cpu_milli = 4000;
+    config.memory_bytes = int64_t{8} << 30;
+    api.objects[image_path()] = api::JsonObject{
+        {"metadata", api::JsonObject{{"name", "shared.1"}}},
+        {"spec", api::JsonObject{{"tenant", ""}, {"reference", "train"}, {"digest", kDigest}}}};
+  }
+  static std::string image_path() { return "/clusters/root/apis/factory.ingot.dev/v1alpha1/images/shared.1"; }
+  static std::string pod_path(const std::string& name = "p") {
+    return "/clusters/vision/api/v1/namespaces/default/pods/" + name;
+  }
+  static std::string allocation_path(const std::string& uid = "u1") {
+    return "/clusters/root/apis/factory.ingot.dev/v1alpha1/allocations/" + uid;
+  }
+
+  static api::Json make_pod(std::string_view policy = "Always", std::string_view more_spec = "",
+                            const std::string& uid = "u1", const std::string& name = "p") {
+    return parsed(fmt::format(
+        R"({{"metadata":{{"uid":"{}","name":"{}","namespace":"default","annotations":{{"factory.ingot.dev/cluster":"c7"}}}},
+            "spec":{{"nodeName":"node-0","restartPolicy":"{}"{},"containers":[{{"name":"c","image":"train"}}]}}}})",
+        uid, name, policy, more_spec));
+  }
+  void allocate(const std::string& uid = "u1", const std::string& name = "p") {
+    api.put(
+        allocation_path(uid),
+        parsed(fmt::format(
+            R"({{"metadata":{{"name":"{}"}},"spec":{{"tenant":"vision","cluster":"c7","namespace":"default","pod":"{}","node":"node-0","devices":[]}},"status":{{"phase":"Open"}}}})",
+            uid, name)));
+  }
+  void bind(api::Json pod) {
+    allocate();
+    api.put(pod_path(), std::move(pod));
+    t.loop.run_until_idle();
+  }
+  void boot() {
+    agent.reset();
+    agent = std::make_unique<Agent>(config, t.env, api, runtime, files);
+    agent->start();
+    t.loop.run_until_idle();
+  }
+  std::string_view at(std::initializer_list<std::string_view> path) {
+    return api::string_at(api.objects.at(pod_path()), path);
+  }
+  std::string_view phase() { return at({"status", "phase"}); }
+  const api::Json& container() {
+    return api::array_at(api.objects.at(pod_path()), {"status", "containerStatuses"}).at(0);
+  }
+  bool released(const std::string& uid = "u1") {
+    return api::string_at(api.objects.at(allocation_path(uid)), {"status", "phase"}) == "Released";
+  }
+  void mark_deleted(int64_t grace) {
+    api::Json pod = api.objects.at(pod_path());
+    api::set(pod, {"metadata", "deletionTimestamp"},
+             to_rfc3339(t.clock.wall() + std::chrono::seconds(grace)));
+    api::set(pod, {"metadata", "deletionGracePeriodSeconds"}, grace);
+    api.put(pod_path(), pod);
+  }
+
+  env::TestEnv t;
+  NodeConfig config;
+  FakeApi api{t.env};
+  FakeRuntime runtime{t.env};
+  FakeFiles files;
+  std::unique_ptr<Agent> agent;
+};
+
+TEST_F(AgentTest, StartsABoundPodAndReportsIt) {
+  boot();
+  bind(make_pod());
+  EXPECT_THAT(runtime.log, ElementsAre("run u1.0", "create c.0", "start c.0"));
+  EXPECT_EQ(runtime.specs.begin()->second.image, kDigest);
+  EXPECT_EQ(phase(), "Running");
+  EXPECT_EQ(at({"status", "podIP"}), "10.64.0.7");
+  EXPECT_EQ(at({"status", "hostIP"}), "10.0.0.1");
+  EXPECT_TRUE(api::bool_at(container(), {"ready"}));
+  EXPECT_THAT(api.event_reasons(), ElementsAre("Pulled", "Created", "Started"));
+}
+
+TEST_F(AgentTest, WithoutAnAllocationNothingStarts) {
+  boot();
+  api.put(pod_path(), make_pod());
+  t.loop.advance(60s);
+  EXPECT_TRUE(runtime.log.empty());
+  allocate();
+  t.loop.run_until_idle();
+  EXPECT_TRUE(runtime.runs("c"));
+}
+
+TEST_F(AgentTest, AJobsPodThatEndsIsReportedAndReleased) {
+  boot();
+  bind(make_pod("Never"));
+  runtime.exit("c", 0);
+  t.loop.run_until_idle();
+  EXPECT_EQ(phase(), "Succeeded");
+  EXPECT_TRUE(released());
+  EXPECT_TRUE(runtime.sandboxes.empty());
+  EXPECT_TRUE(files.removed.empty()) << "logs stay until the object is deleted";
+  api.erase(pod_path());
+  t.loop.run_until_idle();
+  EXPECT_TRUE(files.removed.contains("u1"));
+  EXPECT_EQ(agent->counts().pods, 0u);
+}
+
+TEST_F(AgentTest, AFailedPodKeepsItsExitCode) {
+  boot();
+  bind(make_pod("Never"));
+  runtime.exit("c", 3);
+  t.loop.run_until_idle();
+  EXPECT_EQ(phase(), "Failed");
+  EXPECT_EQ(api::int_at(container(), {"state", "terminated", "exitCode"}), 3);
+  EXPECT_TRUE(released());
+}
+
+TEST_F(AgentTest, ACrashLoopBacksOff) {
+  boot();
+  bind(make_pod());
+  runtime.exit("c", 1);
+  t.loop.run_until_idle();
+  EXPECT_EQ(runtime.count("start c.1"), 1u) << "the first restart is at once";
+  runtime.exit("c", 1);
+  t.loop.advance(9s);
+  EXPECT_EQ(api::string_at(container(), {"state", "waiting", "reason"}), "CrashLoopBackOff");
+  EXPECT_EQ(api::int_at(container(), {"lastState", "terminated", "exitCode"}), 1);
+  EXPECT_EQ(phase(), "Running");
+  EXPECT_EQ(runtime.count("start c.2"), 0u);
+  t.loop.advance(2s);
+  EXPECT_EQ(runtime.count("start c.2"), 1u);
+  EXPECT_EQ(api::int_at(container(), {"restartCount"}), 2);
+  EXPECT_THAT(runtime.log, Contains("remove u1.0/c.0")) << "of the exited ones only the last is kept";
+}
+
+TEST_F(AgentTest, DeletionStopsThenReleasesThenRemovesTheObject) {
+  boot();
+  bind(make_pod());
+  mark_deleted(30);
+  t.loop.run_until_idle();
+  EXPECT_THAT(runtime.graces, ElementsAre(Duration(30s)));
+  EXPECT_TRUE(runtime.sandboxes.empty());
+  EXPECT_TRUE(released());
+  EXPECT_FALSE(api.objects.contains(pod_path()));
+  EXPECT_TRUE(files.removed.contains("u1"));
+}
+
+TEST_F(AgentTest, AForceDeletedPodStillHoldsUntilItsSandboxIsGone) {
+  boot();
+  bind(make_pod());
+  runtime.obeys_stop = false;
+  runtime.failing = {"stop"};
+  api.erase(pod_path());
+  t.loop.advance(3s);
+  EXPECT_FALSE(released());
+  EXPECT_GE(runtime.graces.size(), 2u) << "stopping is tried again";
+  runtime.obeys_stop = true;
+  runtime.failing.clear();
+  t.loop.advance(3s);
+  EXPECT_TRUE(released());
+  EXPECT_TRUE(runtime.sandboxes.empty());
+  EXPECT_EQ(agent->counts().pods, 0u);
+}
+
+TEST_F(AgentTest, ARevokedAllocationStopsThePod) {
+  boot();
+  bind(make_pod());
+  api.erase(allocation_path());
+  t.loop.run_until_idle();
+  EXPECT_TRUE(runtime.sandboxes.empty());
+  t.loop.advance(60s);
+  EXPECT_EQ(runtime.count("run u1.1"), 0u);
+}
+
+TEST_F(AgentTest, ARestartedAgentAdoptsWhatRuns) {
+  boot();
+  bind(make_pod());
+  boot();
+  t.loop.advance(60s);
+  EXPECT_EQ(runtime.count("run u1.0"), 1u);
+  EXPECT_EQ(runtime.count("start c.0"), 1u);
+  EXPECT_TRUE(runtime.runs("c"));
+  EXPECT_EQ(phase(), "Running");
+  runtime.exit("c", 1);
+  t.loop.run_until_idle();
+  EXPECT_EQ(runtime.count("start c.1"), 1u);
+}
+
+TEST_F(AgentTest, ARestartedAgentEndsWhatEndedMeanwhile) {
+  boot();
+  bind(make_pod("Never"));
+  agent.reset();
+  runtime.exit("c", 0);
+  boot();
+  EXPECT_EQ(phase(), "Succeeded");
+  EXPECT_TRUE(released());
+  EXPECT_EQ(runtime.count("start c.0"), 1u);
+}
+
+TEST_F(AgentTest, AfterAPowerCutANeverPodIsNotRunTwice) {
+  boot();
+  bind(make_pod("Never"));
+  agent.reset();
+  runtime.sandboxes.clear();
+  boot();
+  EXPECT_EQ(phase(), "Failed");
+  EXPECT_EQ(api::string_at(container(), {"state", "terminated", "reason"}), "ContainerStatusUnknown");
+  EXPECT_TRUE(released());
+  EXPECT_EQ(runtime.count("start c.0"), 1u);
+}
+
+TEST_F(AgentTest, AfterAPowerCutAnAlwaysPodRunsAgainAndCountsIt) {
+  boot();
+  bind(make_pod());
+  agent.reset();
+  runtime.sandboxes.clear();
+  boot();
+  t.loop.run_until_idle();
+  EXPECT_EQ(runtime.count("start c.1"), 1u);
+  EXPECT_EQ(api::int_at(container(), {"restartCount"}), 1);
+}
+
+TEST_F(AgentTest, ASandboxNobodyWantsIsStopped) {
+  boot();
+  bind(make_pod());
+  agent.reset();
+  api.objects.erase(pod_path());
+  api.objects.erase(allocation_path());
+  boot();
+  EXPECT_TRUE(runtime.sandboxes.empty());
+  EXPECT_TRUE(files.removed.contains("u1"));
+}
+
+TEST_F(AgentTest, AnAllocationWhosePodWentWhileNobodyLookedIsReleased) {
+  allocate();
+  boot();
+  EXPECT_FALSE(released()) << "the pod may be on its way";
+  t.loop.advance(2s);
+  EXPECT_TRUE(released());
+}
+
+TEST_F(AgentTest, AnAllocationThatComesBeforeItsPodWaits) {
+  boot();
+  allocate();
+  api.muted = true;
+  api.objects[pod_path()] = make_pod();
+  t.loop.advance(30s);
+  EXPECT_FALSE(released());
+  api.muted = false;
+  api.relist();
+  t.loop.run_until_idle();
+  EXPECT_TRUE(runtime.runs("c"));
+}
+
+TEST_F(AgentTest, LostCallsAreMadeAgain) {
+  boot();
+  bind(make_pod("Never"));
+  runtime.exit("c", 0);
+  api.drop_requests = 3;
+  api.drop_answers = 4;
+  t.loop.advance(120s);
+  EXPECT_EQ(phase(), "Succeeded");
+  EXPECT_TRUE(released());
+}
+
+TEST_F(AgentTest, WatchesThatRepeatThemselvesChangeNothing) {
+  boot();
+  bind(make_pod());
+  const size_t steps = runtime.log.size();
+  for (int i = 0; i < 3; ++i) {
+    api.relist();
+    api.put(pod_path(), api::Json(api.objects.at(pod_path())));
+    t.loop.advance(5s);
+  }
+  EXPECT_EQ(runtime.log.size(), steps);
+  EXPECT_EQ(api.count("PATCH", "pods/p/status"), 3u)
+      << "creating, and running before and after its exact start";
+}
+
+TEST_F(AgentTest, AMissingImageSaysHowToLoadIt) {
+  api.objects.clear();
+  boot();
+  bind(make_pod());
+  EXPECT_EQ(phase(), "Pending");
+  EXPECT_EQ(api::string_at(container(), {"state", "waiting", "reason"}), "ImagePullBackOff");
+  EXPECT_THAT(std::string(api::string_at(container(), {"state", "waiting", "message"})),
+              testing::HasSubstr("ingot image load FILE --tenant vision"));
+  api.put(
+      image_path(),
+      parsed(fmt::format(
+          R"({{"metadata":{{"name":"shared.1"}},"spec":{{"tenant":"","reference":"docker.io/library/train:latest","digest":"{}"}}}})",
+          kDigest)));
+  t.loop.run_until_idle();
+  EXPECT_EQ(phase(), "Running");
+}
+
+TEST_F(AgentTest, InitContainersRunOneAfterAnother) {
+  boot();
+  bind(make_pod("Never", R"(,"initContainers":[{"name":"a","image":"train"},{"name":"b","image":"train"}])"));
+  EXPECT_TRUE(runtime.runs("a"));
+  EXPECT_FALSE(runtime.runs("b"));
+  EXPECT_EQ(api::string_at(container(), {"state", "waiting", "reason"}), "PodInitializing");
+  runtime.exit("a", 0);
+  t.loop.run_until_idle();
+  EXPECT_TRUE(runtime.runs("b"));
+  EXPECT_FALSE(runtime.runs("c"));
+  runtime.exit("b", 0);
+  t.loop.run_until_idle();
+  EXPECT_TRUE(runtime.runs("c"));
+  EXPECT_EQ(phase(), "Running");
+}
+
+TEST_F(AgentTest, AFailedInitContainerFailsANeverPod) {
+  boot();
+  bind(make_pod("Never", R"(,"initContainers":[{"name":"a","image":"train"}])"));
+  runtime.exit("a", 2);
+  t.loop.run_until_idle();
+  EXPECT_EQ(phase(), "Failed");
+  EXPECT_EQ(runtime.count("create c.0"), 0u);
+  EXPECT_TRUE(released());
+}
+
+TEST_F(AgentTest, ASidecarRunsBesideAndEndsAfterTheMainContainer) {
+  boot();
+  bind(make_pod("Never", R"(,"initContainers":[{"name":"s","image":"train","restartPolicy":"Always"}])"));
+  EXPECT_TRUE(runtime.runs("s"));
+  EXPECT_TRUE(runtime.runs("c"));
+  runtime.exit("c", 0);
+  t.loop.run_until_idle();
+  EXPECT_FALSE(runtime.runs("s"));
+  EXPECT_EQ(phase(), "Succeeded");
+  EXPECT_TRUE(released());
+}
+
+TEST_F(AgentTest, TheActiveDeadlineEndsAPod) {
+  boot();
+  bind(make_pod("Never", R"(,"activeDeadlineSeconds":20)"));
+  t.loop.advance(19s);
+  EXPECT_TRUE(runtime.runs("c"));
+  t.loop.advance(2s);
+  EXPECT_EQ(phase(), "Failed");
+  EXPECT_EQ(at({"status", "reason"}), "DeadlineExceeded");
+  EXPECT_TRUE(released());
+}
+
+TEST_F(AgentTest, AFailingSandboxIsTriedAgain) {
+  runtime.failing = {"run"};
+  boot();
+  bind(make_pod());
+  t.loop.advance(5s);
+  EXPECT_GE(runtime.count("run u1.0"), 2u);
+  EXPECT_THAT(api.event_reasons(), Contains("FailedCreatePodSandBox"));
+  runtime.failing.clear();
+  t.loop.advance(10s);
+  EXPECT_EQ(phase(), "Running");
+}
+
+TEST_F(AgentTest, ADrainEndsPodsAndReleasesThem) {
+  boot();
+  bind(make_pod());
+  bool done = false;
+  agent->drain([&] { done = true; });
+  t.loop.advance(1s);
+  EXPECT_TRUE(done);
+  EXPECT_EQ(phase(), "Failed");
+  EXPECT_EQ(at({"status", "reason"}), "Terminated");
+  EXPECT_TRUE(released());
+  EXPECT_TRUE(runtime.sandboxes.empty());
+}
+
+TEST_F(AgentTest, OneTooManyIsRefused) {
+  config.max_pods = 1;
+  boot();
+  bind(make_pod());
+  allocate("u2", "q");
+  api.put(pod_path("q"), make_pod("Never", "", "u2", "q"));
+  t.loop.run_until_idle();
+  EXPECT_EQ(api::string_at(api.objects.at(pod_path("q")), {"status", "reason"}), "OutOfpods");
+  EXPECT_TRUE(released("u2"));
+  EXPECT_TRUE(runtime.runs("c"));
+}
+
+}  // namespace
+}  // namespace ingot::node

@@ -1,0 +1,141 @@
+#include "node/container_spec.h"
+
+#include <fmt/format.h>
+
+#include "gpu/description.h"
+#include "node/resources.h"
+
+namespace ingot::node {
+namespace {
+std::vector<std::string> expanded(const api::JsonArray& words, const Environment& env) {
+  std::vector<std::string> out;
+  for (const api::Json& word : words) out.push_back(expand(api::string_at(word, {}), env));
+  return out;
+}
+
+// /etc/hosts as the kubelet writes it: the loopback names, the pod's own, its hostAliases.
+std::string hosts_file(const Pod& pod, const std::string& ip) {
+  std::string text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+  if (!ip.empty()) {
+    const std::string_view named = api::string_at(pod.object, {"spec", "hostname"});
+    text += fmt::format("{}\t{}\n", ip, named.empty() ? std::string_view(pod.name) : named);
+  }
+  for (const api::Json& alias : api::array_at(pod.object, {"spec", "hostAliases"})) {
+    text += api::string_at(alias, {"ip"});
+    for (const api::Json& name : api::array_at(alias, {"hostnames"}))
+      text += fmt::format("\t{}", api::string_at(name, {}));
+    text += "\n";
+  }
+  return text;
+}
+
+Result<void> add_hosts(const ContainerInputs& in, ContainerSpec& spec) {
+  auto path =
+      in.files.write_volume(in.pod.uid, "ingot.hosts", {{"hosts", {hosts_file(in.pod, in.pod_ip)}}}, false);
+  if (!path) return fail(path.error());
+  spec.mounts.push_back({*path + "/hosts", "/etc/hosts", false});
+  return {};
+}
+
+// The stand-in NVML library inside shows only what its description holds.
+Result<void> add_description(const ContainerInputs& in, const std::vector<std::string>& granted,
+                             ContainerSpec& spec) {
+  const auto all = gpu::parse_description(in.node.gpu_description, "");
+  if (!all || all->nodes.size() != 1)
+    return fail(Reason::InternalError, "the node's description of simulated GPUs cannot be read");
+  auto path = in.files.write_volume(in.pod.uid, "ingot.gpus." + in.def.name,
+                                    {{"gpus", {gpu::to_text(*all, all->nodes.front(), granted)}}}, false);
+  if (!path) return fail(path.error());
+  spec.mounts.push_back({*path + "/gpus", std::string(cdi::kDescriptionPath), true});
+  spec.env.emplace_back(cdi::kDescriptionVariable, cdi::kDescriptionPath);
+  return {};
+}
+
+Result<void> add_devices(const ContainerInputs& in, ContainerSpec& spec) {
+  const int64_t wanted = gpus_of(in.def);
+  if (wanted == 0) {
+    cdi::deny(spec);
+    return {};
+  }
+  const auto granted = devices_of(in.pod, in.def, in.allocation.devices);
+  if (int64_t(granted.size()) != wanted)
+    return fail(Reason::Conflict,
+                fmt::format("the pod's Allocation holds {} of the {} GPUs that container {} asks for",
+                            granted.size(), wanted, in.def.name));
+  if (auto applied = cdi::apply(in.node.devices, granted, spec); !applied) return applied;
+  if (in.node.gpus.simulated && !in.node.gpu_description.empty()) return add_description(in, granted, spec);
+  return {};
+}
+}  // namespace
+
+NodeFacts facts_of(const NodeConfig& node, const std::string& pod_ip) {
+  return {.name = node.name,
+          .host_ip = node.host_ip,
+          .pod_ip = pod_ip,
+          .api_host = node.api_host,
+          .api_port = node.api_port,
+          .cpu_milli = node.cpu_milli,
+          .memory_bytes = node.memory_bytes,
+          .ephemeral_bytes = node.ephemeral_bytes};
+}
+
+std::vector<std::string> devices_of(const Pod& pod, const ContainerDef& def,
+                                    const std::vector<std::string>& granted) {
+  // Init containers run before and one at a time: each starts anew at the first device. Sidecars keep theirs.
+  size_t at = 0;
+  for (const ContainerDef& c : pod.containers) {
+    if (c.name == def.name) break;
+    if (c.init == def.init || c.sidecar)
+      if (!c.init || c.sidecar) at += size_t(gpus_of(c));
+  }
+  const size_t end = std::min(granted.size(), at + size_t(gpus_of(def)));
+  if (at >= end) return {};
+  return {granted.begin() + ptrdiff_t(at), granted.begin() + ptrdiff_t(end)};
+}
+
+Result<ContainerSpec> container_spec(const ContainerInputs& in) {
+  ContainerSpec spec;
+  spec.name = in.def.name;
+  spec.init = in.def.init && !in.def.sidecar;
+  spec.attempt = in.attempt;
+  spec.image = in.image;
+  spec.log_path = fmt::format("{}/{}.log", in.def.name, in.attempt);
+  spec.working_dir = api::string_at(*in.def.spec, {"workingDir"});
+  spec.tty = api::bool_at(*in.def.spec, {"tty"});
+  spec.stdin = api::bool_at(*in.def.spec, {"stdin"});
+  spec.limits = limits_of(in.pod, in.def, in.node.memory_bytes);
+  spec.security = security_of(in.pod, in.def);
+  if (in.node.hollow) return spec;
+
+  if (spec.security.run_as_non_root && spec.security.run_as_user == 0)
+    return fail(Reason::Invalid, "container's runAsUser breaks non-root policy");
+  auto env = environment_of(in.pod, in.def, in.config, facts_of(in.node, in.pod_ip));
+  if (!env) return fail(env.error());
+  spec.command = expanded(api::array_at(*in.def.spec, {"command"}), *env);
+  spec.args = expanded(api::array_at(*in.def.spec, {"args"}), *env);
+  auto mounts = in.volumes.mounts(in.pod, in.def, *env);
+  if (!mounts) return fail(mounts.error());
+  spec.env = std::move(*env);
+  spec.mounts = std::move(*mounts);
+  if (auto added = add_hosts(in, spec); !added) return fail(added.error());
+  if (auto added = add_devices(in, spec); !added) return fail(added.error());
+  return spec;
+}
+
+SandboxSpec sandbox_spec(const Pod& pod, const Allocation& allocation, Files& files, uint32_t attempt) {
+  SandboxSpec spec{.pod_uid = pod.uid,
+                   .pod_name = pod.name,
+                   .pod_namespace = pod.ns,
+                   .cluster = allocation.cluster.empty() ? pod.cluster : allocation.cluster,
+                   .attempt = attempt,
+                   .log_directory = files.log_directory(pod.uid)};
+  const std::string_view named = api::string_at(pod.object, {"spec", "hostname"});
+  spec.hostname = std::string(named.empty() ? std::string_view(pod.name) : named).substr(0, 63);
+  while (!spec.hostname.empty() && (spec.hostname.back() == '-' || spec.hostname.back() == '.'))
+    spec.hostname.pop_back();
+  for (const auto& member : api::object_at(pod.object, {"metadata", "annotations"}))
+    spec.annotations[std::string(member.key())] = api::string_at(member.value(), {});
+  return spec;
+}
+
+}  // namespace ingot::node

@@ -1,0 +1,36 @@
+// What the runtime is told to run for one container. Reads only what was fetched before. Thread rule: the loop.
+#pragma once
+
+#include <string>
+
+#include "node/config.h"
+#include "node/node_config.h"
+#include "node/pod.h"
+#include "node/runtime.h"
+#include "node/volumes.h"
+
+namespace ingot::node {
+
+NodeFacts facts_of(const NodeConfig&, const std::string& pod_ip);
+
+// The Allocation's devices are dealt out to the containers in the order in which they ask.
+std::vector<std::string> devices_of(const Pod&, const ContainerDef&, const std::vector<std::string>& granted);
+
+struct ContainerInputs {
+  const NodeConfig& node;
+  const Pod& pod;
+  const ContainerDef& def;
+  const Allocation& allocation;
+  const PodConfig& config;
+  const PodVolumes& volumes;
+  Files& files;
+  std::string image;  // digest
+  std::string pod_ip;
+  uint32_t attempt = 0;
+};
+// Errors are the container's: it waits with CreateContainerConfigError and this message.
+Result<ContainerSpec> container_spec(const ContainerInputs&);
+
+SandboxSpec sandbox_spec(const Pod&, const Allocation&, Files&, uint32_t attempt);
+
+}  // namespace ingot::node

@@ -1,0 +1,222 @@
+#include "node/hollow.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/json.h"
+
+namespace ingot::node {
+namespace {
+constexpr int64_t kMaxRunSeconds = 10LL * 365 * 24 * 3600;
+}
+
+HollowRuntime::~HollowRuntime() {
+  for (auto& [id, c] : containers_) env_.loop.cancel(c.timer);
+}
+
+template <class T>
+void HollowRuntime::answer(Callback<T> done, Result<T> result) {
+  env_.loop.post([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+}
+
+HollowRuntime::Script HollowRuntime::parse_script(const SandboxSpec& spec) {
+  Script script;
+  const auto it = spec.annotations.find("ingot.dev/hollow");
+  if (it == spec.annotations.end()) return script;
+  const auto json = api::parse_json(it->second);
+  if (!json || !json->is_object()) {
+    script.error = "annotation ingot.dev/hollow is not a JSON object";
+    return script;
+  }
+  for (const auto& member : json->get_object()) {
+    const std::string_view key = member.key();
+    const auto number = api::int_at(member.value(), {});
+    const auto within = [&](int64_t least, int64_t most) {
+      return number && *number >= least && *number <= most;
+    };
+    if (key == "runSeconds" && within(0, kMaxRunSeconds))
+      script.run_for = std::chrono::seconds(*number);
+    else if (key == "exitCode" && within(0, 255))
+      script.exit_code = int32_t(*number);
+    else if (key == "gpuUtil" && within(0, 100))
+      script.gpu_utilisation = int(*number);
+    else if (key == "runSeconds" || key == "exitCode" || key == "gpuUtil")
+      script.error = fmt::format("annotation ingot.dev/hollow: {} is not a number that makes sense", key);
+    else
+      script.error = fmt::format(
+          "annotation ingot.dev/hollow: unknown field \"{}\"; runSeconds, exitCode and gpuUtil are known",
+          key);
+  }
+  return script;
+}
+
+void HollowRuntime::run_sandbox(const SandboxSpec& spec, Callback<std::string> done) {
+  const std::string id = fmt::format("{}.{}", spec.pod_uid, spec.attempt);
+  if (sandboxes_.contains(id)) return answer<std::string>(std::move(done), id);
+  if (env_.faults.fires("node.sandbox.fail"))
+    return answer<std::string>(std::move(done),
+                               fail(Reason::InternalError, "injected: the sandbox could not be made"));
+  const uint32_t n = next_address_++;
+  SandboxStatus status{.id = id,
+                       .pod_uid = spec.pod_uid,
+                       .pod_name = spec.pod_name,
+                       .pod_namespace = spec.pod_namespace,
+                       .cluster = spec.cluster,
+                       .attempt = spec.attempt,
+                       .ready = true,
+                       .ip = fmt::format("10.{}.{}.{}", 240 + ((n >> 16) & 15), (n >> 8) & 255, n & 255),
+                       .created_at = env_.clock.wall()};
+  sandboxes_.emplace(id, Sandbox{std::move(status), parse_script(spec), {}});
+  answer<std::string>(std::move(done), id);
+}
+
+void HollowRuntime::create_container(const std::string& sandbox, const SandboxSpec&,
+                                     const ContainerSpec& spec, Callback<std::string> done) {
+  const std::string id = fmt::format("{}/{}/{}", sandbox, spec.name, spec.attempt);
+  const auto it = sandboxes_.find(sandbox);
+  if (it == sandboxes_.end() || !it->second.status.ready)
+    return answer<std::string>(std::move(done),
+                               fail(Reason::NotFound, fmt::format("sandbox \"{}\" does not run", sandbox)));
+  if (!containers_.contains(id)) {
+    Container c;
+    c.sandbox = sandbox;
+    c.init = spec.init;
+    c.status = {.id = id,
+                .name = spec.name,
+                .attempt = spec.attempt,
+                .state = ContainerState::Created,
+                .image_ref = spec.image,
+                .created_at = env_.clock.wall()};
+    containers_.emplace(id, std::move(c));
+    it->second.containers.push_back(id);
+  }
+  answer<std::string>(std::move(done), id);
+}
+
+void HollowRuntime::finish(Container& c, int32_t code, std::string reason, std::string message) {
+  env_.loop.cancel(c.timer);
+  c.timer = 0;
+  c.status.state = ContainerState::Exited;
+  c.status.finished_at = env_.clock.wall();
+  c.status.exit_code = code;
+  c.status.reason = std::move(reason);
+  c.status.message = std::move(message);
+  const std::string uid = sandboxes_.at(c.sandbox).status.pod_uid;
+  env_.loop.post([this, uid, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired() && changed_) changed_(uid);
+  });
+}
+
+void HollowRuntime::start_container(const std::string& id, Callback<void> done) {
+  const auto it = containers_.find(id);
+  if (it == containers_.end())
+    return answer<void>(std::move(done),
+                        fail(Reason::NotFound, fmt::format("container \"{}\" not found", id)));
+  Container& c = it->second;
+  answer<void>(std::move(done), {});
+  if (c.status.state != ContainerState::Created) return;
+  const Script& script = sandboxes_.at(c.sandbox).script;
+  c.status.state = ContainerState::Running;
+  c.status.started_at = env_.clock.wall();
+  if (!script.error.empty()) return finish(c, 128, "StartError", script.error);
+  if (c.init) return finish(c, 0, "Completed", "");
+  const bool fails = env_.faults.fires("node.container.fail");
+  if (!fails && !script.run_for) return;
+  const Duration whole = script.run_for.value_or(std::chrono::seconds(2));
+  const int32_t code = fails ? 137 : script.exit_code;
+  c.timer = env_.loop.at(env_.clock.now() + (fails ? whole / 2 : whole), [this, id, code] {
+    Container& c = containers_.at(id);
+    c.timer = 0;
+    finish(c, code, code == 0 ? "Completed" : "Error", "");
+  });
+}
+
+void HollowRuntime::stop_container(const std::string& id, Duration, Callback<void> done) {
+  // Hollow processes obey SIGTERM at once.
+  if (const auto it = containers_.find(id);
+      it != containers_.end() && it->second.status.state != ContainerState::Exited)
+    finish(it->second, 143, "Error", "");
+  answer<void>(std::move(done), {});
+}
+
+void HollowRuntime::remove_container(const std::string& id, Callback<void> done) {
+  if (const auto it = containers_.find(id); it != containers_.end()) {
+    env_.loop.cancel(it->second.timer);
+    std::erase(sandboxes_.at(it->second.sandbox).containers, id);
+    containers_.erase(it);
+  }
+  answer<void>(std::move(done), {});
+}
+
+void HollowRuntime::end_all(Sandbox& sandbox) {
+  for (const std::string& id : sandbox.containers)
+    if (Container& c = containers_.at(id); c.status.state != ContainerState::Exited)
+      finish(c, 137, "Error", "");
+}
+
+void HollowRuntime::stop_sandbox(const std::string& id, Callback<void> done) {
+  if (const auto it = sandboxes_.find(id); it != sandboxes_.end()) {
+    end_all(it->second);
+    it->second.status.ready = false;
+  }
+  answer<void>(std::move(done), {});
+}
+
+void HollowRuntime::remove_sandbox(const std::string& id, Callback<void> done) {
+  if (const auto it = sandboxes_.find(id); it != sandboxes_.end()) {
+    end_all(it->second);
+    for (const std::string& c : it->second.containers) containers_.erase(c);
+    sandboxes_.erase(it);
+  }
+  answer<void>(std::move(done), {});
+}
+
+SandboxStatus HollowRuntime::snapshot(const Sandbox& sandbox) const {
+  SandboxStatus status = sandbox.status;
+  for (const std::string& id : sandbox.containers) status.containers.push_back(containers_.at(id).status);
+  return status;
+}
+
+void HollowRuntime::list(Callback<std::vector<SandboxStatus>> done) {
+  std::vector<SandboxStatus> all;
+  for (const auto& [id, sandbox] : sandboxes_) all.push_back(snapshot(sandbox));
+  answer<std::vector<SandboxStatus>>(std::move(done), std::move(all));
+}
+
+void HollowRuntime::inspect(const std::string& pod_uid, Callback<std::vector<SandboxStatus>> done) {
+  std::vector<SandboxStatus> found;
+  const std::string prefix = pod_uid + ".";
+  for (auto it = sandboxes_.lower_bound(prefix); it != sandboxes_.end() && it->first.starts_with(prefix);
+       ++it)
+    found.push_back(snapshot(it->second));
+  answer<std::vector<SandboxStatus>>(std::move(done), std::move(found));
+}
+
+void HollowRuntime::exec(const std::string& container, const std::vector<std::string>&, Duration,
+                         Callback<int> done) {
+  const auto it = containers_.find(container);
+  if (it == containers_.end() || it->second.status.state != ContainerState::Running)
+    return answer<int>(std::move(done),
+                       fail(Reason::NotFound, fmt::format("container \"{}\" does not run", container)));
+  answer<int>(std::move(done), 0);
+}
+
+void HollowRuntime::probe(const NetProbe&, Callback<int> done) { answer<int>(std::move(done), 200); }
+
+void HollowRuntime::power_off() {
+  for (auto& [id, c] : containers_) env_.loop.cancel(c.timer);
+  containers_.clear();
+  sandboxes_.clear();
+}
+
+int HollowRuntime::gpu_utilisation(const std::string& pod_uid) const {
+  for (auto it = sandboxes_.lower_bound(pod_uid + ".");
+       it != sandboxes_.end() && it->second.status.pod_uid == pod_uid; ++it)
+    for (const std::string& id : it->second.containers)
+      if (containers_.at(id).status.state == ContainerState::Running)
+        return it->second.script.gpu_utilisation;
+  return 0;
+}
+
+}  // namespace ingot::node

@@ -1,0 +1,82 @@
+// A runtime whose pods run no process: each container follows a script. For nodes of thousands of pods, and for the
+// simulation. A pod is a few hundred bytes and one timer.
+//
+// The script is JSON in the pod's annotation ingot.dev/hollow: {"runSeconds": 5, "exitCode": 0, "gpuUtil": 80}, all
+// optional; without runSeconds a container runs until it is stopped. A script that cannot be read makes the container
+// exit 128 with the reason in its message. Init containers end at once with 0.
+//
+// Fault points: node.container.fail (a starting container exits 137 after half its time), node.sandbox.fail.
+// Thread rule: the loop. It outlives agents: what it holds survives their restart.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "env/env.h"
+#include "node/runtime.h"
+
+namespace ingot::node {
+
+class HollowRuntime final : public Runtime {
+ public:
+  // Pods get addresses of this pattern, for show: "10.240.0.0" + a number.
+  explicit HollowRuntime(env::Env& env) : env_(env) {}
+  ~HollowRuntime() override;
+
+  void run_sandbox(const SandboxSpec&, Callback<std::string>) override;
+  void create_container(const std::string& sandbox, const SandboxSpec&, const ContainerSpec&,
+                        Callback<std::string>) override;
+  void start_container(const std::string& id, Callback<void>) override;
+  void stop_container(const std::string& id, Duration grace, Callback<void>) override;
+  void remove_container(const std::string& id, Callback<void>) override;
+  void stop_sandbox(const std::string& id, Callback<void>) override;
+  void remove_sandbox(const std::string& id, Callback<void>) override;
+  void list(Callback<std::vector<SandboxStatus>>) override;
+  void inspect(const std::string& pod_uid, Callback<std::vector<SandboxStatus>>) override;
+  void exec(const std::string& container, const std::vector<std::string>& argv, Duration timeout,
+            Callback<int>) override;
+  void probe(const NetProbe&, Callback<int>) override;
+  void on_change(std::function<void(const std::string& pod_uid)> changed) override {
+    changed_ = std::move(changed);
+  }
+
+  // The machine lost power: everything is gone, nobody is told.
+  void power_off();
+  // GPU utilisation (0–100) a running pod's script claims; 0 where it does not run.
+  int gpu_utilisation(const std::string& pod_uid) const;
+
+ private:
+  struct Script {
+    std::optional<Duration> run_for;
+    int32_t exit_code = 0;
+    int gpu_utilisation = 0;
+    std::string error;
+  };
+  struct Container {
+    ContainerStatus status;
+    bool init = false;
+    std::string sandbox;
+    env::TimerId timer = 0;
+  };
+  struct Sandbox {
+    SandboxStatus status;  // its containers are in `containers_`
+    Script script;
+    std::vector<std::string> containers;
+  };
+  static Script parse_script(const SandboxSpec&);
+  void finish(Container&, int32_t code, std::string reason, std::string message);
+  void end_all(Sandbox&);
+  SandboxStatus snapshot(const Sandbox&) const;
+  template <class T>
+  void answer(Callback<T> done, Result<T> result);
+
+  env::Env& env_;
+  std::map<std::string, Sandbox> sandboxes_;     // by "uid.attempt"
+  std::map<std::string, Container> containers_;  // by "uid.attempt/name/attempt"
+  std::function<void(const std::string&)> changed_;
+  uint32_t next_address_ = 1;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace ingot::node

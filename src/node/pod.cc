@@ -1,0 +1,73 @@
+#include "node/pod.h"
+
+#include <fmt/format.h>
+
+namespace ingot::node {
+namespace {
+RestartPolicy parse_restart_policy(std::string_view text) {
+  if (text == "Never") return RestartPolicy::Never;
+  return text == "OnFailure" ? RestartPolicy::OnFailure : RestartPolicy::Always;
+}
+
+void add_containers(Pod& pod, std::string_view field, bool init) {
+  for (const api::Json& spec : api::array_at(pod.object, {"spec", field})) {
+    ContainerDef& c = pod.containers.emplace_back();
+    c.name = api::string_at(spec, {"name"});
+    c.image = api::string_at(spec, {"image"});
+    c.init = init;
+    c.sidecar = init && api::string_at(spec, {"restartPolicy"}) == "Always";
+    c.spec = &spec;
+  }
+}
+}  // namespace
+
+const ContainerDef* Pod::container(std::string_view wanted) const {
+  for (const ContainerDef& c : containers)
+    if (c.name == wanted) return &c;
+  return nullptr;
+}
+
+Result<PodPtr> parse_pod(api::Json object) {
+  auto made = std::make_shared<Pod>();
+  Pod& pod = *made;
+  pod.object = std::move(object);
+  const api::Json& o = pod.object;
+  pod.uid = api::string_at(o, {"metadata", "uid"});
+  pod.name = api::string_at(o, {"metadata", "name"});
+  pod.ns = api::string_at(o, {"metadata", "namespace"});
+  pod.cluster = api::string_at(o, {"metadata", "annotations", kClusterAnnotation});
+  if (pod.uid.empty() || pod.name.empty() || pod.ns.empty())
+    return fail(Reason::Invalid, "a pod without metadata.uid, name or namespace");
+  pod.service_account = api::string_at(o, {"spec", "serviceAccountName"});
+  if (pod.service_account.empty()) pod.service_account = "default";
+  pod.restart_policy = parse_restart_policy(api::string_at(o, {"spec", "restartPolicy"}));
+  pod.grace_s = std::max<int64_t>(0, api::int_at(o, {"spec", "terminationGracePeriodSeconds"}).value_or(30));
+  pod.deleted_at = parse_rfc3339(api::string_at(o, {"metadata", "deletionTimestamp"}));
+  pod.deletion_grace_s = api::int_at(o, {"metadata", "deletionGracePeriodSeconds"});
+  pod.active_deadline_s = api::int_at(o, {"spec", "activeDeadlineSeconds"});
+  add_containers(pod, "initContainers", true);
+  add_containers(pod, "containers", false);
+  if (pod.containers.empty() || pod.containers.back().init)
+    return fail(Reason::Invalid, fmt::format("pod {}/{}: spec.containers is empty", pod.ns, pod.name));
+  if (pod.containers.size() > kMaxContainersPerPod)
+    return fail(Reason::Invalid, fmt::format("pod {}/{} has {} containers; a node runs at most {} in one pod",
+                                             pod.ns, pod.name, pod.containers.size(), kMaxContainersPerPod));
+  return made;
+}
+
+Result<Allocation> parse_allocation(const api::Json& object) {
+  Allocation a;
+  a.uid = api::string_at(object, {"metadata", "name"});
+  a.tenant = api::string_at(object, {"spec", "tenant"});
+  a.cluster = api::string_at(object, {"spec", "cluster"});
+  a.ns = api::string_at(object, {"spec", "namespace"});
+  a.pod = api::string_at(object, {"spec", "pod"});
+  for (const api::Json& device : api::array_at(object, {"spec", "devices"}))
+    a.devices.emplace_back(api::string_at(device, {"uuid"}));
+  a.open = api::string_at(object, {"status", "phase"}) != "Released";
+  if (a.uid.empty() || a.ns.empty() || a.pod.empty())
+    return fail(Reason::Invalid, "an Allocation without metadata.name, spec.namespace or spec.pod");
+  return a;
+}
+
+}  // namespace ingot::node

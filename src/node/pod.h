@@ -1,0 +1,59 @@
+// A Pod as the node reads it: the object itself and the few facts every part asks for, read once.
+// Immutable after parse; any thread. Pointers into `object` live as long as the Pod.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/json.h"
+#include "base/time.h"
+
+namespace ingot::node {
+
+struct ContainerDef {
+  std::string name, image;
+  bool init = false;
+  bool sidecar = false;  // an init container with restartPolicy Always: runs beside the main ones
+  const api::Json* spec = nullptr;
+};
+
+enum class RestartPolicy : uint8_t { Always, OnFailure, Never };
+
+struct Pod {
+  api::Json object;
+  std::string uid, name, ns;
+  std::string cluster;  // the cluster's id, from the annotation the API server adds for nodes
+  std::string service_account;
+  RestartPolicy restart_policy = RestartPolicy::Always;
+  int64_t grace_s = 30;
+  std::optional<WallTime> deleted_at;  // metadata.deletionTimestamp
+  std::optional<int64_t> deletion_grace_s;
+  std::optional<int64_t> active_deadline_s;
+  std::vector<ContainerDef> containers;  // init containers first, in order
+
+  std::string_view phase() const { return api::string_at(object, {"status", "phase"}); }
+  bool finished() const { return phase() == "Succeeded" || phase() == "Failed"; }
+  const ContainerDef* container(std::string_view name) const;
+};
+using PodPtr = std::shared_ptr<const Pod>;
+
+inline constexpr std::string_view kClusterAnnotation = "factory.ingot.dev/cluster";
+inline constexpr size_t kMaxContainersPerPod = 64;
+
+// Fails where the node cannot even name the pod (no uid, name or namespace) or it has no container or too many.
+Result<PodPtr> parse_pod(api::Json object);
+
+// An Allocation as the node reads it.
+struct Allocation {
+  std::string uid;  // the pod's
+  std::string tenant, cluster, ns, pod;
+  std::vector<std::string> devices;  // UUIDs
+  bool open = false;
+  bool operator==(const Allocation&) const = default;
+};
+Result<Allocation> parse_allocation(const api::Json& object);
+
+}  // namespace ingot::node

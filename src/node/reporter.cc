@@ -1,0 +1,56 @@
+#include "node/reporter.h"
+
+namespace ingot::node {
+
+Reporter::Reporter(env::Env& env, Api& api, env::Task changed)
+    : env_(env), api_(api), changed_(std::move(changed)) {}
+
+Reporter::~Reporter() { env_.loop.cancel(timer_); }
+
+void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject status) {
+  // The uid keeps a status from landing on another pod of the same name.
+  std::string body = api::to_text(
+      api::JsonObject{{"metadata", api::JsonObject{{"uid", pod.uid}}}, {"status", std::move(status)}});
+  if (body == wanted_) return;
+  wanted_ = std::move(body);
+  path_ = path + "/status";
+  refusals_ = 0;
+  if (timer_ == 0) send();
+}
+
+void Reporter::send() {
+  if (in_flight_ || wanted_ == acknowledged_) return;
+  in_flight_ = true;
+  sent_ = wanted_;
+  api_.call({.method = "PATCH", .path = path_, .body = sent_, .content_type = "application/merge-patch+json"},
+            [this, alive = std::weak_ptr<bool>(alive_)](Result<Answer> answer) {
+              if (!alive.expired()) answered(answer);
+            });
+}
+
+void Reporter::answered(const Result<Answer>& answer) {
+  in_flight_ = false;
+  const int code = answer ? answer->code : 0;
+  if (code / 100 == 2 || code == 404 || code == 409 || code == 410) {
+    backoff_.reset();
+    refusals_ = 0;
+    acknowledged_ = sent_;
+    changed_();
+    return send();
+  }
+  const bool refused = code / 100 == 4 && code != 408 && code != 429;
+  if (refused && ++refusals_ == kRefusals) {
+    env_.log.warn("node.status.refused", {{"path", path_}, {"code", code}});
+    return changed_();
+  }
+  if (!refused || refusals_ < kRefusals) again();
+}
+
+void Reporter::again() {
+  timer_ = env_.loop.at(env_.clock.now() + backoff_.next(), [this] {
+    timer_ = 0;
+    send();
+  });
+}
+
+}  // namespace ingot::node

@@ -1,0 +1,50 @@
+// A pod's volumes: what they contain (pure) and making them (Files). Thread rule: the loop.
+#pragma once
+
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "node/config.h"
+#include "node/environment.h"
+#include "node/pod.h"
+#include "node/runtime.h"
+
+namespace ingot::node {
+
+inline constexpr size_t kMaxVolumeBytes = size_t{8} << 20;  // of a rendered volume
+
+struct EmptyVolume {
+  bool memory = false;
+  int64_t size_limit_bytes = 0;
+  bool operator==(const EmptyVolume&) const = default;
+};
+struct FileVolume {
+  std::map<std::string, Files::Entry> files;  // relative path → bytes
+  bool memory = false;                        // holds secrets
+};
+using VolumeContent = std::variant<EmptyVolume, FileVolume>;
+
+// What `volume` (an entry of spec.volumes) holds. Errors name the volume and what is missing or not supported.
+Result<VolumeContent> content_of(const Pod&, const api::Json& volume, const PodConfig&, const NodeFacts&);
+
+// The volumes of one pod on disk. sync() makes what is missing and rewrites what changed; empty ones are made once.
+class PodVolumes {
+ public:
+  explicit PodVolumes(Files& files) : files_(files) {}
+  Result<void> sync(const Pod&, const PodConfig&, const NodeFacts&);
+  // The mounts of a container; needs a sync() without error.
+  Result<std::vector<Mount>> mounts(const Pod&, const ContainerDef&, const Environment&) const;
+
+ private:
+  struct Made {
+    std::string host_path;
+    std::string fingerprint;  // of the content, so that nothing unchanged is written again
+    bool writable = false;
+  };
+  Files& files_;
+  std::map<std::string, Made> made_;
+};
+
+}  // namespace ingot::node
