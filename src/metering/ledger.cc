@@ -1,0 +1,161 @@
+#include "metering/ledger.h"
+
+#include <algorithm>
+
+#include "store/follower.h"
+
+namespace ingot::metering {
+namespace {
+
+using api::int_at;
+using api::Json;
+using api::JsonObject;
+using api::string_at;
+
+constexpr std::string_view kAllocations = "allocations.factory.ingot.dev";
+constexpr std::string_view kPriceLists = "pricelists.factory.ingot.dev";
+
+std::string text(const Json& value, std::initializer_list<std::string_view> path) {
+  return std::string(string_at(value, path));
+}
+
+}  // namespace
+
+int64_t Entry::cost(WallTime begin, WallTime end) const {
+  const auto time = std::min(end, to) - std::max(begin, from);
+  if (device != kCpu) return metering::cost(price, time);
+  return metering::cost(cpu_price, time, cpu_milli, 1000) +
+         metering::cost(memory_price, time, memory_mib, 1024);
+}
+
+WallTime end_of(const Json& allocation, WallTime now) {
+  const WallTime from = parse_rfc3339(string_at(allocation, {"spec", "from"})).value_or(now);
+  const WallTime to = parse_rfc3339(string_at(allocation, {"status", "to"})).value_or(now);
+  return std::max(from, std::min(to, now));
+}
+
+std::vector<Entry> entries_of(const Json& allocation, WallTime to, const Prices& prices) {
+  Entry whole{.tenant = text(allocation, {"spec", "tenant"}),
+              .cluster = text(allocation, {"spec", "cluster"}),
+              .ns = text(allocation, {"spec", "namespace"}),
+              .pod = text(allocation, {"spec", "pod"}),
+              .pod_uid = text(allocation, {"metadata", "name"}),
+              .node = text(allocation, {"spec", "node"}),
+              .from = parse_rfc3339(string_at(allocation, {"spec", "from"})).value_or(to),
+              .to = to,
+              .simulated = string_at(allocation, {"metadata", "labels", "ingot.dev/simulated"}) == "true",
+              .currency = prices.currency};
+  std::vector<Entry> entries;
+  for (const Json& device : api::array_at(allocation, {"spec", "devices"})) {
+    Entry gpu = whole;
+    gpu.device = text(device, {"uuid"});
+    gpu.model = text(device, {"model"});
+    gpu.price = prices.gpu(gpu.model);
+    entries.push_back(std::move(gpu));
+  }
+  whole.device = kCpu;
+  whole.cpu_milli = int_at(allocation, {"spec", "cpuMilli"}).value_or(0);
+  const int64_t bytes = int_at(allocation, {"spec", "memoryBytes"}).value_or(0);
+  whole.memory_mib = bytes / (1 << 20) + (bytes % (1 << 20) > 0);
+  whole.cpu_price = prices.cpu_hour;
+  whole.memory_price = prices.memory_gib_hour;
+  entries.push_back(std::move(whole));
+  return entries;
+}
+
+Json to_json(const Entry& e) {
+  const int64_t cost = e.cost(e.from, e.to);
+  JsonObject row{{"tenant", e.tenant},
+                 {"cluster", e.cluster},
+                 {"namespace", e.ns},
+                 {"pod", e.pod},
+                 {"podUID", e.pod_uid},
+                 {"node", e.node},
+                 {"device", e.device},
+                 {"from", to_rfc3339_micro(e.from)},
+                 {"to", to_rfc3339_micro(e.to)},
+                 {"microseconds", (e.to - e.from).count()},
+                 {"simulated", e.simulated},
+                 {"currency", e.currency}};
+  if (e.device == kCpu) {
+    row["cpuMilli"] = e.cpu_milli;
+    row["memoryMiB"] = e.memory_mib;
+    row["cpuHour"] = format_micro(e.cpu_price);
+    row["memoryGiBHour"] = format_micro(e.memory_price);
+  } else {
+    row["model"] = e.model;
+    row["gpuHour"] = format_micro(e.price);
+  }
+  row["cost"] = format_micro(cost);
+  return row;
+}
+
+std::optional<Entry> entry_from(const Json& row) {
+  const auto from = parse_rfc3339(string_at(row, {"from"})), to = parse_rfc3339(string_at(row, {"to"}));
+  if (!from || !to) return std::nullopt;
+  const auto price = [&](std::string_view name) { return parse_price(string_at(row, {name})).value_or(0); };
+  return Entry{.tenant = text(row, {"tenant"}),
+               .cluster = text(row, {"cluster"}),
+               .ns = text(row, {"namespace"}),
+               .pod = text(row, {"pod"}),
+               .pod_uid = text(row, {"podUID"}),
+               .node = text(row, {"node"}),
+               .device = text(row, {"device"}),
+               .model = text(row, {"model"}),
+               .from = *from,
+               .to = *to,
+               .simulated = api::bool_at(row, {"simulated"}),
+               .currency = text(row, {"currency"}),
+               .price = price("gpuHour"),
+               .cpu_milli = int_at(row, {"cpuMilli"}).value_or(0),
+               .memory_mib = int_at(row, {"memoryMiB"}).value_or(0),
+               .cpu_price = price("cpuHour"),
+               .memory_price = price("memoryGiBHour")};
+}
+
+Prices current_prices(const store::Turn& turn) {
+  const api::ObjectPtr object = turn.get({kRootCluster, kPriceLists, "", "default"});
+  const Json list = object ? object->parse() : Json{};
+  return prices_from(object ? &list : nullptr);
+}
+
+class Ledger::Impl final : store::Follower::Handler {
+ public:
+  Impl(env::Env& env, store::Shard& shard)
+      : env_(env), follower_(env, shard, {{{kRootCluster.value, std::string(kAllocations), ""}}}, *this) {}
+  uint64_t booked() const { return booked_; }
+
+ private:
+  void reset() override {}
+
+  bool follow(store::Turn& turn, const std::vector<api::Key>& changed, bool) override {
+    std::optional<Prices> prices;
+    for (const api::Key& key : changed) {
+      const api::ObjectPtr object = turn.get(key);
+      if (!object) continue;
+      const Json allocation = object->parse();
+      if (string_at(allocation, {"status", "phase"}) != "Released") continue;
+      if (!prices) prices = current_prices(turn);
+      if (!turn.erase(key, object->revision)) continue;  // cannot be: it was read in this turn
+      const WallTime to = end_of(allocation, env_.clock.wall());
+      for (const Entry& e : entries_of(allocation, to, *prices))
+        turn.append({.stream = std::string(kStream),
+                     .unique = e.unique(),
+                     .cluster = e.cluster,
+                     .at = e.to,
+                     .data = api::to_text(to_json(e))});
+      ++booked_;
+    }
+    return false;
+  }
+
+  env::Env& env_;
+  uint64_t booked_ = 0;
+  store::Follower follower_;  // last: what it calls outlives it
+};
+
+Ledger::Ledger(env::Env& env, store::Shard& shard) : impl_(std::make_unique<Impl>(env, shard)) {}
+Ledger::~Ledger() = default;
+uint64_t Ledger::booked() const { return impl_->booked(); }
+
+}  // namespace ingot::metering

@@ -1,0 +1,56 @@
+// The ledger: one row per device an Allocation held, and one for its CPU and memory.
+//
+// Thread rule: the loop. Invariants: an Allocation's rows and its erasure are one turn's writes, so a crash leaves both
+// or neither; a row's `unique` is POD-UID/DEVICE, so none counts twice; nothing else erases an Allocation.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "env/env.h"
+#include "metering/prices.h"
+#include "store/shard.h"
+
+namespace ingot::metering {
+
+inline constexpr std::string_view kStream = "ledger";
+inline constexpr std::string_view kCpu = "cpu";  // `device` of the row for CPU and memory
+
+struct Entry {
+  std::string tenant, cluster, ns, pod, pod_uid, node;
+  std::string device, model;  // a GPU's; or kCpu and ""
+  WallTime from, to;
+  bool simulated = false;
+  std::string currency;
+  int64_t price = 0;                        // of the GPU, per hour
+  int64_t cpu_milli = 0, memory_mib = 0;    // of the row for CPU and memory; memory in started MiB
+  int64_t cpu_price = 0, memory_price = 0;  // per CPU and per GiB and hour
+  std::string unique() const { return pod_uid + "/" + device; }
+  // What the part of it between two times costs.
+  int64_t cost(WallTime begin, WallTime end) const;
+};
+
+std::vector<Entry> entries_of(const api::Json& allocation, WallTime to, const Prices&);
+api::Json to_json(const Entry&);
+std::optional<Entry> entry_from(const api::Json& row);
+
+// The prices as of now: PriceList `default`.
+Prices current_prices(const store::Turn&);
+// When the Allocation ended (status.to), kept between its start and `now`; `now` where it does not say.
+WallTime end_of(const api::Json& allocation, WallTime now);
+
+// Books Released Allocations, from the start on.
+class Ledger {
+ public:
+  Ledger(env::Env&, store::Shard&);
+  ~Ledger();
+  uint64_t booked() const;  // Allocations
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ingot::metering

@@ -1,0 +1,292 @@
+#include <gmock/gmock.h>
+
+#include "metering/usage.h"
+#include "store/testing.h"
+
+namespace ingot::metering {
+namespace {
+
+using api::Json;
+using api::JsonArray;
+using api::JsonObject;
+using api::Key;
+using namespace std::chrono_literals;
+
+// --- prices ---
+
+TEST(Prices, ReadsDecimalTextAndNothingElse) {
+  EXPECT_EQ(parse_price("2.00"), 2'000'000);
+  EXPECT_EQ(parse_price("0.04"), 40'000);
+  EXPECT_EQ(parse_price("7"), 7'000'000);
+  EXPECT_EQ(parse_price("0.0000005"), 1);
+  EXPECT_EQ(parse_price("0.00000049"), 0);
+  EXPECT_EQ(parse_price("1000000"), 1'000'000'000'000);
+  for (const char* bad : {"", ".", "1.", ".5", "-1", "1e3", "1,5", "1000000.1", "99999999", " 1"})
+    EXPECT_EQ(parse_price(bad), std::nullopt) << bad;
+  EXPECT_EQ(format_micro(2'000'000), "2.000000");
+  EXPECT_EQ(format_micro(-40'001), "-0.040001");
+}
+
+TEST(Prices, CostRoundsHalfUpOnce) {
+  EXPECT_EQ(cost(2'000'000, 1h), 2'000'000);
+  EXPECT_EQ(cost(3'600, 1s), 1);
+  EXPECT_EQ(cost(1'800, 1s), 1);  // exactly half a micro-dollar
+  EXPECT_EQ(cost(1'799, 1s), 0);
+  EXPECT_EQ(cost(40'000, 1h, 500, 1000), 20'000);
+  EXPECT_EQ(cost(2'000'000, -1h), 0);
+  EXPECT_GT(cost(1'000'000'000'000, std::chrono::hours(24 * 36'600), 1'000'000'000), 0);  // the bounds hold
+}
+
+TEST(Prices, UnknownModelsCostTheDefault) {
+  const Json list = *api::parse_json(
+      R"({"spec":{"currency":"EUR","gpuHour":{"H100-80GB":"4","default":"1.5","odd":"x"},"cpuHour":"0.04"}})");
+  const Prices prices = prices_from(&list);
+  EXPECT_EQ(prices.currency, "EUR");
+  EXPECT_EQ(prices.gpu("H100-80GB"), 4'000'000);
+  EXPECT_EQ(prices.gpu("A30"), 1'500'000);
+  EXPECT_EQ(prices.memory_gib_hour, 0);
+  EXPECT_EQ(prices_from(nullptr).gpu("A30"), 0);
+}
+
+// --- usage ---
+
+WallTime at(Duration d) {
+  return WallTime{1'800'000'000s} + std::chrono::duration_cast<std::chrono::microseconds>(d);
+}
+
+Entry gpu(std::string tenant, std::string uid, Duration from, Duration to) {
+  return {.tenant = tenant,
+          .cluster = "c1",
+          .ns = "default",
+          .pod = "p-" + uid,
+          .pod_uid = uid,
+          .node = "n1",
+          .device = "GPU-0",
+          .model = "H100-80GB",
+          .from = at(from),
+          .to = at(to),
+          .simulated = true,
+          .currency = "USD",
+          .price = 3'600'000};
+}
+Entry cpu(std::string tenant, std::string uid, Duration from, Duration to) {
+  Entry e = gpu(std::move(tenant), std::move(uid), from, to);
+  e.device = kCpu;
+  e.model.clear();
+  e.price = 0;
+  e.cpu_milli = 500;
+  e.memory_mib = 2'048;
+  e.cpu_price = 3'600'000;
+  e.memory_price = 3'600'000;
+  return e;
+}
+std::string report_of(const UsageQuery& query, Duration now, std::vector<Entry> entries) {
+  Usage usage(query, at(now));
+  for (const Entry& e : entries) usage.add(e);
+  return api::to_text(usage.report().at("tenants"));
+}
+
+TEST(Usage, SumsByTenantAndModel) {
+  EXPECT_EQ(
+      report_of({}, 1h,
+                {gpu("vision", "a", 0s, 10s), gpu("vision", "b", 5s, 10s), cpu("vision", "a", 0s, 10s)}),
+      R"([{"tenant":"vision","currency":"USD","gpuSeconds":15,"cpuSeconds":5,"memoryGiBSeconds":20,)"
+      R"("cost":"0.040000","simulated":true,"byModel":{"H100-80GB":{"gpuSeconds":15,"cost":"0.015000"}}}])");
+}
+
+TEST(Usage, CountsOnlyThePartInsideTheWindow) {
+  const std::vector<Entry> entries = {gpu("vision", "before", 0s, 10s), gpu("vision", "over", 5s, 30s),
+                                      gpu("vision", "after", 40s, 50s)};
+  const std::string text = report_of({.since = at(20s)}, 45s, entries);
+  EXPECT_THAT(text, testing::HasSubstr(R"("gpuSeconds":15,)"));
+  EXPECT_THAT(text, testing::HasSubstr(R"("cost":"0.015000")"));
+}
+
+TEST(Usage, OneTenantAndItsPods) {
+  const std::string text = report_of({.tenant = "speech", .pods = true}, 1h,
+                                     {gpu("vision", "a", 0s, 10s), gpu("speech", "b", 0s, 1s)});
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("vision")));
+  EXPECT_THAT(text,
+              testing::HasSubstr(R"("pods":[{"namespace":"default","pod":"p-b","podUID":"b","node":"n1")"));
+}
+
+TEST(Ledger, RowsReadBackAsTheyWereWritten) {
+  for (const Entry& e : {gpu("vision", "a", 0s, 1500ms), cpu("vision", "a", 0s, 1500ms)}) {
+    const auto back = entry_from(to_json(e));
+    ASSERT_TRUE(back);
+    EXPECT_EQ(api::to_text(to_json(*back)), api::to_text(to_json(e)));
+    EXPECT_EQ(back->cost(back->from, back->to), e.cost(e.from, e.to));
+  }
+  EXPECT_FALSE(entry_from(JsonObject{{"from", "yesterday"}}));
+}
+
+// --- the ledger over a shard ---
+
+class LedgerTest : public testing::TestWithParam<bool> {  // true: the shard is opened again between steps
+ protected:
+  store::Fixture f;
+  std::unique_ptr<Ledger> ledger = std::make_unique<Ledger>(f.t.env, *f.shard);
+
+  void settle() {
+    f.t.loop.run_until_idle();
+    if (!GetParam()) return;
+    ledger.reset();
+    f.reopen();
+    ledger = std::make_unique<Ledger>(f.t.env, *f.shard);
+    f.t.loop.run_until_idle();
+  }
+  static Key allocation(std::string_view uid) {
+    return {kRootCluster, "allocations.factory.ingot.dev", "", uid};
+  }
+  void put(const Key& key, Json object) {
+    ASSERT_TRUE(f.input([&](store::Turn& turn) { ASSERT_TRUE(turn.put(key, std::move(object))); }));
+  }
+  void price(std::string gpu_hour) {
+    put({kRootCluster, "pricelists.factory.ingot.dev", "", "default"},
+        JsonObject{{"spec", JsonObject{{"gpuHour", JsonObject{{"default", gpu_hour}}}}}});
+  }
+  Json open(std::string uid, std::string tenant = "vision") {
+    Json a = JsonObject{
+        {"metadata", JsonObject{{"name", uid}, {"labels", JsonObject{{"ingot.dev/simulated", "true"}}}}},
+        {"spec", JsonObject{{"tenant", tenant},
+                            {"cluster", "c1"},
+                            {"namespace", "default"},
+                            {"pod", "p"},
+                            {"node", "n1"},
+                            {"devices", JsonArray{JsonObject{{"uuid", "GPU-0"}, {"model", "H100-80GB"}},
+                                                  JsonObject{{"uuid", "GPU-1"}, {"model", "H100-80GB"}}}},
+                            {"cpuMilli", 2'000},
+                            {"memoryBytes", int64_t(1) << 30},
+                            {"from", to_rfc3339_micro(f.t.clock.wall())}}},
+        {"status", JsonObject{{"phase", "Open"}}}};
+    put(allocation(uid), a);
+    return a;
+  }
+  void release(Json a, std::optional<WallTime> to = {}) {
+    api::set(a, {"status", "phase"}, "Released");
+    if (to) api::set(a, {"status", "to"}, to_rfc3339_micro(*to));
+    put(allocation(api::string_at(a, {"metadata", "name"})), a);
+  }
+  size_t rows() { return f.rows({.stream = "ledger"}).size(); }
+  Json usage(UsageQuery query = {}) {
+    std::optional<Result<Json>> out;
+    EXPECT_TRUE(f.input([&](store::Turn& turn) {
+      report(f.t.env, *f.shard, turn, std::move(query), [&](Result<Json> r) { out = std::move(r); });
+    }));
+    f.t.loop.run_until_idle();
+    EXPECT_TRUE(out && *out);
+    return out && *out ? **out : Json{};
+  }
+  static std::string cost(const Json& report) {
+    const JsonArray& tenants = api::array_at(report, {"tenants"});
+    return tenants.empty() ? "" : std::string(api::string_at(tenants[0], {"cost"}));
+  }
+};
+
+TEST_P(LedgerTest, AReleasedAllocationBecomesRowsAndGoes) {
+  price("3.6");
+  const Json a = open("u1");
+  settle();
+  f.t.loop.advance(10s);
+  settle();
+  EXPECT_EQ(rows(), 0u);
+  EXPECT_EQ(cost(usage()), "0.020000");  // still open: up to now
+  release(a, f.t.clock.wall());
+  settle();
+  f.t.loop.advance(1h);
+  settle();
+  const auto stored = f.rows({.stream = "ledger"});
+  ASSERT_EQ(stored.size(), 3u);
+  EXPECT_EQ(stored[0].row.unique, "u1/GPU-0");
+  EXPECT_EQ(stored[0].row.cluster, "c1");
+  EXPECT_EQ(
+      stored[0].row.data,
+      R"({"tenant":"vision","cluster":"c1","namespace":"default","pod":"p","podUID":"u1","node":"n1",)"
+      R"("device":"GPU-0","from":"2026-01-02T03:00:00.000000Z","to":"2026-01-02T03:00:10.000000Z",)"
+      R"("microseconds":10000000,"simulated":true,"currency":"USD","model":"H100-80GB","gpuHour":"3.600000",)"
+      R"("cost":"0.010000"})");
+  EXPECT_EQ(stored[2].row.unique, "u1/cpu");
+  EXPECT_TRUE(f.input([&](store::Turn& turn) { EXPECT_EQ(turn.get(allocation("u1")), nullptr); }));
+  EXPECT_EQ(cost(usage()), "0.020000");
+}
+
+TEST_P(LedgerTest, NothingCountsTwice) {
+  price("3.6");
+  const Json a = open("u1");
+  f.t.loop.advance(10s);
+  release(a, f.t.clock.wall());
+  settle();
+  release(a, f.t.clock.wall());  // a late report brings the object back
+  settle();
+  EXPECT_EQ(rows(), 3u);
+  EXPECT_EQ(cost(usage()), "0.020000");
+}
+
+TEST_P(LedgerTest, NewPricesLeaveOldRowsAlone) {
+  price("3.6");
+  const Json a = open("u1");
+  f.t.loop.advance(10s);
+  release(a, f.t.clock.wall());
+  settle();
+  price("36");
+  const Json b = open("u2");
+  f.t.loop.advance(10s);
+  release(b, f.t.clock.wall());
+  settle();
+  EXPECT_EQ(cost(usage()), "0.220000");
+  EXPECT_EQ(cost(usage({.since = f.t.clock.wall() - 5s})), "0.100000");
+}
+
+TEST_P(LedgerTest, ANodesClockCannotBillTheFutureNorThePast) {
+  price("3.6");
+  const Json a = open("u1"), b = open("u2", "speech");
+  f.t.loop.advance(10s);
+  release(a, f.t.clock.wall() + 1h);
+  release(b, f.t.clock.wall() - 1h);
+  settle();
+  EXPECT_EQ(cost(usage({.tenant = "vision"})), "0.020000");
+  EXPECT_EQ(cost(usage({.tenant = "speech"})), "0.000000");
+}
+
+TEST_P(LedgerTest, AFailedCommitIsBookedOnceAfterAll) {
+  price("3.6");
+  const Json a = open("u1");
+  f.t.loop.advance(10s);
+  const Revision before = f.shard->stats().durable;
+  ASSERT_TRUE(f.shard->submit([&](store::Turn& turn) {
+    Json released = a;
+    api::set(released, {"status"},
+             JsonObject{{"phase", "Released"}, {"to", to_rfc3339_micro(f.t.clock.wall())}});
+    (void)turn.put(allocation("u1"), released);
+  }));
+  while (f.shard->stats().durable == before) ASSERT_TRUE(f.t.loop.step());
+  f.t.faults.arm("store.commit.fail");  // the next commit is the ledger's
+  f.t.loop.run_until_idle();
+  EXPECT_EQ(f.shard->stats().failed_commits, 1u);
+  f.t.loop.advance(10s);
+  settle();
+  EXPECT_EQ(rows(), 3u);
+  EXPECT_EQ(cost(usage()), "0.020000");
+}
+
+TEST_P(LedgerTest, ReportsReadTheLedgerPageByPage) {
+  ASSERT_TRUE(f.input([&](store::Turn& turn) {
+    for (int i = 0; i < 4'500; ++i) {
+      const Entry e = gpu("vision", "u" + std::to_string(i), 0s, 1s);
+      turn.append({.stream = "ledger",
+                   .unique = e.unique(),
+                   .cluster = "c1",
+                   .at = e.to,
+                   .data = api::to_text(to_json(e))});
+    }
+  }));
+  f.t.clock.set_wall(at(1h));
+  const Json report = usage();
+  EXPECT_EQ(api::int_at(api::array_at(report, {"tenants"})[0], {"gpuSeconds"}), 4'500);
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, LedgerTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });
+
+}  // namespace
+}  // namespace ingot::metering
