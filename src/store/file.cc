@@ -6,6 +6,7 @@
 namespace ingot::store {
 namespace {
 constexpr int kApplicationId = 0x496e676f;  // "Ingo": which program's file this is, in SQLite's header
+constexpr int64_t kScanRows = 50'000;       // looked at in one go: commits wait that long
 enum Op : int64_t { kPut = 1, kDelete = 2 };
 
 // Step N brings a file of format N to format N + 1.
@@ -133,6 +134,7 @@ Result<Loaded> File::load() {
   if (db_->in_transaction()) (void)sql_->rollback.run();
   Sql<Loaded> loaded = read_all();
   if (!loaded) return fail(explain(loaded.error()));
+  sqlite3_db_release_memory(db_->handle());  // pages that only loading needed
   loaded->disk_full = !refill_ballast();
   return std::move(*loaded);
 }
@@ -162,7 +164,6 @@ Sql<Loaded> File::read_all() {
     state.memory.replay(revision, log->text(1), log->integer(2) == kPut ? &json : nullptr);
     state.revision = std::max(state.revision, revision);
   }
-  state.memory.compact(state.revision);
   const Sql<int64_t> last = db_->integer("SELECT max(seq) FROM rows");
   if (!last) return std::unexpected(last.error());
   state.next_sequence = uint64_t(*last) + 1;
@@ -180,6 +181,7 @@ Sql<Revision> File::newest() {
 std::expected<void, Failure> File::commit(const Batch& batch) {
   if (wal_frames_ >= int(options_.wal_pages) || full_) checkpoint();
   Sql<void> written = batch.fail ? std::unexpected(SqlError{SQLITE_IOERR, "injected"}) : transact(batch);
+  if (written && batch.unsure) written = std::unexpected(SqlError{SQLITE_IOERR, "injected"});
   if (written) return {};
 
   Failure failure{explain(written.error()), written.error().primary() == SQLITE_FULL, std::nullopt};
@@ -243,32 +245,42 @@ void File::checkpoint() {
     wal_frames_ = 0;
 }
 
-Result<std::vector<StoredRow>> File::rows(const RowQuery& query) {
+Result<void> File::rows(const RowQuery& query, RowScan& scan) {
   if (!db_) return fail(explain({SQLITE_CANTOPEN, "it is closed after an error"}));
+  if (!scan.last) {
+    const Sql<int64_t> last = db_->integer("SELECT max(seq) FROM rows");
+    if (!last) return fail(explain(last.error()));
+    scan.last = *last;
+    scan.after = int64_t(std::min<uint64_t>(query.after, INT64_MAX));
+  }
   Sql<Statement> select = db_->prepare(
-      "SELECT seq, uniq, cluster, at, data FROM rows WHERE stream = ?1 AND seq > ?2 AND (?3 = '' OR cluster "
-      "= ?3)"
-      " AND at >= ?4 AND at < ?5 ORDER BY seq LIMIT ?6");
+      "SELECT seq, uniq, cluster, at, data FROM rows WHERE stream = ?1 AND seq > ?2 AND seq <= ?3"
+      " AND (?4 = '' OR cluster = ?4) AND at >= ?5 AND at < ?6 ORDER BY seq LIMIT ?7");
   if (!select) return fail(explain(select.error()));
   const auto micros = [](const std::optional<WallTime>& t, int64_t otherwise) {
     return t ? int64_t(t->time_since_epoch().count()) : otherwise;
   };
+  const int64_t end = *scan.last - scan.after > kScanRows ? scan.after + kScanRows : *scan.last;
+  const int64_t wanted = std::max(query.limit, 0) - int64_t(scan.found.size());
   select->bind(1, query.stream);
-  select->bind(2, int64_t(std::min<uint64_t>(query.after, INT64_MAX)));
-  select->bind(3, query.cluster);
-  select->bind(4, micros(query.since, INT64_MIN));
-  select->bind(5, micros(query.until, INT64_MAX));
-  select->bind(6, std::max(query.limit, 0));
-  std::vector<StoredRow> found;
+  select->bind(2, scan.after);
+  select->bind(3, end);
+  select->bind(4, query.cluster);
+  select->bind(5, micros(query.since, INT64_MIN));
+  select->bind(6, micros(query.until, INT64_MAX));
+  select->bind(7, wanted);
   for (;;) {
     const Sql<bool> row = select->step();
     if (!row) return fail(explain(row.error()));
-    if (!*row) return found;
-    found.push_back(
+    if (!*row) break;
+    scan.found.push_back(
         {uint64_t(select->integer(0)),
          {query.stream, std::string(select->text(1)), std::string(select->text(2)),
           WallTime(std::chrono::microseconds(select->integer(3))), std::string(select->text(4))}});
   }
+  scan.after = end;
+  scan.finished = end >= *scan.last || int64_t(scan.found.size()) >= query.limit;
+  return {};
 }
 
 Error File::explain(const SqlError& e) const {

@@ -25,7 +25,8 @@ struct Batch {
   Meta meta;
   std::vector<Doomed> doomed;  // deleted from the log
   size_t bytes = 0;
-  bool fail = false, skip_sync = false;  // planted: store.commit.fail, store.commit.skip_sync
+  // Fault points: store.commit.fail, .unsure (committed, reported as failed), .skip_sync (a planted bug).
+  bool fail = false, unsure = false, skip_sync = false;
 
   bool empty() const { return writes.empty() && rows.empty() && meta.empty() && doomed.empty(); }
 };
@@ -46,13 +47,22 @@ struct Loaded {
   bool disk_full = false;
 };
 
+// How far a query over rows has come.
+struct RowScan {
+  std::vector<StoredRow> found;
+  int64_t after = 0;
+  std::optional<int64_t> last;  // of the rows when it began
+  bool finished = false;
+};
+
 class File {
  public:
   static Result<std::unique_ptr<File>> open(const std::string& vfs, const Options&);
 
   Result<Loaded> load();
   std::expected<void, Failure> commit(const Batch&);
-  Result<std::vector<StoredRow>> rows(const RowQuery&);
+  // One piece of a query; call again until it is finished.
+  Result<void> rows(const RowQuery&, RowScan&);
 
   // Closes the file and opens it again.
   Result<void> reopen();

@@ -168,23 +168,28 @@ TEST(Durability, AFailedSyncIsAFailedCommit) {
   f.shard.reset();
 }
 
-TEST(Durability, ReadsTheFileAgainOnceABrokenDiskIsBack) {
+TEST(Durability, TriesToReadTheFileUntilTheDiskIsBack) {
   ShimVfs disk("breaks");
   Fixture f;
   f.t.disk.name = disk.name();
   f.reopen();
-  ASSERT_TRUE(f.put("pods", "a", {{"x", 1}}));
+  ASSERT_TRUE(f.put("pods", "a"));
   const auto w = f.watch({});
+  f.t.faults.arm("store.commit.unsure");
+  ASSERT_TRUE(f.shard->submit([](Turn& turn) { ASSERT_TRUE(turn.put(Fixture::key("pods", "b"), Json{})); }));
+  f.t.loop.step();
   disk.broken = true;
-  ASSERT_FALSE(f.put("pods", "b"));
-  if (const auto refused = f.shard->submit([](Turn&) {}); !refused)
-    EXPECT_EQ(refused.error().message,
-              "the store is reading " + f.options.path + " again after a failed write");
+  f.t.loop.advance(60s);
+  EXPECT_FALSE(f.shard->submit([](Turn&) {}));
+  std::optional<Result<std::vector<StoredRow>>> rows;
+  f.shard->rows({.stream = "audit"}, [&](auto r) { rows = std::move(r); });
+  f.t.loop.run_until_idle();
+  EXPECT_TRUE(rows && !*rows);
   disk.broken = false;
   f.t.loop.advance(2s);
-  EXPECT_EQ(f.list(""), "a@1");
+  EXPECT_EQ(f.list(""), "a@1 b@2");
   ASSERT_TRUE(f.put("pods", "c"));
-  EXPECT_EQ(w->take().back(), "+c@3");
+  EXPECT_EQ(w->take(), (std::vector<std::string>{"+a@1", "=1", "+b@2", "+c@3"}));
   f.shard.reset();
 }
 
@@ -263,6 +268,21 @@ TEST(Rows, ComeBackInOrderAndOnceEach) {
   EXPECT_EQ(first[0].row.unique, "pod-1");
   EXPECT_EQ(first[0].row.cluster, "c1");
   EXPECT_EQ(first[0].row.at, at(2));
+}
+
+TEST(Rows, OfALongStreamAreReadInPieces) {
+  Fixture f;
+  ASSERT_TRUE(f.input([](Turn& turn) {
+    for (int i = 0; i < 120'000; ++i)
+      turn.append({.stream = "audit", .cluster = i % 40'000 ? "c1" : "c2", .data = std::to_string(i)});
+  }));
+  const auto rows = f.rows({.stream = "audit", .cluster = "c2"});
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[2].row.data, "80000");
+  EXPECT_EQ(f.rows({.stream = "audit", .limit = 60'000}).size(), 60'000u);
+  EXPECT_EQ(f.rows({.stream = "audit", .after = 119'998, .limit = 60'000}).size(), 2u);
+  EXPECT_EQ(f.rows({.stream = "audit", .after = UINT64_MAX}).size(), 0u);
+  EXPECT_EQ(f.rows({.stream = "audit", .limit = 0}).size(), 0u);
 }
 
 TEST(Rows, OfAFailedCommitAreGone) {

@@ -52,13 +52,14 @@ class Engine final : public Shard {
     next_sequence_ = loaded.next_sequence;
     meta_ = durable_meta_ = std::move(loaded.meta);
     watches_.publish(memory_, durable_);
+    memory_.compact(durable_);
     if (loaded.disk_full) enter_full();
   }
 
   Result<void> submit(Input) override;
   Result<uint64_t> watch(Scope, Revision from, std::shared_ptr<Watcher>) override;
   void unwatch(uint64_t id) override { watches_.remove(id); }
-  void rows(RowQuery, std::move_only_function<void(Result<std::vector<StoredRow>>)>) override;
+  void rows(RowQuery, RowsDone) override;
   std::optional<std::string> meta(std::string_view name) const override { return find(durable_meta_, name); }
   void drain(Done) override;
   Stats stats() const override;
@@ -93,6 +94,7 @@ class Engine final : public Shard {
   void after_commit();
   void enter_full();
   void await_space();
+  void scan(std::shared_ptr<const RowQuery>, std::shared_ptr<RowScan>, RowsDone);
   void schedule_steps();
   void schedule_bookmark();
   void settle_drains();
@@ -295,6 +297,7 @@ void Engine::start_commit() {
   if (staged_.batch.empty()) return;
   flight_ = std::make_shared<Pending>(std::exchange(staged_, {}));
   flight_->batch.fail = env_.faults.fires("store.commit.fail");
+  flight_->batch.unsure = env_.faults.fires("store.commit.unsure");
   flight_->batch.skip_sync = env_.faults.fires("store.commit.skip_sync");
   auto outcome = std::make_shared<std::expected<void, Failure>>();
   env_.worker.run([file = file_, flight = flight_, outcome] { *outcome = file->commit(flight->batch); },
@@ -430,10 +433,19 @@ void Engine::schedule_bookmark() {
                }));
 }
 
-void Engine::rows(RowQuery query, std::move_only_function<void(Result<std::vector<StoredRow>>)> done) {
-  auto found = std::make_shared<Result<std::vector<StoredRow>>>();
-  env_.worker.run([file = file_, query = std::move(query), found] { *found = file->rows(query); },
-                  guarded([found, done = std::move(done)]() mutable { done(std::move(*found)); }));
+void Engine::rows(RowQuery query, RowsDone done) {
+  scan(std::make_shared<const RowQuery>(std::move(query)), std::make_shared<RowScan>(), std::move(done));
+}
+
+// In pieces, so that commits get their turn between them.
+void Engine::scan(std::shared_ptr<const RowQuery> query, std::shared_ptr<RowScan> scan, RowsDone done) {
+  auto outcome = std::make_shared<Result<void>>();
+  env_.worker.run([file = file_, query, scan, outcome] { *outcome = file->rows(*query, *scan); },
+                  guarded([this, query, scan, outcome, done = std::move(done)]() mutable {
+                    if (!*outcome) return done(fail(outcome->error()));
+                    if (scan->finished) return done(std::move(scan->found));
+                    this->scan(query, scan, std::move(done));
+                  }));
 }
 
 void Engine::drain(Done done) {

@@ -17,6 +17,9 @@
 // once the log is long enough it is copied into PATH, synced, and written from its start again. Temporary tables and
 // sorting stay in memory. A simulated crash is: drop the worker's queued work, make every open file of the VFS fail,
 // destroy the shard, lose what was not synced, open again.
+//
+// Fault points: store.commit.fail (nothing is written), store.commit.unsure (written, but reported as failed) and the
+// planted bugs store.commit.skip_sync (acknowledged without a sync) and store.put.ignore_expect (a lost update).
 #pragma once
 
 #include <functional>
@@ -64,6 +67,7 @@ struct StoredRow {
   Row row;
 };
 
+using RowsDone = std::move_only_function<void(Result<std::vector<StoredRow>>)>;
 using Done = std::move_only_function<void(const Result<void>&)>;
 using Visit = std::function<bool(const ObjectPtr&)>;  // false stops
 
@@ -155,7 +159,7 @@ class Shard {
   virtual void unwatch(uint64_t id) = 0;
 
   // Durable rows in sequence order.
-  virtual void rows(RowQuery, std::move_only_function<void(Result<std::vector<StoredRow>>)>) = 0;
+  virtual void rows(RowQuery, RowsDone) = 0;
 
   // The durable value, from open() on.
   virtual std::optional<std::string> meta(std::string_view name) const = 0;

@@ -239,6 +239,30 @@ TEST(Commit, AFailureTellsBothTurnsAndForgetsBoth) {
   EXPECT_EQ(h.told, "a! b! read-b! read-a no-b c ");
 }
 
+TEST(Commit, ReadsTheFileAgainWhenItHoldsWhatWasReportedLost) {
+  Held h([](Options& o) { o.history_changes = 0; });
+  auto w = std::make_shared<NotingWatcher>();
+  ASSERT_TRUE(h.shard->watch({}, {}, w));
+  h.t.faults.arm("store.commit.unsure");
+  h.put("a");
+  h.put("b");
+  h.commit();
+  EXPECT_EQ(h.told, "a! b! ");
+  const auto refused = h.shard->submit([](Turn&) {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::ServiceUnavailable);
+  EXPECT_EQ(refused.error().message,
+            "the store is reading " + h.options.path + " again after a failed write");
+  h.commit();  // the reading
+  h.read("a");
+  h.read("b");
+  EXPECT_EQ(h.told, "a! b! read-a no-b ");
+  EXPECT_EQ(w->take(), (std::vector<std::string>{"=0", "+a@1"}));
+  h.put("c");
+  h.commit();
+  EXPECT_EQ(w->take(), (std::vector<std::string>{"+c@3"}));
+}
+
 TEST(Commit, TheErrorSaysWhatToDo) {
   Fixture f;
   f.t.faults.arm("store.commit.fail");
