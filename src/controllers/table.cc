@@ -1,0 +1,10 @@
+#include "controllers/table.h"
+
+namespace ingot::controllers {
+
+std::span<const Controller* const> all_controllers() {
+  static constexpr const Controller* kTable[] = {&kNamespaceDefaults, &kJob, &kEventTtl};
+  return kTable;
+}
+
+}  // namespace ingot::controllers
