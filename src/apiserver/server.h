@@ -5,8 +5,10 @@
 // carries it out.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "api/registry.h"
 #include "apiserver/request.h"
@@ -18,9 +20,26 @@ struct ServerOptions {
   std::string version;       // of Ingot, shown in /version as ingotVersion
   std::string external_url;  // "https://127.0.0.1:6443", for kubeconfigs
   size_t max_body = 3u << 20;
+  // Requests in flight per tenant (the factory's own control plane is charged as one more tenant, ten times larger):
+  // beyond them 429, so that one tenant cannot starve another.
+  size_t mutating_in_flight = 200, reading_in_flight = 400, watches = 2'000;
 };
 
 struct Prepared;  // opaque
+
+// A GET below /apis/GROUP/VERSION/RESOURCE that another room answers ("usage" of the ledger). Authorized as verb
+// `list` on that resource, audited like every request.
+struct ExtraRequest {
+  Identity who;
+  ClusterId cluster;
+  std::string tenant;                                  // the cluster's name
+  std::function<std::string(std::string_view)> query;  // a query parameter's value, "" when absent
+};
+struct ExtraRoute {
+  std::string group, version, resource;
+  // On the loop, after the turn; must reply once, now or later.
+  std::function<void(ExtraRequest, ExchangePtr)> serve;
+};
 
 class Server {
  public:
@@ -29,6 +48,9 @@ class Server {
          ServerOptions);
   ~Server();
 
+  // Before the first request.
+  void mount(ExtraRoute);
+
   // Any thread. Never fails: what is wrong travels inside and becomes the reply.
   std::shared_ptr<Prepared> prepare(Request) const;
   // Loop thread.
@@ -36,7 +58,7 @@ class Server {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // also held by requests on their way
 };
 
 }  // namespace ingot::apiserver

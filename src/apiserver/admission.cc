@@ -1,0 +1,197 @@
+#include "apiserver/admission.h"
+
+#include <fmt/format.h>
+
+#include "apiserver/node_authorizer.h"
+#include "apiserver/source.h"
+#include "apiserver/status.h"
+#include "apiserver/tenants.h"
+#include "policy/pod_admission.h"
+
+namespace ingot::apiserver {
+namespace {
+using api::Json;
+
+bool is_immortal(std::string_view ns) {
+  return ns == "default" || ns == "kube-system" || ns == "kube-public";
+}
+
+Result<api::ObjectPtr> living_namespace(Call& call, std::string_view name) {
+  const api::ObjectPtr object = call.view.get("namespaces", "", call.route().ns);
+  if (!object) {
+    Error error{.reason = Reason::NotFound,
+                .message = fmt::format("namespaces \"{}\" not found", call.route().ns)};
+    error.kind = "namespaces";
+    error.name = call.route().ns;
+    return fail(std::move(error));
+  }
+  const NamespaceFacts& facts = call.services.namespaces.of(object, [](const Json& value) {
+    return NamespaceFacts{.terminating = api::string_at(value, {"status", "phase"}) == "Terminating" ||
+                                         !api::string_at(value, {"metadata", "deletionTimestamp"}).empty()};
+  });
+  if (!facts.terminating) return object;
+  Error error =
+      forbidden(call.type(), name,
+                fmt::format("unable to create new content in namespace {} because it is being terminated",
+                            call.route().ns));
+  error.causes.push_back({"NamespaceTerminating", "metadata.namespace",
+                          fmt::format("namespace {} is being terminated", call.route().ns)});
+  return fail(std::move(error));
+}
+
+std::optional<Json> parsed(const api::ObjectPtr& object) {
+  return object ? std::optional<Json>(object->parse()) : std::nullopt;
+}
+
+std::optional<Json> default_priority_class(const ClusterView& view) {
+  std::optional<Json> found;
+  view.range(kPriorityClasses, "", "", [&](const api::ObjectPtr& object) {
+    Json value = object->parse();
+    if (api::bool_at(value, {"globalDefault"})) found = std::move(value);
+    return !found;
+  });
+  return found;
+}
+
+Result<void> admit_pod(Call& call, Json& pod, const Json& ns) {
+  const std::string_view wanted = api::string_at(pod, {"spec", "priorityClassName"});
+  const bool system = call.view.is_root() && call.route().ns == "kube-system";
+  if (wanted.starts_with("system-") && !system)
+    return fail(forbidden(call.type(), api::string_at(pod, {"metadata", "name"}),
+                          fmt::format("priority class {} is reserved for the factory's own pods", wanted)));
+  const policy::AdmissionFacts facts{
+      .service_account =
+          [&](std::string_view name) {
+            return parsed(call.view.get("serviceaccounts", call.route().ns, name));
+          },
+      .priority_class =
+          [&](std::string_view name) { return parsed(call.view.get(kPriorityClasses, "", name)); },
+      .default_priority_class = [&] { return default_priority_class(call.view); },
+      .namespace_object = ns,
+      .random = call.services.env.entropy.next()};
+  Result<std::vector<std::string>> warnings = policy::admit_pod(pod, facts);
+  if (!warnings) return fail(about(warnings.error(), call.type(), api::string_at(pod, {"metadata", "name"})));
+  std::ranges::move(*warnings, std::back_inserter(call.warnings));
+  return {};
+}
+
+void complete_namespace(Json& object) {
+  api::set(object, {"metadata", "labels", "kubernetes.io/metadata.name"},
+           std::string(api::string_at(object, {"metadata", "name"})));
+  api::set(object, {"spec", "finalizers"}, api::JsonArray{"kubernetes"});
+  api::set(object, {"status"}, {{"phase", "Active"}});
+}
+
+Result<void> admit_pod_update(Call& call, const Json& before, Json& after) {
+  const std::string_view name = call.route().name;
+  if (api::find(before, {"spec", "nodeName"}) != nullptr ||
+      api::find(after, {"spec", "nodeName"}) != nullptr) {
+    if (api::string_at(before, {"spec", "nodeName"}) != api::string_at(after, {"spec", "nodeName"}))
+      return fail(forbidden(call.type(), name,
+                            fmt::format("spec.nodeName is written by the scheduler alone; propose a node in "
+                                        "annotation {}",
+                                        policy::kProposedNodeAnnotation)));
+  }
+  if (call.route().subresource == "status" && !holds_pod(call, before))
+    return fail(forbidden(call.type(), name, "only the node that runs a pod may write its status"));
+  return {};
+}
+}  // namespace
+
+Result<void> check_writable(Call& call, std::string_view name) {
+  const Source source(call, call.type());
+  if (source.projected())
+    return fail(
+        forbidden(call.type(), name, "nodes belong to the factory: a tenant's view of them is read-only"));
+  if (!name.empty() && source.is_builtin(name) && call.in.verb != "create")
+    return fail(forbidden(call.type(), name,
+                          "it is built in and shared by all clusters: make one of your own instead"));
+  return {};
+}
+
+Result<void> admit_create(Call& call, Json& object) {
+  const std::string resource = call.type().resource();
+  const std::string_view name = api::string_at(object, {"metadata", "name"});
+  if (const Result<void> own = admit_node_write(call, nullptr, object); !own) return own;
+  if (const TenantKeeper::Known* tenant = call.services.tenants->find(call.view.cluster());
+      tenant && tenant->ending)
+    return fail(forbidden(call.type(), name, fmt::format("tenant {} is being deleted", tenant->name)));
+  if (call.type().namespaced) {
+    const Result<api::ObjectPtr> ns = living_namespace(call, name);
+    if (!ns) return fail(ns.error());
+    if (resource == "pods") return admit_pod(call, object, (*ns)->parse());
+    if (const Json* pod = api::find(object, {"spec", "template"}); pod && resource == "jobs.batch")
+      std::ranges::move(policy::template_warnings(*pod, (*ns)->parse()), std::back_inserter(call.warnings));
+  }
+  if (resource == "namespaces") complete_namespace(object);
+  if (resource == Factory::kTenants) return admit_tenant(call, object);
+  if (resource == kPriorityClasses && name.starts_with("system-"))
+    return fail(forbidden(call.type(), name,
+                          "priority class names with 'system-' prefix are reserved for system use only"));
+  if (is_rbac(resource)) return check_escalation(call, object);
+  return {};
+}
+
+Result<void> admit_update(Call& call, const Json& before, Json& after) {
+  const std::string resource = call.type().resource();
+  if (const Result<void> own = admit_node_write(call, &before, after); !own) return own;
+  if (resource == "pods") return admit_pod_update(call, before, after);
+  if (is_rbac(resource)) return check_escalation(call, after);
+  if (resource == Factory::kTenants) return admit_tenant_update(call, after);
+  if (resource == "namespaces" && call.route().subresource.empty())
+    api::set(after, {"metadata", "labels", "kubernetes.io/metadata.name"}, call.route().name);
+  return {};
+}
+
+Result<void> admit_delete(Call& call, const api::ObjectPtr& stored) {
+  const std::string_view name = stored->key.name();
+  if (stored->key.resource() == "namespaces" && is_immortal(name))
+    return fail(forbidden(call.type(), name, "this namespace may not be deleted"));
+  return {};
+}
+
+Result<void> after_create(Call& call, const api::ObjectPtr& stored) {
+  if (stored->key.resource() != Factory::kTenants) return {};
+  const ClusterId cluster(std::string(api::string_at(stored->parse(), {"status", "cluster"})));
+  return make_cluster(call.factory.fresh_cluster(cluster), call.services);
+}
+
+Result<void> check_escalation(Call& call, const Json& object) {
+  const std::string_view kind = api::string_at(object, {"kind"});
+  const std::string_view ns = call.route().ns, name = api::string_at(object, {"metadata", "name"});
+  const Rbac& rbac = call.services.rbac;
+  const bool binding = kind.ends_with("Binding");
+  Rules wanted;
+  if (binding) {
+    const std::string_view role_kind = api::string_at(object, {"roleRef", "kind"});
+    const std::string_view role = api::string_at(object, {"roleRef", "name"});
+    if (call.allowed({.verb = "bind",
+                      .group = "rbac.authorization.k8s.io",
+                      .resource = role_kind == "Role" ? "roles" : "clusterroles",
+                      .ns = ns,
+                      .name = role}))
+      return {};
+    wanted = rbac.rules_of(call.view, role_kind, ns, role);
+  } else {
+    if (call.allowed({.verb = "escalate",
+                      .group = "rbac.authorization.k8s.io",
+                      .resource = call.type().plural,
+                      .ns = ns,
+                      .name = name}))
+      return {};
+    for (const Json& rule : api::array_at(object, {"rules"})) wanted.push_back(read_rule(rule));
+    // An aggregated role holds whatever its selectors find, now and later: only who may do everything may make one.
+    if (!api::object_at(object, {"aggregationRule"}).empty())
+      wanted.push_back({.verbs = {"*"}, .groups = {"*"}, .resources = {"*"}});
+  }
+  const std::string missing = rbac.first_uncovered(*call.access, call.who, ns, wanted);
+  if (missing.empty()) return {};
+  return fail(forbidden(
+      call.type(), name,
+      fmt::format("user \"{}\" (groups={}) is attempting to grant RBAC permissions not currently "
+                  "held:\n{}",
+                  call.who.name, api::to_text(api::JsonArray(call.who.groups.begin(), call.who.groups.end())),
+                  missing)));
+}
+
+}  // namespace ingot::apiserver

@@ -1,0 +1,149 @@
+// What a handler of one request holds: the prepared request, who asks, the view of one cluster, and the services of
+// the server. Lives for the turn's input only. Thread rule: the loop, but Prepared, which is written on any thread
+// before it is submitted.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "api/decode.h"
+#include "apiserver/authn.h"
+#include "apiserver/builtin.h"
+#include "apiserver/cluster_view.h"
+#include "apiserver/memo.h"
+#include "apiserver/path.h"
+#include "apiserver/rbac.h"
+#include "apiserver/server.h"
+#include "base/encoding.h"
+
+namespace ingot::apiserver {
+
+// The form a client wants its answer in.
+enum class View : uint8_t { Plain, Table, Metadata };
+struct Wanted {
+  View view = View::Plain;
+  std::string version = "v1";  // of meta.k8s.io for Table and Metadata
+};
+
+enum class PatchKind : uint8_t { None, Json, Merge, Strategic, Apply };
+
+struct Prepared {
+  Request request;
+  Route route;
+  Credential credential;
+  std::string_view verb;  // RBAC's; "" on non-resource requests: the method in lower case is used
+  const api::Resource* type = nullptr;  // of resource requests that are served
+  const ExtraRoute* extra = nullptr;    // or who else serves it
+  bool mutating = false, dry_run = false;
+  Wanted wanted;
+  PatchKind patch = PatchKind::None;
+  api::FieldValidation validation = api::FieldValidation::Warn;
+  std::string manager;
+  std::optional<api::Json> body;  // decoded; of a create also defaulted and validated
+  std::vector<std::string> warnings;
+  std::optional<Error> problem;  // told only to who may ask at all
+};
+
+struct Services;
+class EventEncoder;
+class Holdings;
+class TenantKeeper;
+
+// Nothing to be had but these from the control plane `root`, whatever cluster a request is in.
+class Factory {
+ public:
+  explicit Factory(store::Turn& turn) : turn_(turn), root_(turn, kRootCluster) {}
+  api::ObjectPtr tenant(std::string_view name) const { return root_.get(kTenants, "", name); }
+  api::ObjectPtr allocation(std::string_view pod_uid) const { return root_.get(kAllocations, "", pod_uid); }
+  const ClusterView& nodes() const { return root_; }  // for the projection of Nodes only
+  // Whom a verified token stands for now (authn.h).
+  Result<Identity> check_claims(Services&, const TokenClaims&) const;
+  // The cluster of a tenant that is being made.
+  ClusterView fresh_cluster(const ClusterId&) const;
+  // A type's objects in all clusters, jumping from one cluster's range to the next: for "/clusters/*" alone.
+  void range_every_cluster(std::string_view resource, const store::Visit&) const;
+
+  static constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
+  static constexpr std::string_view kAllocations = "allocations.factory.ingot.dev";
+
+ private:
+  store::Turn& turn_;
+  ClusterView root_;
+};
+
+// What admission asks about a namespace, compiled from the object.
+struct NamespaceFacts {
+  bool terminating = false;
+  std::string enforce, warn, enforce_version;
+};
+
+// How many requests of each tenant are being served.
+class InFlight {
+ public:
+  // nullptr: at the limit.
+  std::shared_ptr<void> enter(const std::string& home, size_t limit);
+
+ private:
+  std::shared_ptr<std::map<std::string, size_t>> counts_ = std::make_shared<std::map<std::string, size_t>>();
+};
+
+// The server's own state and ports; one per shard.
+struct Services : std::enable_shared_from_this<Services> {
+  Services(env::Env&, store::Shard&, std::shared_ptr<const api::Registry>, Authority&, LogSource&,
+           ServerOptions);
+
+  env::Env& env;
+  store::Shard& shard;
+  std::shared_ptr<const api::Registry> registry;
+  Authority& authority;
+  LogSource& logs;
+  ServerOptions options;
+  Authenticator authenticator;
+  Rbac rbac;
+  std::vector<api::ObjectPtr> priority_classes;
+  Memo<api::ObjectPtr> projected_nodes{4096};  // Node → what a tenant sees of it
+  Memo<std::string> tenant_clusters{4096};     // Tenant → status.cluster
+  Memo<NamespaceFacts> namespaces{4096};
+  Memo<std::string> allocation_nodes{16'384};  // Allocation → spec.node
+  std::shared_ptr<TenantKeeper> tenants;
+  std::shared_ptr<Holdings> holdings;    // which node holds which pods
+  std::shared_ptr<EventEncoder> events;  // shared encodings of watch events
+  InFlight watches, mutating, reading;
+};
+
+struct Answer {
+  Reply reply;
+  Revision shows{};  // the newest revision the reply tells of
+};
+struct Streamed {
+  Revision shows{};
+  std::move_only_function<void(ExchangePtr)> open;  // on the loop, once `shows` is durable
+};
+using Outcome = std::variant<Answer, Streamed>;
+
+struct Call {
+  Services& services;
+  Prepared& in;
+  Identity who;
+  ClusterView view;
+  Factory factory;
+  std::string tenant;  // the cluster's name; "root" for the factory's own
+  std::shared_ptr<const Index> access;
+  std::vector<std::string> warnings;
+  Revision wrote{};  // of the object this request wrote, for the audit
+
+  const Route& route() const { return in.route; }
+  const api::Resource& type() const { return *in.type; }
+  bool allowed(const Attributes& attributes) const { return access->allows(who, attributes); }
+  std::string new_uid() {
+    const uint64_t high = services.env.entropy.next();
+    return uuid(high, services.env.entropy.next());
+  }
+};
+
+}  // namespace ingot::apiserver

@@ -1,0 +1,133 @@
+#include <gtest/gtest.h>
+
+#include "apiserver/testing.h"
+
+namespace ingot::apiserver {
+namespace {
+using namespace std::chrono_literals;
+using api::Json;
+
+// "ADDED a, MODIFIED b" of a watch so far.
+std::string told(const Recorder& watch) {
+  std::string text;
+  for (const Json& event : watch.events()) {
+    if (!text.empty()) text += ", ";
+    text += std::string(api::string_at(event, {"type"})) + " " +
+            std::string(api::string_at(event, {"object", "metadata", "name"}));
+  }
+  return text;
+}
+
+struct Watches : testing::Test {
+  TestControlPlane plane;
+  Identity vision = plane.tenant("vision");
+  const std::string maps = "/api/v1/namespaces/default/configmaps";
+
+  Json create(const std::string& name, const std::string& labels = "{}") {
+    return plane
+        .call(vision, "POST", maps, R"({"metadata":{"name":")" + name + R"(","labels":)" + labels + "}}")
+        .json();
+  }
+  void label(const std::string& name, const std::string& labels) {
+    EXPECT_EQ(plane
+                  .call(vision, "PATCH", maps + "/" + name, R"({"metadata":{"labels":)" + labels + "}}",
+                        "application/merge-patch+json")
+                  .code,
+              200);
+  }
+  std::string revision() {
+    return std::string(
+        api::string_at(plane.call(vision, "GET", maps).json(), {"metadata", "resourceVersion"}));
+  }
+};
+
+TEST_F(Watches, WithoutARevisionTellWhatIsThereFirst) {
+  create("a");
+  const auto watch = plane.open(vision, maps + "?watch=true&fieldSelector=metadata.name!%3Dkube-root-ca.crt");
+  EXPECT_EQ(told(*watch), "ADDED a");
+  create("b");
+  plane.call(vision, "DELETE", maps + "/a");
+  EXPECT_EQ(told(*watch), "ADDED a, ADDED b, DELETED a");
+}
+
+TEST_F(Watches, FromARevisionTellWhatCameAfter) {
+  create("a");
+  const std::string from = revision();
+  create("b");
+  const auto watch = plane.open(vision, maps + "?watch=true&resourceVersion=" + from);
+  EXPECT_EQ(told(*watch), "ADDED b");
+}
+
+TEST_F(Watches, SeeObjectsEnterAndLeaveASelection) {
+  create("a", R"({"app":"web"})");
+  const auto watch =
+      plane.open(vision, maps + "?watch=true&labelSelector=app%3Dweb&resourceVersion=" + revision());
+  create("b");
+  label("b", R"({"app":"web"})");
+  label("b", R"({"x":"y"})");
+  label("a", R"({"app":"db"})");
+  plane.call(vision, "DELETE", maps + "/a");
+  plane.call(vision, "DELETE", maps + "/b");
+  EXPECT_EQ(told(*watch), "ADDED b, MODIFIED b, DELETED a, DELETED b");
+  // What left is told in its last state inside, at the revision that took it out.
+  const Json left = watch->events().at(2);
+  EXPECT_EQ(api::string_at(left, {"object", "metadata", "labels", "app"}), "web");
+}
+
+TEST_F(Watches, TellNothingOfOtherTenants) {
+  const Identity speech = plane.tenant("speech");
+  const auto watch = plane.open(speech, "/api/v1/configmaps?watch=true&resourceVersion=" + revision());
+  create("a");
+  EXPECT_EQ(told(*watch), "");
+}
+
+TEST_F(Watches, OfOneObjectTellOnlyOfIt) {
+  const auto watch = plane.open(vision, maps + "/a?watch=true");
+  create("b");
+  create("a");
+  EXPECT_EQ(told(*watch), "ADDED a");
+}
+
+TEST_F(Watches, EndWhenTheirTimeIsOver) {
+  const auto watch = plane.open(vision, maps + "?watch=true&timeoutSeconds=10");
+  plane.t.loop.advance(9s);
+  EXPECT_FALSE(watch->ended());
+  plane.t.loop.advance(2s);
+  EXPECT_TRUE(watch->ended());
+}
+
+TEST_F(Watches, StopWhenTheClientIsGoneOrSlow) {
+  const auto gone = plane.open(vision, maps + "?watch=true");
+  const auto slow = plane.open(vision, maps + "?watch=true&resourceVersion=" + revision());
+  const size_t before = plane.shard->stats().watchers;
+  gone->close();
+  slow->room = 10;
+  create("a");
+  plane.t.loop.run_until_idle();
+  EXPECT_EQ(plane.shard->stats().watchers, before - 2);
+}
+
+TEST_F(Watches, MarkTheEndOfTheInitialEvents) {
+  const auto watch = plane.open(
+      vision,
+      maps + "?watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
+  ASSERT_EQ(watch->events().size(), 2u);
+  const Json mark = watch->events().back();
+  EXPECT_EQ(api::string_at(mark, {"type"}), "BOOKMARK");
+  EXPECT_EQ(api::string_at(mark, {"object", "metadata", "annotations", "k8s.io/initial-events-end"}), "true");
+}
+
+TEST_F(Watches, AreBoundedPerTenant) {
+  ServerOptions options{.version = "test", .external_url = "https://127.0.0.1:6443"};
+  options.watches = 2;
+  TestControlPlane small(options);
+  const Identity team = small.tenant("team");
+  const auto one = small.open(team, maps + "?watch=true");
+  const auto two = small.open(team, maps + "?watch=true");
+  EXPECT_EQ(small.open(team, maps + "?watch=true")->response.code, 429);
+  one->close();
+  EXPECT_EQ(small.open(team, maps + "?watch=true")->response.code, 200);
+}
+
+}  // namespace
+}  // namespace ingot::apiserver
