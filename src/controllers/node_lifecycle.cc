@@ -162,7 +162,7 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
     env_.log.warn("node.silent", {{"node", name}});
   }
 
-  void say(store::Turn& turn, const Happening& what, WallTime now) {
+  void say(store::Turn& turn, const Notice& what, WallTime now) {
     const Key key = event_key(what);
     const ObjectPtr before = turn.get(key);
     (void)turn.put(key, event_object(what, before.get(), now));

@@ -261,7 +261,7 @@ class Placement::Impl final : store::Follower::Handler {
 
   void say(store::Turn& turn, const Key& pod, std::string_view uid, std::string_view type,
            std::string_view reason, std::string_view message, WallTime now) {
-    const Happening what{pod, "Pod", uid, type, reason, message, kComponent};
+    const Notice what{pod, "Pod", uid, type, reason, message, kComponent};
     const Key key = event_key(what);
     const ObjectPtr before = turn.get(key);
     (void)turn.put(key, event_object(what, before.get(), now));  // without `expect` nothing can be in its way

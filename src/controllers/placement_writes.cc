@@ -61,7 +61,7 @@ void refuse_pod(Json& pod, std::string_view message, WallTime now) {
   set_condition(pod, "PodScheduled", "False", "Unschedulable", message, now);
 }
 
-api::Key event_key(const Happening& h) {
+api::Key event_key(const Notice& h) {
   std::string what;
   for (const std::string_view part : {std::string_view(h.about.text()), h.uid, h.type, h.reason, h.component})
     (what += part) += '\n';
@@ -71,7 +71,7 @@ api::Key event_key(const Happening& h) {
           std::string(h.about.name().substr(0, 200)) + "." + hash};
 }
 
-Json event_object(const Happening& h, const api::Object* before, WallTime now) {
+Json event_object(const Notice& h, const api::Object* before, WallTime now) {
   std::string message(h.message.substr(0, kMaxMessage));
   if (before) {
     Json event = before->parse();

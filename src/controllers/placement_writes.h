@@ -34,11 +34,11 @@ void set_condition(api::Json& object, std::string_view type, std::string_view st
 
 // One Event per object and reason: said again it counts up and carries the newest message (client-go's correlator
 // does the same). `before`: the Event of that key, or nullptr.
-struct Happening {
+struct Notice {
   api::Key about;  // a pod or a node
   std::string_view kind, uid, type, reason, message, component;
 };
-api::Key event_key(const Happening&);
-api::Json event_object(const Happening&, const api::Object* before, WallTime now);
+api::Key event_key(const Notice&);
+api::Json event_object(const Notice&, const api::Object* before, WallTime now);
 
 }  // namespace ingot::controllers
