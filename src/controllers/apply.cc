@@ -47,7 +47,7 @@ Result<void> carry_out(store::Turn& turn, env::Env& env, Index& index, Write& wr
     case Write::Op::Create: {
       auto stored = create(turn, env, write);
       if (!stored) return fail(stored.error());
-      index.add(**stored);
+      index.add(**stored, traits_of(**stored));
       return {};
     }
     case Write::Op::Update: {

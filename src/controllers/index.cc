@@ -7,13 +7,12 @@ bool mentions(const api::Object& object, std::string_view text) {
   return object.json.find(text) != std::string::npos;
 }
 
-std::string node_of(const api::Object& object) {
-  if (object.key.resource() != "pods" || !mentions(object, "\"nodeName\"")) return {};
-  return std::string(api::string_at(object.parse(), {"spec", "nodeName"}));
-}
-
-bool ends(const api::Object& object) {
-  return object.key.resource() == "namespaces" && mentions(object, "\"deletionTimestamp\"");
+void drop(std::map<std::string, std::set<api::Key>, std::less<>>& sets, std::string_view name,
+          const api::Key& key) {
+  const auto set = sets.find(name);
+  if (set == sets.end()) return;
+  set->second.erase(key);
+  if (set->second.empty()) sets.erase(set);
 }
 
 }  // namespace
@@ -34,33 +33,44 @@ std::vector<OwnerRef> owners_of(const api::Object& object) {
   return owners_of(object.parse());
 }
 
-void Index::add(const api::Object& object) {
-  for (const OwnerRef& owner : owners_of(object))
-    owned_[std::string(object.key.cluster())][owner.uid].insert(object.key);
-  if (std::string node = node_of(object); !node.empty()) pods_[std::move(node)].insert(object.key);
-  if (ends(object)) ending_.insert(object.key);
+Traits traits_of(const api::Object& object) {
+  Traits traits;
+  const bool pod = object.key.resource() == "pods";
+  const bool owned = mentions(object, "\"ownerReferences\"");
+  const bool bound = pod && mentions(object, "\"nodeName\"");
+  if (owned || bound) {
+    const api::Json json = object.parse();
+    if (owned) traits.owners = owners_of(json);
+    if (bound) traits.node = api::string_at(json, {"spec", "nodeName"});
+  }
+  traits.ended =
+      pod && (mentions(object, "\"phase\":\"Succeeded\"") || mentions(object, "\"phase\":\"Failed\""));
+  traits.ends = object.key.resource() == "namespaces" && mentions(object, "\"deletionTimestamp\"");
+  return traits;
 }
 
-void Index::remove(const api::Object& object) {
-  for (const OwnerRef& owner : owners_of(object)) {
-    const auto cluster = owned_.find(object.key.cluster());
-    if (cluster == owned_.end()) break;
-    if (const auto uid = cluster->second.find(owner.uid); uid != cluster->second.end()) {
-      uid->second.erase(object.key);
-      if (uid->second.empty()) cluster->second.erase(uid);
-    }
+void Index::add(const api::Object& object, const Traits& traits) {
+  const std::string cluster(object.key.cluster());
+  for (const OwnerRef& owner : traits.owners) owned_[cluster][owner.uid].insert(object.key);
+  if (!traits.node.empty()) pods_[traits.node].insert(object.key);
+  if (traits.ended) ended_[cluster].insert(object.key);
+  if (traits.ends) ending_.insert(object.key);
+}
+
+void Index::remove(const api::Object& object, const Traits& traits) {
+  if (const auto cluster = owned_.find(object.key.cluster()); cluster != owned_.end()) {
+    for (const OwnerRef& owner : traits.owners) drop(cluster->second, owner.uid, object.key);
     if (cluster->second.empty()) owned_.erase(cluster);
   }
-  if (const auto node = pods_.find(node_of(object)); node != pods_.end()) {
-    node->second.erase(object.key);
-    if (node->second.empty()) pods_.erase(node);
-  }
-  if (ends(object)) ending_.erase(object.key);
+  if (!traits.node.empty()) drop(pods_, traits.node, object.key);
+  if (traits.ended) drop(ended_, object.key.cluster(), object.key);
+  if (traits.ends) ending_.erase(object.key);
 }
 
 void Index::clear() {
   owned_.clear();
   pods_.clear();
+  ended_.clear();
   ending_.clear();
 }
 
@@ -70,6 +80,11 @@ std::vector<api::Key> Index::owned_by(std::string_view cluster, std::string_view
   const auto u = c->second.find(uid);
   return u == c->second.end() ? std::vector<api::Key>()
                               : std::vector<api::Key>(u->second.begin(), u->second.end());
+}
+
+size_t Index::ended_pods(std::string_view cluster) const {
+  const auto c = ended_.find(cluster);
+  return c == ended_.end() ? 0 : c->second.size();
 }
 
 std::vector<api::Key> Index::pods_on(std::string_view node) const {

@@ -24,14 +24,14 @@ class Manager::Impl final : public store::Watcher, public std::enable_shared_fro
 
   // store::Watcher
   bool on_change(const store::Change& change) override {
-    if (change.before) index_.remove(*change.before);
+    if (change.before) index_.remove(*change.before, traits_of(*change.before));
+    const Traits traits = traits_of(*change.object);
     if (change.deleted) {
-      index_.remove(*change.object);
+      index_.remove(*change.object, traits);
     } else {
-      index_.add(*change.object);
+      index_.add(*change.object, traits);
     }
-    const std::vector<OwnerRef> owners = owners_of(*change.object);
-    const Seen seen{change, owners, index_};
+    const Seen seen{change, traits.owners, index_, facts_};
     const auto controllers = all_controllers();
     for (uint8_t row = 0; row < controllers.size(); ++row)
       controllers[row]->watch(seen, [&](const Key& key) { enqueue({row, key}); });

@@ -26,8 +26,8 @@ using api::ObjectPtr;
 // What holds for the whole factory.
 struct Facts {
   const api::Registry* registry = nullptr;
-  std::string ca_pem;              // the text of kube-root-ca.crt
-  size_t terminated_pods = 1'000;  // kept in one cluster before the oldest go
+  std::string ca_pem;               // the text of kube-root-ca.crt
+  size_t terminated_pods = 12'500;  // kept in one cluster before the oldest go
 };
 
 class Snapshot {

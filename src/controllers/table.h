@@ -15,6 +15,7 @@ struct Seen {
   const store::Change& change;
   const std::vector<OwnerRef>& owners;  // of change.object
   const Index& index;                   // the change included
+  const Facts& facts;
   const Key& key() const { return change.object->key; }
 };
 using Enqueue = std::function<void(const Key&)>;
@@ -28,8 +29,11 @@ struct Controller {
 
 std::span<const Controller* const> all_controllers();
 
-extern const Controller kNamespaceDefaults;  // namespace_defaults.cc
-extern const Controller kJob;                // job.cc
-extern const Controller kEventTtl;           // event_ttl.cc
+extern const Controller kNamespaceDefaults;   // namespace_defaults.cc
+extern const Controller kNamespaceLifecycle;  // namespace_lifecycle.cc
+extern const Controller kGarbage;             // garbage.cc
+extern const Controller kPodGarbage;          // pod_garbage.cc
+extern const Controller kJob;                 // job.cc
+extern const Controller kEventTtl;            // event_ttl.cc
 
 }  // namespace ingot::controllers
