@@ -74,6 +74,10 @@ void validate_job(const Subject& s) {
   for (std::string_view name : {"parallelism", "completions", "backoffLimit", "activeDeadlineSeconds",
                                 "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes"})
     at_least(*spec, name, 0, "spec", s.errors);
+  // What the Job controller would not carry out is refused, not ignored.
+  for (std::string_view name : {"backoffLimitPerIndex", "podFailurePolicy", "successPolicy"})
+    if (find(*spec, {name}))
+      s.errors.forbidden(child("spec", name), "is not supported by this control plane");
   indexed(*spec, s.errors);
   failure_policy(*spec, s.errors);
   const Json* pod_template = find(*spec, {"template"});
