@@ -355,6 +355,19 @@ TEST_P(PlacementTest, PlantedBugsAreReal) {
   EXPECT_EQ(devices("a"), devices("b"));
 }
 
+TEST_P(PlacementTest, ThePlantedPartialGangIsVisible) {
+  tenant("vision", "c1");
+  node("n1", 2);
+  settle();
+  f.t.faults.arm("scheduler.partial_gang");
+  ASSERT_TRUE(f.input([&](store::Turn& turn) {
+    for (const char* name : {"w0", "w1"}) ASSERT_TRUE(turn.put(pod_key(name), pod_object(name, 2, gang(2))));
+  }));
+  settle();
+  EXPECT_EQ(node_of("w0"), "n1");
+  EXPECT_EQ(node_of("w1"), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Straight, PlacementOnce, testing::Values(false));
 INSTANTIATE_TEST_SUITE_P(Runs, PlacementTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });

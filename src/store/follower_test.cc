@@ -59,6 +59,31 @@ TEST(Follower, WakesWhenAskedAndAtATime) {
   EXPECT_EQ(notes.take(), Seen{""});
 }
 
+TEST(Follower, AfterAFailedCommitEverythingComesAgain) {
+  Fixture f;
+  ASSERT_TRUE(f.put("pods", "a"));
+  // What it read together with a write that is lost may be lost too.
+  struct Writer final : Follower::Handler {
+    Notes notes;
+    int writes = 1;
+    bool follow(Turn& turn, const std::vector<Key>& changed, bool rest) override {
+      notes.follow(turn, changed, rest);
+      if (writes-- > 0) (void)turn.put(Fixture::key("configmaps", "made"), Json{{"spec", 1}});
+      return false;
+    }
+    void reset() override { notes.reset(); }
+  } writer;
+  f.t.faults.arm("store.commit.fail");
+  Follower follower(f.t.env, *f.shard, {{{"", "pods"}}}, writer);
+  f.t.loop.run_until_idle();
+  f.t.loop.advance(std::chrono::seconds(5));
+  const Seen seen = writer.notes.take();
+  ASSERT_GE(seen.size(), 3u);
+  EXPECT_EQ(seen[0], "+a ");
+  EXPECT_EQ(seen[1], "reset");
+  EXPECT_EQ(seen.back(), "+a ");
+}
+
 TEST(Follower, AFollowerThatIsGoneIsNotCalled) {
   Fixture f;
   Notes notes;
