@@ -110,6 +110,13 @@ TEST(Usage, OneTenantAndItsPods) {
               testing::HasSubstr(R"("pods":[{"namespace":"default","pod":"p-b","podUID":"b","node":"n1")"));
 }
 
+TEST(Usage, ANameUsedAgainShowsNothingOfItsFormerOwner) {
+  Entry former = gpu("vision", "a", 0s, 10s);
+  former.cluster = "c0";
+  EXPECT_EQ(report_of({.cluster = "c1"}, 1h, {former}), "[]");
+  EXPECT_THAT(report_of({}, 1h, {former}), testing::HasSubstr(R"("gpuSeconds":10)"));
+}
+
 TEST(Ledger, RowsReadBackAsTheyWereWritten) {
   for (const Entry& e : {gpu("vision", "a", 0s, 1500ms), cpu("vision", "a", 0s, 1500ms)}) {
     const auto back = entry_from(to_json(e));

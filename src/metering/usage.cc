@@ -23,6 +23,7 @@ Json seconds(__int128 amount, int64_t per_second) {
 
 void Usage::add(const Entry& e) {
   if (!query_.tenant.empty() && e.tenant != query_.tenant) return;
+  if (!query_.cluster.empty() && e.cluster != query_.cluster) return;
   const WallTime begin = std::max(e.from, query_.since.value_or(e.from)), end = std::min(e.to, now_);
   if (end < begin || (end == begin && e.from != e.to)) return;
   const int64_t time = (end - begin).count();
@@ -106,13 +107,19 @@ namespace {
 struct Reading : std::enable_shared_from_this<Reading> {
   env::Env& env;
   store::Shard& shard;
+  const std::string cluster;
   const std::optional<WallTime> since;
   Usage usage;
   std::set<std::string> open;  // pod uids counted from their Allocations
   std::move_only_function<void(Result<Json>)> done;
 
   Reading(env::Env& e, store::Shard& s, UsageQuery query, std::move_only_function<void(Result<Json>)> d)
-      : env(e), shard(s), since(query.since), usage(std::move(query), e.clock.wall()), done(std::move(d)) {}
+      : env(e),
+        shard(s),
+        cluster(query.cluster),
+        since(query.since),
+        usage(std::move(query), e.clock.wall()),
+        done(std::move(d)) {}
 
   void hold(store::Turn& turn) {
     const Prices prices = current_prices(turn);
@@ -132,7 +139,8 @@ struct Reading : std::enable_shared_from_this<Reading> {
   }
 
   void page(uint64_t after) {
-    store::RowQuery query{.stream = std::string(kStream), .since = since, .after = after, .limit = kPage};
+    store::RowQuery query{
+        .stream = std::string(kStream), .cluster = cluster, .since = since, .after = after, .limit = kPage};
     shard.rows(std::move(query), [self = shared_from_this()](Result<std::vector<store::StoredRow>> rows) {
       if (!rows) return self->done(fail(std::move(rows.error())));
       for (const store::StoredRow& stored : *rows) self->take(stored.row);

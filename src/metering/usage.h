@@ -11,7 +11,8 @@
 namespace ingot::metering {
 
 struct UsageQuery {
-  std::string tenant;             // "" = all
+  std::string tenant;   // by name; "" = all
+  std::string cluster;  // by id: set for a tenant that asks itself, for its name may have been another's
   std::optional<WallTime> since;  // none: from the beginning
   bool pods = false;              // with a list per pod, at most kMaxPods
 };
