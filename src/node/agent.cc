@@ -121,13 +121,13 @@ void Agent::put_pod(const api::Json& object) {
     env_.log.warn("node.pod.unreadable", {{"node", config_.name}, {"error", pod.error().message}});
     return;
   }
-  const size_t active =
-      size_t(std::ranges::count_if(workers_, [](const auto& w) { return w.second->active(); }));
   PodWorker& w = worker((*pod)->uid);
   const bool known = w.has_pod();
   w.set_pod(*pod);
   if (known || (*pod)->finished()) return;
   if (draining_) w.end("Terminated", "Pod was terminated in response to imminent node shutdown.");
+  const size_t active =
+      size_t(std::ranges::count_if(workers_, [](const auto& other) { return other.second->active(); })) - 1;
   if (int64_t(active) >= config_.max_pods)
     w.end("OutOfpods",
           fmt::format("Node didn't have enough resource: pods, requested: 1, used: {}, capacity: {}", active,

@@ -58,7 +58,7 @@ void PodWorker::ensure_config() {
 }
 
 void PodWorker::use_config(Result<PodConfig> got) {
-  const Instant now = ctx_.env.clock.now();
+  const Instant now = synced_at_ = ctx_.env.clock.now();
   Result<void> synced;
   if (got) {
     config_ = std::move(*got);
@@ -170,27 +170,29 @@ void PodWorker::start_container(const ContainerDef& def) {
   view.waiting_reason.clear();
   view.waiting_message.clear();
   w.busy = true;
-  ctx_.runtime.create_container(
-      sandbox_->id, sandbox_spec(*pod_, *allocation_, ctx_.files, sandbox_->attempt), *spec,
-      guarded([this, name = def.name, attempt, image](Result<std::string> id) {
-        Work& w = work(name);
-        const ContainerDef* def = pod_->container(name);
-        if (!id) {
-          w.busy = false;
-          w.retry_at = ctx_.env.clock.now() + w.backoff.next();
-          look();
-          return create_failed(*def, id.error(), "CreateContainerError");
-        }
-        merge({.id = *id,
-               .name = name,
-               .attempt = attempt,
-               .state = ContainerState::Created,
-               .image_ref = image,
-               .created_at = ctx_.env.clock.wall()},
-              true);
-        ctx_.events.normal(cluster_path(), *pod_, def, "Created", fmt::format("Container created: {}", name));
-        created(name, std::move(*id));
-      }));
+  ctx_.runtime.create_container(sandbox_->id,
+                                sandbox_spec(*pod_, *allocation_, ctx_.files, sandbox_->attempt), *spec,
+                                guarded([this, name = def.name, attempt, image](Result<std::string> id) {
+                                  Work& w = work(name);
+                                  const ContainerDef* def = pod_->container(name);
+                                  if (!id) {
+                                    w.busy = false;
+                                    w.retry_at = ctx_.env.clock.now() + w.backoff.next();
+                                    look();
+                                    return create_failed(*def, id.error(), "CreateContainerError");
+                                  }
+                                  merge({.id = *id,
+                                         .name = name,
+                                         .attempt = attempt,
+                                         .state = ContainerState::Created,
+                                         .image_ref = image,
+                                         .created_at = ctx_.env.clock.wall()},
+                                        true);
+                                  if (!ctx_.config.hollow)
+                                    ctx_.events.normal(cluster_path(), *pod_, def, "Created",
+                                                       fmt::format("Container created: {}", name));
+                                  created(name, std::move(*id));
+                                }));
 }
 
 void PodWorker::create_failed(const ContainerDef& def, const Error& error, std::string_view reason) {
@@ -236,7 +238,8 @@ void PodWorker::running(const std::string& name) {
     merge(c, true);
   }
   const ContainerDef* def = pod_->container(name);
-  ctx_.events.normal(cluster_path(), *pod_, def, "Started", fmt::format("Container started: {}", name));
+  if (!ctx_.config.hollow)
+    ctx_.events.normal(cluster_path(), *pod_, def, "Started", fmt::format("Container started: {}", name));
   // Of the exited ones the last is kept for `logs --previous`.
   for (const ContainerStatus& old : sandbox_ ? sandbox_->containers : std::vector<ContainerStatus>{})
     if (old.name == name && old.attempt + 1 < c.attempt)

@@ -39,6 +39,13 @@ PodWorker::~PodWorker() { ctx_.env.loop.cancel(timer_); }
 
 void PodWorker::set_pod(PodPtr pod) {
   const bool first = pod_ == nullptr;
+  const auto shown = [](const Pod& p) {
+    return std::pair(api::object_at(p.object, {"metadata", "labels"}),
+                     api::object_at(p.object, {"metadata", "annotations"}));
+  };
+  // The downward API shows labels and annotations; at most once a second.
+  if (!first && config_ready_ && !ctx_.config.hollow && shown(*pod_) != shown(*pod))
+    fetch_at_ = std::min(fetch_at_, synced_at_ + seconds(1));
   pod_ = std::move(pod);
   view_.pod = pod_;
   if (first) {
@@ -98,7 +105,7 @@ PodWorker::Work& PodWorker::work(const std::string& name) {
 void PodWorker::merge(const ContainerStatus& seen, bool sandbox_ready) {
   ContainerView& view = view_.containers[seen.name];
   ContainerStatus c = seen;
-  if (!sandbox_ready && c.state != ContainerState::Exited) {
+  if (!sandbox_ready && c.state == ContainerState::Running) {
     c.state = ContainerState::Exited;
     c.exit_code = 137;
     c.reason = "Error";
@@ -253,8 +260,13 @@ void PodWorker::update() {
 void PodWorker::sync() {
   poked_ = false;
   if (!ctx_.started || finished_) return;
-  if (!looking_ && std::exchange(look_again_, false)) look();
   wake_at_.reset();
+  if (!looking_ && look_again_) {
+    if (ctx_.env.clock.now() < look_at_)
+      wake(look_at_);
+    else
+      look_again_ = false, look();
+  }
   update();
   if (stopping())
     wind_down();

@@ -139,13 +139,13 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   PodConfig config_;
   bool config_ready_ = false;
   std::unique_ptr<ConfigFetcher> fetcher_;
-  Instant fetch_at_{};
+  Instant fetch_at_{}, synced_at_{};
   std::unique_ptr<PodVolumes> volumes_;
 
   std::unique_ptr<Reporter> reporter_;
   bool looking_ = false, look_again_ = false;
   bool releasing_ = false, removing_ = false, verifying_ = false, removed_ = false;
-  Instant release_at_{}, remove_at_{}, verify_at_{}, sandbox_at_{};
+  Instant look_at_{}, release_at_{}, remove_at_{}, verify_at_{}, sandbox_at_{};
   Backoff sandbox_backoff_{std::chrono::seconds(1), std::chrono::seconds(60)};
   Backoff config_backoff_{std::chrono::seconds(1), std::chrono::seconds(60)};
   Backoff release_backoff_{std::chrono::milliseconds(500), std::chrono::seconds(30)};
