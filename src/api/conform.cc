@@ -2,6 +2,8 @@
 #include <limits>
 
 #include "api/decode.h"
+#include "api/field_errors.h"
+#include "api/json_edit.h"
 #include "base/encoding.h"
 #include "base/quantity.h"
 #include "base/time.h"
@@ -10,6 +12,7 @@ namespace ingot::api {
 namespace {
 
 constexpr size_t kMaxProblems = 100;  // apimachinery: strict errors reported at most
+constexpr size_t kMaxProblemBytes = 512, kMaxMessageBytes = 2048;
 
 // Where we are, without allocating: frames lie on the stack of the walk.
 struct At {
@@ -102,19 +105,17 @@ class Conformer {
 
   // False: error() says why. Recursion is bounded by the depth the parsers allow.
   bool object(const Schema& schema, JsonObject& object, const At* at) {
-    for (auto member = object.begin(); member != object.end();) {
-      const std::string_view name(member->key().data(), member->key().size());
+    bool good = true;
+    erase_if(object, [&](std::string_view name, Json& value) {
+      if (!good) return false;
       const Field* field = schema.find(name);
       const At here{at, name};
       if (!field) unknown(here);
-      if (!field || member->value().is_null()) {
-        member = object.stable_erase(member);
-        continue;
-      }
-      if (!wrapped(schema, *field, member->value(), &here)) return false;
-      ++member;
-    }
-    return true;
+      if (!field || value.is_null()) return true;
+      good = wrapped(schema, *field, value, &here);
+      return false;
+    });
+    return good;
   }
 
   void duplicate(const std::string& path) { problem("duplicate field \"" + path + "\""); }
@@ -231,7 +232,8 @@ class Conformer {
       return bad(at, "parsing time \"\" as RFC 3339: it is empty");
     std::optional<WallTime> parsed = parse_rfc3339(view(value));
     if (!parsed)
-      return bad(at, "parsing time " + to_text(value) + " as \"2006-01-02T15:04:05Z07:00\": cannot parse it");
+      return bad(at, "parsing time " + shorten(to_text(value), 64) +
+                         " as \"2006-01-02T15:04:05Z07:00\": cannot parse it");
     value = shape == Shape::Time ? to_rfc3339(*parsed) : to_rfc3339_micro(*parsed);
     return true;
   }
@@ -251,12 +253,13 @@ class Conformer {
     error_.message = "json: cannot unmarshal " + what + " into Go struct field " +
                      std::string(last(schema.name)) + "." + path_of(at, false) + " of type " +
                      go_type(field, wrap);
-    error_.causes = {
-        {"FieldValueTypeInvalid", path_of(at, true), "Invalid value: must be " + go_type(field, wrap)}};
+    error_.message = shorten(std::move(error_.message), kMaxMessageBytes);
+    error_.causes = {{"FieldValueTypeInvalid", shorten(path_of(at, true), kMaxProblemBytes),
+                      "Invalid value: must be " + go_type(field, wrap)}};
     return false;
   }
   bool bad(const At* at, std::string_view why) {
-    const std::string path = path_of(at, true);
+    const std::string path = shorten(path_of(at, true), kMaxProblemBytes);
     error_.message = path + ": " + std::string(why);
     error_.causes = {{"FieldValueInvalid", path, std::string(why)}};
     return false;
@@ -267,7 +270,7 @@ class Conformer {
   }
   void problem(std::string text) {
     if (mode_ != FieldValidation::Ignore && problems_.size() < kMaxProblems)
-      problems_.push_back(std::move(text));
+      problems_.push_back(shorten(std::move(text), kMaxProblemBytes));
   }
 
   FieldValidation mode_;

@@ -149,6 +149,19 @@ TEST_F(DecodeTest, HostileBytesAreBadRequests) {
   EXPECT_NE(refused(maps, R"({"metadata":{"managedFields":[{"fieldsV1":{"a":1e999}}]}})"), "accepted");
 }
 
+TEST_F(DecodeTest, ManyUnknownFieldsAreCheapAndFewAreSaid) {
+  std::string body = "{";
+  for (int i = 0; i < 200'000; ++i) body += "\"u" + std::to_string(i) + "\":0,";
+  body += R"("data":{"k":"v"}})";
+  Result<Decoded> got = json(maps, body);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->warnings.size(), 100u);
+  EXPECT_EQ(to_text(got->object), R"({"data":{"k":"v"},"apiVersion":"v1","kind":"ConfigMap"})");
+  got = json(maps, "{\"" + std::string(100'000, 'x') + "\":1}");
+  ASSERT_TRUE(got);
+  EXPECT_LT(got->warnings.at(0).size(), 600u);
+}
+
 TEST_F(DecodeTest, UnsupportedMediaTypes) {
   Result<Decoded> got =
       decode(*registry, pods, "application/vnd.kubernetes.protobuf", "", FieldValidation::Warn);

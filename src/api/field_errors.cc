@@ -3,6 +3,16 @@
 #include <algorithm>
 
 namespace ingot::api {
+namespace {
+constexpr size_t kMaxPathBytes = 512, kMaxMessageBytes = 1024;
+}
+
+std::string shorten(std::string text, size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  text.resize(most);
+  return text += "…";
+}
 
 std::string child(std::string_view path, std::string_view name) {
   std::string out;
@@ -19,7 +29,9 @@ std::string entry(std::string_view path, std::string_view key) {
 }
 
 void FieldErrors::add(std::string_view type, std::string path, std::string message) {
-  if (causes_.size() >= kMost) return;
+  if (full()) return;
+  path = shorten(std::move(path), kMaxPathBytes);
+  message = shorten(std::move(message), kMaxMessageBytes);
   const bool known = std::ranges::any_of(
       causes_, [&](const Cause& c) { return c.field == path && c.type == type && c.message == message; });
   if (!known) causes_.push_back({std::string(type), std::move(path), std::move(message)});
@@ -30,19 +42,23 @@ void FieldErrors::required(std::string path, std::string_view detail) {
       detail.empty() ? "Required value" : "Required value: " + std::string(detail));
 }
 void FieldErrors::invalid(std::string path, const Json& value, std::string_view detail) {
+  if (full()) return;
   add("FieldValueInvalid", std::move(path), "Invalid value: " + to_text(value) + ": " + std::string(detail));
 }
 void FieldErrors::unsupported(std::string path, std::string_view value,
                               const std::vector<std::string>& supported) {
+  if (full()) return;
   std::string all;
   for (const std::string& one : supported) (all.empty() ? all : all += ", ") += to_text(Json(one));
   add("FieldValueNotSupported", std::move(path),
       "Unsupported value: " + to_text(Json(std::string(value))) + ": supported values: " + all);
 }
 void FieldErrors::not_found(std::string path, const Json& value) {
+  if (full()) return;
   add("FieldValueNotFound", std::move(path), "Not found: " + to_text(value));
 }
 void FieldErrors::duplicate(std::string path, const Json& value) {
+  if (full()) return;
   add("FieldValueDuplicate", std::move(path), "Duplicate value: " + to_text(value));
 }
 void FieldErrors::forbidden(std::string path, std::string_view detail) {

@@ -16,6 +16,9 @@ std::string child(std::string_view path, std::string_view name);
 std::string item(std::string_view path, size_t index);
 std::string entry(std::string_view path, std::string_view key);  // path[key], for maps
 
+// At most `most` bytes, cut between characters; what is cut shows as "…".
+std::string shorten(std::string text, size_t most);
+
 class FieldErrors {
  public:
   static constexpr size_t kMost = 100;  // more is no help
@@ -37,6 +40,7 @@ class FieldErrors {
   Result<void> finish(std::string_view group, std::string_view kind, std::string_view name);
 
  private:
+  bool full() const { return causes_.size() >= kMost; }
   void add(std::string_view type, std::string path, std::string message);
   std::vector<Cause> causes_;
 };

@@ -1,6 +1,7 @@
 #include "api/managed_fields.h"
 
 #include <algorithm>
+#include <set>
 
 namespace ingot::api {
 namespace {
@@ -130,12 +131,14 @@ class Diff {
   }
 
   static void members(const JsonArray* before, const JsonArray& after, Tree& changed, Tree& removed) {
-    for (const Json& item : after)
-      if (!before || std::ranges::find(*before, item) == before->end())
-        changed["v:" + to_text(item)].emplace_object();
-    for (size_t i = 0; before && i < before->size(); ++i)
-      if (std::ranges::find(after, (*before)[i]) == after.end())
-        removed["v:" + to_text((*before)[i])].emplace_object();
+    std::set<std::string> old, now;
+    if (before)
+      for (const Json& item : *before) old.insert(to_text(item));
+    for (const Json& item : after) now.insert(to_text(item));
+    for (const std::string& item : now)
+      if (!old.contains(item)) changed["v:" + item].emplace_object();
+    for (const std::string& item : old)
+      if (!now.contains(item)) removed["v:" + item].emplace_object();
   }
 };
 
@@ -147,12 +150,12 @@ void subtract(JsonObject& from, const JsonObject& what) {
     const JsonObject* below = member.value().if_object();
     JsonObject* mine = own->value().if_object();
     if (!below || below->empty() || !mine) {
-      from.stable_erase(own);
+      from.erase(own);
       continue;
     }
     if (mine->empty()) continue;
     subtract(*mine, *below);
-    if (mine->empty()) from.stable_erase(own);
+    if (mine->empty()) from.erase(own);
   }
 }
 

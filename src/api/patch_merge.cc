@@ -8,7 +8,7 @@ void merge(Json& target, const JsonObject& patch) {
   JsonObject& object = target.get_object();
   for (const auto& member : patch) {
     if (member.value().is_null()) {
-      if (auto found = object.find(member.key()); found != object.end()) object.stable_erase(found);
+      object.erase(member.key());
     } else if (const JsonObject* below = member.value().if_object()) {
       merge(object[member.key()], *below);
     } else {

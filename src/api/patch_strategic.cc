@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "api/json_edit.h"
 #include "api/patch.h"
 
 namespace ingot::api {
@@ -43,14 +44,12 @@ class Places {
 bool strip(Json& value) {
   if (JsonObject* object = value.if_object()) {
     if (object->contains(kPatch)) return false;
-    for (auto member = object->begin(); member != object->end();) {
-      const bool keep =
-          !member->value().is_null() && !is_directive(view(member->key())) && strip(member->value());
-      member = keep ? member + 1 : object->stable_erase(member);
-    }
+    erase_if(*object, [](std::string_view key, Json& below) {
+      return below.is_null() || is_directive(key) || !strip(below);
+    });
   } else if (JsonArray* array = value.if_array()) {
-    for (auto item = array->begin(); item != array->end();)
-      item = strip(*item) ? item + 1 : array->erase(item);
+    array->erase(std::remove_if(array->begin(), array->end(), [](Json& item) { return !strip(item); }),
+                 array->end());
   }
   return true;
 }
@@ -128,8 +127,9 @@ class Merger {
       if (!member.value().is_null() && !is_directive(view(member.key())) && !listed.find(Json(member.key())))
         return bad_patch("invalid patch format of retainKeys: \"" + std::string(view(member.key())) +
                          "\" is not listed");
-    for (auto member = target.begin(); member != target.end();)
-      member = listed.find(Json(member->key())) ? member + 1 : target.stable_erase(member);
+    erase_if(target, [&](std::string_view key, Json&) {
+      return !listed.find(Json(boost::json::string_view(key.data(), key.size())));
+    });
     return {};
   }
 
@@ -194,7 +194,7 @@ class Merger {
   Result<void> field(const Schema* schema, JsonObject& target, std::string_view name, Json value) {
     Json* own = target.if_contains(name);
     if (value.is_null()) {
-      if (own) target.stable_erase(target.find(name));
+      if (own) target.erase(name);
       return {};
     }
     const Field* field = schema ? schema->find(name) : nullptr;
@@ -216,7 +216,7 @@ class Merger {
     if (strip(value))
       target[name] = std::move(value);
     else if (own)
-      target.stable_erase(target.find(name));
+      target.erase(name);
     return {};
   }
 
@@ -228,7 +228,7 @@ class Merger {
         Result<void> done = object(field.schema, own->get_object(), std::move(member.value().get_object()));
         if (!done) return done;
       } else if (member.value().is_null()) {
-        if (own) target.stable_erase(target.find(member.key()));
+        if (own) target.erase(member.key());
       } else if (strip(member.value())) {
         target[member.key()] = std::move(member.value());
       }

@@ -88,6 +88,15 @@ TEST(JsonPatch, CopiesCannotExplode) {
   EXPECT_EQ(result.error().reason, Reason::RequestEntityTooLarge);
 }
 
+TEST(JsonPatch, MovingLargeListsAboutIsBounded) {
+  JsonArray big(300'000, 0);
+  JsonArray moves;
+  for (int i = 0; i < 5000; ++i) moves.push_back({{"op", "move"}, {"from", "/a/0"}, {"path", "/a/-"}});
+  Result<Json> result = json_patch(Json{{"a", big}}, moves);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().reason, Reason::RequestEntityTooLarge);
+}
+
 TEST(MergePatch, FollowsTheRfc) {
   for (const Case& c : {
            Case{R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},

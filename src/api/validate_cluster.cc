@@ -1,3 +1,5 @@
+#include <set>
+
 #include "api/names.h"
 #include "api/validate.h"
 
@@ -16,16 +18,14 @@ void validate_namespace(const Subject& s) {
 
 void validate_node(const Subject& s) {
   const JsonArray& taints = array_at(s.object, {"spec", "taints"});
+  std::set<std::pair<std::string_view, std::string_view>> seen;
   for (size_t i = 0; i < taints.size(); ++i) {
     const std::string at = item("spec.taints", i);
     const std::string_view key = string_at(taints[i], {"key"}), value = string_at(taints[i], {"value"});
     s.errors.check(child(at, "key"), key, qualified_name_fault(key));
     s.errors.check(child(at, "value"), value, label_value_fault(value));
     if (string_at(taints[i], {"effect"}).empty()) s.errors.required(child(at, "effect"));
-    for (size_t k = 0; k < i; ++k)
-      if (string_at(taints[k], {"key"}) == key &&
-          string_at(taints[k], {"effect"}) == string_at(taints[i], {"effect"}))
-        s.errors.duplicate(at, taints[i]);
+    if (!seen.emplace(key, string_at(taints[i], {"effect"})).second) s.errors.duplicate(at, taints[i]);
   }
   for (std::string_view field : {"capacity", "allocatable"})
     if (const Json* map = find(s.object, {"status", field}))

@@ -56,10 +56,12 @@ void owners(const JsonArray& list, FieldErrors& errors) {
     if (!bool_at(owner, {"controller"})) continue;
     std::string self =
         std::string(string_at(owner, {"kind"})) + "/" + std::string(string_at(owner, {"name"}));
-    if (!controller.empty())
-      errors.invalid("metadata.ownerReferences", list,
+    if (!controller.empty()) {
+      errors.invalid("metadata.ownerReferences", owner,
                      "Only one reference can have Controller set to true. Found \"true\" in references for " +
                          controller + " and " + self);
+      return;
+    }
     controller = std::move(self);
   }
 }
@@ -75,10 +77,11 @@ void finalizers(const Subject& s, const JsonArray& list) {
     s.errors.invalid("metadata.finalizers", list,
                      "finalizer orphan and foregroundDeletion cannot be both set");
   if (!s.before || string_at(*s.before, {"metadata", "deletionTimestamp"}).empty()) return;
-  const JsonArray& old = array_at(*s.before, {"metadata", "finalizers"});
+  std::set<std::string_view> old;
+  for (const Json& value : array_at(*s.before, {"metadata", "finalizers"})) old.insert(text(value));
   std::string extra;
   for (const Json& value : list)
-    if (std::ranges::find(old, value) == old.end()) (extra.empty() ? extra : extra += ", ") += to_text(value);
+    if (!old.contains(text(value))) (extra.empty() ? extra : extra += ", ") += to_text(value);
   if (!extra.empty())
     s.errors.forbidden("metadata.finalizers",
                        "no new finalizers can be added if the object is being deleted, found new "

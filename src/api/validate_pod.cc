@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "api/names.h"
 #include "api/validate.h"
@@ -68,10 +69,18 @@ Json without_mutable(const Json& spec) {
   return copy;
 }
 
+// A toleration or gate as one text, whatever the order of its members.
+std::string identity(const Json& one) {
+  std::string text;
+  for (std::string_view name : {"name", "key", "operator", "value", "effect"})
+    (text += string_at(one, {name})) += '\0';
+  return text;
+}
+
 bool holds_all(const JsonArray& all, const JsonArray& some) {
-  return std::ranges::all_of(some, [&](const Json& one) {
-    return std::ranges::any_of(all, [&](const Json& other) { return same(&one, &other); });
-  });
+  std::set<std::string> known;
+  for (const Json& one : all) known.insert(identity(one));
+  return std::ranges::all_of(some, [&](const Json& one) { return known.contains(identity(one)); });
 }
 
 void pod_update(const Subject& s) {
