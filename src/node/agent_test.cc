@@ -512,5 +512,23 @@ TEST_F(AgentTest, ARepeatedUidMeansTheOldPodIsGone) {
   EXPECT_EQ(runtime.sandboxes.begin()->second.pod_uid, "u2");
 }
 
+TEST_F(AgentTest, AConflictIsNotTheEnd) {
+  boot();
+  bind(make_pod("Never"));
+  runtime.exit("c", 0);
+  int conflicts = 3;
+  api.intercept = [&](const Call& c) -> std::optional<Result<Answer>> {
+    if (c.method == "GET" || conflicts-- <= 0) return std::nullopt;
+    return Answer{409, "{}"};
+  };
+  t.loop.advance(30s);
+  EXPECT_EQ(phase(), "Succeeded");
+  EXPECT_TRUE(released());
+  conflicts = 2;
+  mark_deleted(0);
+  t.loop.advance(30s);
+  EXPECT_FALSE(api.objects.contains(pod_path()));
+}
+
 }  // namespace
 }  // namespace ingot::node

@@ -226,7 +226,7 @@ void PodWorker::remove_object() {
                 guarded([this](Result<Answer> answer) {
                   removing_ = false;
                   const int code = answer ? answer->code : 0;
-                  if (code == 404 || code == 409) {
+                  if (code == 404) {
                     gone_ = true;
                     return;
                   }

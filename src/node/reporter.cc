@@ -31,7 +31,7 @@ void Reporter::send() {
 void Reporter::answered(const Result<Answer>& answer) {
   in_flight_ = false;
   const int code = answer ? answer->code : 0;
-  if (code / 100 == 2 || code == 404 || code == 409 || code == 410) {
+  if (code / 100 == 2 || code == 404 || code == 410) {
     backoff_.reset();
     refusals_ = 0;
     acknowledged_ = sent_;
