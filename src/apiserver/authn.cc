@@ -58,8 +58,9 @@ std::string uid_of(const Json& object) { return std::string(api::string_at(objec
 Credential Authenticator::read(const Request& request) {
   Credential credential;
   if (request.identity) {
-    credential.kind = Credential::Kind::Known;
     credential.identity = *request.identity;
+    const bool whole = !credential.identity.name.empty() && is_cluster_id(credential.identity.home.value);
+    credential.kind = whole ? Credential::Kind::Known : Credential::Kind::Bad;
   } else if (request.certificate) {
     const PeerCertificate& peer = *request.certificate;
     credential.identity = {

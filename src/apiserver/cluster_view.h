@@ -18,7 +18,9 @@ class ClusterView {
   bool is_root() const { return cluster_ == kRootCluster; }
   Revision revision() const { return turn_.revision(); }
 
+  // A name that no key can hold (from a body not yet judged) names nothing.
   api::ObjectPtr get(std::string_view resource, std::string_view ns, std::string_view name) const {
+    if (name.empty() || name.find('/') != name.npos || ns.find('/') != ns.npos) return nullptr;
     return turn_.get(api::Key(cluster_, resource, ns, name));
   }
   // Objects of a type, in one namespace or (ns empty) all, whose "namespace/name" is greater than `after`.

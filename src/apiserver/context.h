@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/decode.h"
+#include "api/table.h"
 #include "apiserver/authn.h"
 #include "apiserver/builtin.h"
 #include "apiserver/cluster_view.h"
@@ -27,7 +28,8 @@ namespace ingot::apiserver {
 enum class View : uint8_t { Plain, Table, Metadata };
 struct Wanted {
   View view = View::Plain;
-  std::string version = "v1";  // of meta.k8s.io for Table and Metadata
+  std::string version = "v1";                                 // of meta.k8s.io for Metadata
+  api::IncludeObject include = api::IncludeObject::Metadata;  // in the rows of a Table
 };
 
 enum class PatchKind : uint8_t { None, Json, Merge, Strategic, Apply };
@@ -111,8 +113,9 @@ struct Services : std::enable_shared_from_this<Services> {
   Memo<NamespaceFacts> namespaces{4096};
   Memo<std::string> allocation_nodes{16'384};  // Allocation → spec.node
   std::shared_ptr<TenantKeeper> tenants;
-  std::shared_ptr<Holdings> holdings;    // which node holds which pods
-  std::shared_ptr<EventEncoder> events;  // shared encodings of watch events
+  std::shared_ptr<Holdings> holdings;      // which node holds which pods
+  std::map<std::string, Piece> documents;  // of discovery, made at their first use
+  std::shared_ptr<EventEncoder> events;    // shared encodings of watch events
   InFlight watches, mutating, reading;
 };
 

@@ -47,16 +47,29 @@ JsonObject list_metadata(const ListMeta& meta) {
   if (!meta.next.empty()) out["continue"] = meta.next;
   return out;
 }
+
+Reply encode_table(const Wanted& wanted, const api::Resource& type,
+                   const std::vector<api::ObjectPtr>& objects, const ListMeta& meta, WallTime now) {
+  api::JsonArray rows;
+  for (const api::ObjectPtr& object : objects)
+    rows.push_back(api::table_row(type, object->parse(), wanted.include, now));
+  return json_reply(200, api::table(type, list_metadata(meta), std::move(rows)));
+}
 }  // namespace
 
 Piece encode_object(const Wanted& wanted, const api::Resource& type, const api::ObjectPtr& object,
-                    WallTime now) {
+                    WallTime now, bool definitions) {
   if (wanted.view == View::Metadata) return piece(api::to_text(metadata_only(wanted, object)));
+  if (wanted.view == View::Table)
+    return piece(
+        api::to_text(api::table(type, {{"resourceVersion", std::to_string(object->revision.value)}},
+                                {api::table_row(type, object->parse(), wanted.include, now)}, definitions)));
   return piece(object);
 }
 
 Reply encode_list(const Wanted& wanted, const api::Resource& type, const std::vector<api::ObjectPtr>& objects,
-                  const ListMeta& meta, WallTime now, bool include_object) {
+                  const ListMeta& meta, WallTime now) {
+  if (wanted.view == View::Table) return encode_table(wanted, type, objects, meta, now);
   const bool metadata = wanted.view == View::Metadata;
   Assembler out;
   out.text(fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{},"items":[)",

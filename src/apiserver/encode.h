@@ -6,14 +6,16 @@
 
 namespace ingot::apiserver {
 
-// The encoding of one object in `wanted`'s form; for Plain the stored bytes themselves.
-Piece encode_object(const Wanted&, const api::Resource&, const api::ObjectPtr&, WallTime now);
+// The encoding of one object in `wanted`'s form; for Plain the stored bytes themselves. `definitions`: with a Table's
+// columns.
+Piece encode_object(const Wanted&, const api::Resource&, const api::ObjectPtr&, WallTime now,
+                    bool definitions = true);
 
 struct ListMeta {
   Revision revision;
   std::string next;  // continue token
 };
 Reply encode_list(const Wanted&, const api::Resource&, const std::vector<api::ObjectPtr>&, const ListMeta&,
-                  WallTime now, bool include_object);
+                  WallTime now);
 
 }  // namespace ingot::apiserver

@@ -154,51 +154,21 @@ Result<void> admit_node_write(Call& call, const Json* before, const Json& after)
   return {};
 }
 
-class Holdings::Watcher final : public store::Watcher {
- public:
-  explicit Watcher(std::weak_ptr<Holdings> owner) : owner_(std::move(owner)) {}
-  bool on_change(const store::Change& change) override {
-    const auto owner = owner_.lock();
-    if (!owner) return false;
-    if (change.before) owner->remove(change.before);
-    change.deleted ? owner->remove(change.object) : owner->add(change.object);
-    return true;
-  }
-  void on_revision(Revision) override {
-    if (const auto owner = owner_.lock()) owner->ready_ = true;
-  }
-  void on_end(const Error&) override {
-    const auto owner = owner_.lock();
-    if (!owner || !owner->id_) return;
-    owner->id_.reset();
-    owner->services_.env.loop.post([weak = owner_] {
-      if (const auto again = weak.lock()) again->watch(again);
-    });
-  }
-
- private:
-  std::weak_ptr<Holdings> owner_;
-};
-
-std::shared_ptr<Holdings> Holdings::start(Services& services) {
-  std::shared_ptr<Holdings> holdings(new Holdings(services));
-  holdings->watch(holdings);
-  return holdings;
-}
-
-void Holdings::watch(const std::shared_ptr<Holdings>& self) {
-  by_node_.clear();
-  by_cluster_.clear();
-  ready_ = false;
-  const Result<uint64_t> id =
-      services_.shard.watch({.cluster = kRootCluster.value, .resource = std::string(Factory::kAllocations)},
-                            Revision{0}, std::make_shared<Watcher>(self));
-  if (id) id_ = *id;
-}
-
-void Holdings::stop() {
-  if (id_) services_.shard.unwatch(*std::exchange(id_, std::nullopt));
-}
+Holdings::Holdings(env::Env& env, store::Shard& shard)
+    : allocations_(env, shard,
+                   {.cluster = kRootCluster.value, .resource = std::string(Factory::kAllocations)}, true,
+                   {.reset =
+                        [this] {
+                          by_node_.clear();
+                          by_cluster_.clear();
+                          ready_ = false;
+                        },
+                    .change =
+                        [this](const store::Change& change) {
+                          remove(change.before ? change.before : change.object);
+                          if (!change.deleted) add(change.object);
+                        },
+                    .caught_up = [this] { ready_ = true; }}) {}
 
 const Holdings::Pods& Holdings::of(std::string_view node) const {
   static const Pods kNone;

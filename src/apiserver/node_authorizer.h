@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apiserver/context.h"
+#include "apiserver/subscription.h"
 
 namespace ingot::apiserver {
 
@@ -19,24 +20,19 @@ class Holdings {
   };
   using Pods = std::map<std::string, Pod>;  // by uid
 
-  static std::shared_ptr<Holdings> start(Services&);
+  Holdings(env::Env&, store::Shard&);
   const Pods& of(std::string_view node) const;
   bool any_in(const std::string& cluster) const { return by_cluster_.contains(cluster); }
   bool ready() const { return ready_; }
-  void stop();
 
  private:
-  class Watcher;
-  explicit Holdings(Services& services) : services_(services) {}
-  void watch(const std::shared_ptr<Holdings>& self);
   void add(const api::ObjectPtr&);
   void remove(const api::ObjectPtr&);
 
-  Services& services_;
-  std::optional<uint64_t> id_;
   bool ready_ = false;
   std::map<std::string, Pods, std::less<>> by_node_;
   std::map<std::string, size_t> by_cluster_;
+  Subscription allocations_;  // last: it calls into the rest
 };
 
 // The first verdict on a node's request; a node has no others.

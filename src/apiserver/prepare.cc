@@ -166,6 +166,11 @@ Result<void> fill(const PrepareInputs& inputs, Prepared& in) {
   Result<Wanted> wanted = negotiate(in.request.accept);
   if (!wanted) return fail(std::move(wanted.error()));
   in.wanted = std::move(*wanted);
+  if (const std::string_view include = in.route.query.get("includeObject"); !include.empty()) {
+    const auto known = api::parse_include_object(include);
+    if (!known) return fail(Reason::BadRequest, "includeObject: must be None, Metadata or Object");
+    in.wanted.include = *known;
+  }
   const Result<void> options = read_options(in);
   if (!options || !in.mutating || in.extra) return options;
   return read_body(inputs, in);

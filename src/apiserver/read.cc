@@ -113,12 +113,6 @@ Result<Outcome> get_object(Call& call) {
   const Result<std::optional<Revision>> wanted = read_revision(call.route().query);
   if (!wanted) return fail(wanted.error());
   if (*wanted && **wanted > call.view.revision()) return fail(too_new(**wanted, call.view.revision()));
-  if (call.in.wanted.view == View::Table) {
-    const bool whole = call.route().query.get("includeObject") == "Object";
-    return Answer{encode_list(call.in.wanted, call.type(), {object}, {.revision = object->revision},
-                              call.services.env.clock.wall(), whole),
-                  object->revision};
-  }
   Answer answer{.shows = object->revision};
   answer.reply.body.push_back(
       encode_object(call.in.wanted, call.type(), object, call.services.env.clock.wall()));
@@ -154,8 +148,7 @@ Result<Outcome> list_objects(Call& call) {
              !done) {
     return fail(done.error().reason == Reason::Expired ? expired(!plan->after.empty()) : done.error());
   }
-  const bool whole = call.route().query.get("includeObject") == "Object";
-  return Answer{encode_list(call.in.wanted, type, items, meta, call.services.env.clock.wall(), whole),
+  return Answer{encode_list(call.in.wanted, type, items, meta, call.services.env.clock.wall()),
                 meta.revision};
 }
 

@@ -131,7 +131,7 @@ Result<Outcome> delete_collection(Call& call) {
     shown.push_back(removed->object);
   }
   return Answer{encode_list(call.in.wanted, call.type(), shown, {.revision = call.view.revision()},
-                            call.services.env.clock.wall(), false),
+                            call.services.env.clock.wall()),
                 call.view.revision()};
 }
 

@@ -30,35 +30,6 @@ Error too_many() {
           .retry_after_s = 1};
 }
 
-// Tells every cache that watches a type of access rules what changed, whoever wrote it.
-class RbacWatcher final : public store::Watcher {
- public:
-  RbacWatcher(std::weak_ptr<Services> services, std::string resource)
-      : services_(std::move(services)), resource_(std::move(resource)) {}
-  static void start(const std::shared_ptr<Services>& services, const std::string& resource) {
-    services->rbac.forget_all();
-    const Revision now = services->shard.stats().revision;
-    (void)services->shard.watch({.resource = resource}, now,
-                                std::make_shared<RbacWatcher>(services, resource));
-  }
-  bool on_change(const store::Change& change) override {
-    const auto services = services_.lock();
-    if (services) services->rbac.changed(std::string(change.object->key.cluster()));
-    return services != nullptr;
-  }
-  void on_end(const Error&) override {
-    const auto services = services_.lock();
-    if (!services) return;
-    services->env.loop.post([weak = services_, resource = resource_] {
-      if (const auto again = weak.lock()) start(again, resource);
-    });
-  }
-
- private:
-  std::weak_ptr<Services> services_;
-  std::string resource_;
-};
-
 api::Json default_price_list(Services& services) {
   const uint64_t high = services.env.entropy.next();
   return api::JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
@@ -102,24 +73,36 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   const std::shared_ptr<Services> services;
   Audit audit;
   std::deque<ExtraRoute> extras;
+  std::vector<std::unique_ptr<Subscription>> rules;
+  bool closed = false;
 };
 
 Server::Server(env::Env& env, store::Shard& shard, std::shared_ptr<const api::Registry> registry,
                Authority& authority, LogSource& logs, ServerOptions options) {
   auto services =
       std::make_shared<Services>(env, shard, std::move(registry), authority, logs, std::move(options));
-  services->holdings = Holdings::start(*services);
+  services->holdings = std::make_shared<Holdings>(env, shard);
   services->tenants = std::make_shared<TenantKeeper>(*services);
-  services->tenants->start();
-  for (const std::string_view resource : {kRoles, kRoleBindings, kClusterRoles, kClusterRoleBindings})
-    RbacWatcher::start(services, std::string(resource));
   (void)shard.submit([services](store::Turn& turn) { found_factory(turn, *services); });
   impl_ = std::make_shared<Impl>(std::move(services));
+  // Whoever changes access rules, also another room: what was compiled from them goes.
+  Rbac& rbac = impl_->services->rbac;
+  for (const std::string_view resource : {kRoles, kRoleBindings, kClusterRoles, kClusterRoleBindings})
+    impl_->rules.push_back(std::make_unique<Subscription>(
+        env, shard, store::Scope{.resource = std::string(resource)}, false,
+        Subscription::Hooks{.reset = [&rbac] { rbac.forget_all(); },
+                            .change =
+                                [&rbac](const store::Change& change) {
+                                  rbac.changed(std::string(change.object->key.cluster()));
+                                }}));
 }
 
 Server::~Server() {
-  impl_->services->holdings->stop();
-  impl_->services->tenants->stop();
+  // Requests on their way and open watches may outlive the server; its own eyes on the shard do not.
+  impl_->closed = true;
+  impl_->rules.clear();
+  impl_->services->tenants.reset();
+  impl_->services->holdings.reset();
 }
 
 void Server::mount(ExtraRoute route) { impl_->extras.push_back(std::move(route)); }
@@ -150,6 +133,7 @@ void Server::submit(std::shared_ptr<Prepared> in, ExchangePtr exchange) {
   const ExchangePtr way_back = flight.exchange;
   const Result<void> taken =
       services.shard.submit([impl = impl_, flight = std::move(flight)](store::Turn& turn) mutable {
+        if (impl->closed) return;
         impl->handle(turn, std::move(flight));
       });
   if (!taken) way_back->reply(error_reply(taken.error()));

@@ -170,39 +170,15 @@ Result<Outcome> make_kubeconfig(Call& call) {
                 shows};
 }
 
-class TenantKeeper::Watcher final : public store::Watcher {
- public:
-  explicit Watcher(std::weak_ptr<TenantKeeper> owner) : owner_(std::move(owner)) {}
-  bool on_change(const store::Change& change) override {
-    const auto owner = owner_.lock();
-    if (!owner) return false;
-    owner->changed(change);
-    return true;
-  }
-  void on_end(const Error&) override {
-    const auto owner = owner_.lock();
-    if (!owner || !owner->watch_) return;
-    owner->watch_.reset();
-    owner->services_.env.loop.post([weak = owner_] {
-      if (const auto again = weak.lock()) again->start();
-    });
-  }
+TenantKeeper::TenantKeeper(Services& services)
+    : services_(services),
+      tenants_(services.env, services.shard,
+               {.cluster = kRootCluster.value, .resource = std::string(Factory::kTenants)}, true,
+               {.reset = [this] { by_cluster_.clear(); },
+                .change = [this](const store::Change& change) { changed(change); }}) {}
 
- private:
-  std::weak_ptr<TenantKeeper> owner_;
-};
-
-void TenantKeeper::start() {
-  by_cluster_.clear();
-  const Result<uint64_t> id =
-      services_.shard.watch({.cluster = kRootCluster.value, .resource = std::string(Factory::kTenants)},
-                            Revision{0}, std::make_shared<Watcher>(weak_from_this()));
-  if (id) watch_ = *id;
-}
-
-void TenantKeeper::stop() {
-  if (watch_) services_.shard.unwatch(*std::exchange(watch_, std::nullopt));
-  if (timer_) services_.env.loop.cancel(std::exchange(timer_, 0));
+TenantKeeper::~TenantKeeper() {
+  if (timer_) services_.env.loop.cancel(timer_);
 }
 
 void TenantKeeper::changed(const store::Change& change) {
@@ -217,10 +193,7 @@ void TenantKeeper::changed(const store::Change& change) {
   by_cluster_[cluster] = {name, ending};
   if (!ending) return;
   ending_.insert(name);
-  if (timer_) return;
-  timer_ = services_.env.loop.at(services_.env.clock.now(), [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->tick();
-  });
+  if (!timer_) tick_at(services_.env.clock.now());
 }
 
 const TenantKeeper::Known* TenantKeeper::find(const ClusterId& cluster) const {
@@ -228,17 +201,20 @@ const TenantKeeper::Known* TenantKeeper::find(const ClusterId& cluster) const {
   return it == by_cluster_.end() ? nullptr : &it->second;
 }
 
+void TenantKeeper::tick_at(Instant when) {
+  timer_ = services_.env.loop.at(when, [this] { tick(); });
+}
+
 void TenantKeeper::tick() {
   timer_ = 0;
   if (ending_.empty()) return;
-  timer_ = services_.env.loop.at(services_.env.clock.now() + kReapEvery, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->tick();
-  });
+  tick_at(services_.env.clock.now() + kReapEvery);
   for (const std::string& tenant : ending_) {
     // A full queue: the next tick tries again.
-    const Result<void> taken = services_.shard.submit([weak = weak_from_this(), tenant](store::Turn& turn) {
-      if (const auto self = weak.lock()) self->step(turn, tenant);
-    });
+    const Result<void> taken =
+        services_.shard.submit([this, alive = std::weak_ptr<bool>(alive_), tenant](store::Turn& turn) {
+          if (alive.lock()) step(turn, tenant);
+        });
     if (!taken) return;
   }
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "apiserver/context.h"
+#include "apiserver/subscription.h"
 
 namespace ingot::apiserver {
 
@@ -22,11 +23,10 @@ inline constexpr std::string_view kTenantFinalizer = "factory.ingot.dev/cluster"
 
 // Knows the tenants by their clusters (as of what is durable) and finishes deletions, also those that a restart
 // interrupted.
-class TenantKeeper : public std::enable_shared_from_this<TenantKeeper> {
+class TenantKeeper {
  public:
-  explicit TenantKeeper(Services& services) : services_(services) {}
-  void start();
-  void stop();
+  explicit TenantKeeper(Services&);
+  ~TenantKeeper();
 
   struct Known {
     std::string name;
@@ -35,16 +35,17 @@ class TenantKeeper : public std::enable_shared_from_this<TenantKeeper> {
   const Known* find(const ClusterId&) const;
 
  private:
-  class Watcher;
   void changed(const store::Change&);
   void tick();
+  void tick_at(Instant);
   void step(store::Turn&, const std::string& tenant);
 
   Services& services_;
   std::map<std::string, Known, std::less<>> by_cluster_;
   std::set<std::string> ending_;
   env::TimerId timer_ = 0;
-  std::optional<uint64_t> watch_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // inputs on their way look at it weakly
+  Subscription tenants_;                                              // last: it calls into the rest
 };
 
 }  // namespace ingot::apiserver

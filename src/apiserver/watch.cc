@@ -70,7 +70,8 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
 
  private:
   bool send(std::string_view type, const api::ObjectPtr& object) {
-    return exchange_->write(services_.events->event(type, *plan_.type, plan_.wanted, object));
+    const bool first = !std::exchange(told_, true);  // a Table's columns are told once
+    return exchange_->write(services_.events->event(type, *plan_.type, plan_.wanted, object, first));
   }
 
   bool send_change(const store::Change& change) {
@@ -141,6 +142,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
   std::shared_ptr<void> ticket_;
   std::optional<uint64_t> id_;
   env::TimerId timer_ = 0;
+  bool told_ = false;
   Revision seen_{};
   Instant last_bookmark_{};
 };
@@ -163,9 +165,10 @@ const api::Json& EventEncoder::parsed(const api::ObjectPtr& object) {
 }
 
 Piece EventEncoder::event(std::string_view type, const api::Resource& resource, const Wanted& wanted,
-                          const api::ObjectPtr& object) {
+                          const api::ObjectPtr& object, bool definitions) {
   if (wanted.view != View::Plain)
-    return event_text(type, *encode_object(wanted, resource, object, services_.env.clock.wall()));
+    return event_text(type,
+                      *encode_object(wanted, resource, object, services_.env.clock.wall(), definitions));
   if (last_.object != object || last_.type != type) last_ = {object, type, event_text(type, object->json)};
   return last_.piece;
 }

@@ -13,7 +13,8 @@ class EventEncoder {
  public:
   explicit EventEncoder(Services& services) : services_(services) {}
   const api::Json& parsed(const api::ObjectPtr&);
-  Piece event(std::string_view type, const api::Resource&, const Wanted&, const api::ObjectPtr&);
+  Piece event(std::string_view type, const api::Resource&, const Wanted&, const api::ObjectPtr&,
+              bool definitions);
   // The object as watchers of every cluster, or tenants watching nodes, see it.
   api::ObjectPtr with_cluster(const api::ObjectPtr&);
   api::ObjectPtr projected_node(const api::ObjectPtr&);

@@ -174,12 +174,7 @@ Result<Json> apply_patch(Call& call, const Json& before) {
 Outcome show(Call& call, int code, const api::ObjectPtr& object) {
   const WallTime now = call.services.env.clock.wall();
   Answer answer{.shows = object->revision};
-  if (call.in.wanted.view == View::Table) {
-    answer.reply =
-        encode_list(call.in.wanted, call.type(), {object}, {.revision = object->revision}, now, false);
-  } else {
-    answer.reply.body.push_back(encode_object(call.in.wanted, call.type(), object, now));
-  }
+  answer.reply.body.push_back(encode_object(call.in.wanted, call.type(), object, now));
   answer.reply.code = code;
   return answer;
 }
@@ -191,10 +186,10 @@ Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const J
   keep_server_fields(before, after);
   api::set(after, {"metadata", "name"}, std::string(stored->key.name()));
   if (call.type().namespaced) api::set(after, {"metadata", "namespace"}, std::string(stored->key.ns()));
-  if (const Result<void> admitted = admit_update(call, before, after); !admitted)
-    return fail(admitted.error());
   if (const Result<void> valid = api::validate(call.type(), after, &before); !valid)
     return fail(about(valid.error(), call.type(), stored->key.name()));
+  if (const Result<void> admitted = admit_update(call, before, after); !admitted)
+    return fail(admitted.error());
   if (after == before) return show(call, 200, stored);
   if (counts_generations(call.type())) {
     const Json* spec_before = api::find(before, {"spec"});
