@@ -18,8 +18,12 @@ std::optional<Json> openapi_v3(const Registry&, bool root, std::string_view grou
 
 // /openapi/v2.
 Json openapi_v2(const Registry&, bool root);
-// The same document in gnostic's protobuf form (openapi.v2.Document), as old kubectl asks for it:
-// application/com.github.proto-openapi.spec.v2@v1.0+protobuf.
+// The same document in gnostic's protobuf form (openapi.v2.Document), all that old kubectl asks for.
 std::string openapi_v2_protobuf(const Json& document);
+// It is asked for with '@' and answered without: the former is no media type, and clients refuse it in an answer.
+inline constexpr std::string_view kOpenApiV2Accept =
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+inline constexpr std::string_view kOpenApiV2ContentType =
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 }  // namespace ingot::api
