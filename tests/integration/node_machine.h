@@ -16,6 +16,7 @@
 #include "host/cri_runtime.h"
 #include "host/images.h"
 #include "host/network.h"
+#include "host/pod_files.h"
 #include "host/real_env.h"
 #include "host/teardown.h"
 
