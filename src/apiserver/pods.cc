@@ -119,7 +119,8 @@ Result<Outcome> read_log(Call& call) {
   Result<std::string> container = pick_container(call, pod);
   if (!container) return fail(std::move(container.error()));
   const Query& query = call.route().query;
-  LogTarget target{.node = std::string(api::string_at(pod, {"spec", "nodeName"})),
+  LogTarget target{.pod = (*stored)->key,
+                   .node = std::string(api::string_at(pod, {"spec", "nodeName"})),
                    .pod_uid = uid_of(pod),
                    .container = std::move(*container),
                    .follow = query.flag("follow"),

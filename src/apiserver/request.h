@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/json.h"
+#include "api/object.h"
 #include "base/ids.h"
 #include "base/time.h"
 
@@ -68,6 +69,7 @@ using ExchangePtr = std::shared_ptr<Exchange>;
 
 // Where a log lives; authorized already. Served by host/ from the node's files.
 struct LogTarget {
+  api::Key pod;  // whose end ends a followed log
   std::string node, pod_uid, container;
   bool follow = false, previous = false, timestamps = false;
   std::optional<int64_t> tail_lines, since_seconds, limit_bytes;
