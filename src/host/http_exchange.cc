@@ -47,6 +47,7 @@ void HttpExchange::tell(Delivery::Kind kind, apiserver::Reply reply, apiserver::
 
 void HttpExchange::reply(apiserver::Reply reply) {
   if (std::exchange(over_, true)) return;
+  on_close_ = nullptr;
   tell(Delivery::Kind::Reply, std::move(reply));
 }
 

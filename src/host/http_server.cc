@@ -81,6 +81,9 @@ HttpServer::HttpServer(env::Clock& clock, env::Loop& loop, env::Log& log, Door& 
   }
   epoll_event event{.events = EPOLLIN, .data = {.fd = wake_.get()}};
   ASSERT(epoll_ && wake_ && ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) == 0);
+}
+
+void HttpServer::start() {
   acceptor_ = std::thread([this] { accept_all(); });
 }
 
@@ -114,10 +117,9 @@ void HttpServer::use(SslContextPtr context) {
 }
 
 void HttpServer::stop(Duration grace) {
-  if (!acceptor_.joinable()) return;
   const uint64_t one = 1;
   (void)!::write(wake_.get(), &one, sizeof one);
-  acceptor_.join();
+  if (acceptor_.joinable()) acceptor_.join();
   {
     std::lock_guard lock(mutex_);
     listeners_.clear();

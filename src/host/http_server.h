@@ -25,6 +25,8 @@ class HttpServer {
   HttpServer(env::Clock&, env::Loop&, env::Log&, Door&, SslContextPtr, HttpServerOptions = {});
   ~HttpServer();  // stop(0)
 
+  // Takes connections from now on; until then they wait in the kernel.
+  void start();
   // Listens on `address` (a literal IPv4 or IPv6 address) and port (0: any free one); the port. The error is one
   // clear line: "127.0.0.1:6443 is in use by another program: stop it or choose another --listen".
   Result<uint16_t> listen(const std::string& address, uint16_t port);

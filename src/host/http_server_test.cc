@@ -92,6 +92,7 @@ class HttpServerTest : public testing::Test {
     auto context = make_server_context({pair.certificate_pem, pair.key_pem, pki_->ca_pem()}).value();
     server_ = std::make_unique<HttpServer>(env_.clock, env_.loop, env_.log, door_, context, options);
     port_ = server_->listen("127.0.0.1", 0).value();
+    server_->start();
   }
   void TearDown() override {
     server_ = nullptr;

@@ -62,6 +62,15 @@ Result<Endpoint> read_kubeconfig(const YAML::Node& config) {
   return endpoint;
 }
 
+// Gives the whole lines at the front of `text` away; false once one of them was the last wanted.
+bool take_lines(std::string& text, const std::function<bool(std::string_view)>& line) {
+  size_t at = 0;
+  for (size_t end; (end = text.find('\n', at)) != text.npos; at = end + 1)
+    if (!line(std::string_view(text).substr(at, end - at))) return false;
+  text.erase(0, at);
+  return true;
+}
+
 }  // namespace
 
 Result<Endpoint> parse_kubeconfig(const std::string& yaml) {
@@ -117,7 +126,7 @@ Result<void> HttpsClient::send(const std::string& bytes) {
   return {};
 }
 
-Result<HttpsClient::Response> HttpsClient::receive(bool& keep) {
+Result<HttpsClient::Response> HttpsClient::receive(bool& keep, const Line* line) {
   http::response_parser<http::string_body> parser;
   parser.body_limit(kLongestAnswer);
   parser.eager(true);
@@ -137,18 +146,39 @@ Result<HttpsClient::Response> HttpsClient::receive(bool& keep) {
       if (ec) return fail(Reason::ServiceUnavailable, "the server's answer is not HTTP: " + ec.message());
     }
     input.erase(0, used);
+    if (line && parser.is_header_done() && parser.get().result_int() == 200 &&
+        !take_lines(parser.get().body(), *line))
+      return Response{.code = 200};
   }
   keep = parser.keep_alive();
   return Response{.code = int(parser.get().result_int()), .body = std::move(parser.get().body())};
 }
 
+std::string HttpsClient::head(const std::string& method, const std::string& path,
+                              const std::string& more) const {
+  return fmt::format(
+      "{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: ingot\r\nAccept: application/json\r\n{}\r\n", method,
+      path, endpoint_.address, endpoint_.port, more);
+}
+
+Result<void> HttpsClient::watch(const std::string& path, const Line& line) {
+  if (auto connected = connect(); !connected) return connected;
+  if (auto sent = send(head("GET", path, "")); !sent) return sent;
+  bool keep = false;
+  auto response = receive(keep, &line);
+  ssl_ = nullptr;
+  if (!response) return fail(response.error());
+  if (response->code != 200) return fail(Reason::ServiceUnavailable, response->body);
+  return {};
+}
+
 Result<HttpsClient::Response> HttpsClient::request(const std::string& method, const std::string& path,
                                                    const std::string& body, const std::string& content_type) {
-  const std::string bytes = fmt::format(
-      "{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: ingot\r\nAccept: application/json\r\n{}Content-Length: "
-      "{}\r\n\r\n{}",
-      method, path, endpoint_.address, endpoint_.port,
-      body.empty() ? "" : fmt::format("Content-Type: {}\r\n", content_type), body.size(), body);
+  const std::string bytes =
+      head(method, path,
+           fmt::format("{}Content-Length: {}\r\n",
+                       body.empty() ? "" : fmt::format("Content-Type: {}\r\n", content_type), body.size())) +
+      body;
   // An idle connection may have been closed by the server: once more on a fresh one.
   for (bool fresh = !ssl_;; fresh = true) {
     if (fresh) {
@@ -156,7 +186,7 @@ Result<HttpsClient::Response> HttpsClient::request(const std::string& method, co
     }
     const auto sent = send(bytes);
     bool keep = false;
-    auto response = sent ? receive(keep) : Result<Response>(std::unexpected(sent.error()));
+    auto response = sent ? receive(keep, nullptr) : Result<Response>(std::unexpected(sent.error()));
     if (!keep) ssl_ = nullptr;
     if (response || fresh) return response;
   }

@@ -2,8 +2,10 @@
 // Thread rule: one thread at a time.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -33,13 +35,17 @@ class HttpsClient {
   // `path` as sent ("/clusters/root/api/v1/nodes"). Error: no answer. Connects again when the server closed.
   Result<Response> request(const std::string& method, const std::string& path, const std::string& body = "",
                            const std::string& content_type = "application/json");
+  // A GET answered line by line (a watch): `line` returning false ends it. Error: no answer, or one that is not 200.
+  Result<void> watch(const std::string& path, const std::function<bool(std::string_view)>& line);
 
  private:
   HttpsClient(Endpoint endpoint, SslContextPtr context, Duration timeout)
       : endpoint_(std::move(endpoint)), context_(std::move(context)), timeout_(timeout) {}
   Result<void> connect();
   Result<void> send(const std::string&);
-  Result<Response> receive(bool& keep);
+  using Line = std::function<bool(std::string_view)>;
+  Result<Response> receive(bool& keep, const Line* line);
+  std::string head(const std::string& method, const std::string& path, const std::string& more) const;
 
   const Endpoint endpoint_;
   const SslContextPtr context_;
