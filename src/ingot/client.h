@@ -1,0 +1,40 @@
+// The running factory of a data directory, as the operator. Main thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "api/json.h"
+#include "host/https_client.h"
+#include "host/instance.h"
+#include "ingot/commands.h"
+
+namespace ingot {
+
+class Client {
+ public:
+  // The error says when no factory is running, or that its files may not be read.
+  static Result<Client> open(const Common&);
+
+  // The answer's JSON; an answer that is not 2xx is an Error with the Status' message.
+  Result<api::Json> call(const std::string& method, const std::string& path, const api::Json* body = nullptr);
+  Result<std::string> text(const std::string& path);
+  Result<api::Json> get(const std::string& path) { return call("GET", path); }
+  // All items of a collection, page by page.
+  Result<api::JsonArray> list(const std::string& path);
+  Result<void> watch(const std::string& path, const std::function<bool(const api::Json& event)>&);
+
+  const host::FactoryRecord& record() const { return record_; }
+
+ private:
+  host::FactoryRecord record_;
+  std::unique_ptr<host::HttpsClient> https_;
+};
+
+inline constexpr std::string_view kRoot = "/clusters/root";
+inline constexpr std::string_view kFactoryApi = "/clusters/root/apis/factory.ingot.dev/v1alpha1";
+
+// Not running, or the record of who runs.
+Result<host::FactoryRecord> running_factory(const std::string& data);
+
+}  // namespace ingot

@@ -1,0 +1,203 @@
+// The command line: options, help, and which command they lead to.
+#include "ingot/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "ingot/commands.h"
+#include "ingot/completion.h"
+
+namespace ingot {
+namespace {
+
+constexpr const char* kFooter = R"(
+The factory is found by --data DIR, or INGOT_DATA, or /var/lib/ingot.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no factory is running (status).
+
+Examples:
+  sudo ingot up --gpus simulated:2x8xH100-80GB --detach
+  ingot tenant create vision --gpus 8
+  export KUBECONFIG=$(ingot tenant kubeconfig vision)
+  kubectl apply -f train.yaml
+  ingot gpus
+  ingot usage --since 24h
+  ingot down)";
+
+struct Parsed {
+  Common common;
+  std::string output;
+  UpOptions up;
+  bool keep_pods = false, no_wait = false;
+  TenantOptions tenant;
+  KubeconfigOptions kubeconfig;
+  UsageOptions usage;
+  ImageOptions image;
+  std::string shell;
+};
+
+using Run = std::function<int()>;
+
+class CommandLine {
+ public:
+  CommandLine();
+  int run(int argc, char** argv);
+
+ private:
+  CLI::App* command(CLI::App& parent, const char* name, const char* what, const char* example, Run run);
+  void listing(CLI::App*);
+  void add_factory_commands();
+  void add_tenant_commands();
+  void add_listings();
+
+  CLI::App app_{"Ingot turns machines with GPUs into a secure multi-tenant AI factory.", "ingot"};
+  Parsed in_;
+  std::map<const CLI::App*, Run> runs_;
+};
+
+CommandLine::CommandLine() {
+  app_.require_subcommand(1);
+  app_.fallthrough();
+  app_.footer(kFooter);
+  app_.add_option("--data", in_.common.data, "the factory's directory")
+      ->envname("INGOT_DATA")
+      ->type_name("DIR");
+  in_.common.data = "/var/lib/ingot";
+  add_factory_commands();
+  add_tenant_commands();
+  add_listings();
+}
+
+CLI::App* CommandLine::command(CLI::App& parent, const char* name, const char* what, const char* example,
+                               Run run) {
+  CLI::App* sub = parent.add_subcommand(name, what);
+  sub->fallthrough();
+  if (example != nullptr) sub->footer(std::string("\nExample:\n  ") + example);
+  if (run) runs_.emplace(sub, std::move(run));
+  return sub;
+}
+
+void CommandLine::listing(CLI::App* sub) {
+  sub->add_option("-o,--output", in_.output, "json")
+      ->check(CLI::IsMember({"json", "table"}))
+      ->type_name("FORMAT");
+}
+
+void CommandLine::add_factory_commands() {
+  auto* up = command(app_, "up", "Start the factory", "sudo ingot up --gpus simulated:2x8xH100-80GB --detach",
+                     [this] { return ingot::up(in_.common, in_.up); });
+  up->add_option("--listen", in_.up.listen, "where clients connect")
+      ->type_name("ADDR:PORT")
+      ->capture_default_str();
+  up->add_option("--gpus", in_.up.gpus, "auto, none, simulated:NODESxGPUSxMODEL or simulated:FILE")
+      ->type_name("GPUS")
+      ->capture_default_str();
+  up->add_option("--hollow", in_.up.hollow, "nodes whose pods follow a script and run nothing")
+      ->type_name("NODESxGPUSxMODEL");
+  up->add_flag("--detach", in_.up.detach, "return once the factory answers");
+  up->add_option("--ready-fd", in_.up.ready_fd)->group("");
+  auto* down = command(app_, "down", "Stop the factory and its pods, and remove what it put on the machine",
+                       "ingot down --keep-pods", [this] { return ingot::down(in_.common, in_.keep_pods); });
+  down->add_flag("--keep-pods", in_.keep_pods, "let pods run on, for an upgrade");
+  listing(command(app_, "status", "What runs, and where", "ingot status -o json",
+                  [this] { return ingot::status(in_.common); }));
+}
+
+void CommandLine::add_tenant_commands() {
+  auto* tenant = command(app_, "tenant", "Teams, each with its own Kubernetes API", nullptr, nullptr);
+  tenant->require_subcommand(1);
+  auto* create =
+      command(*tenant, "create", "Make a tenant", "ingot tenant create vision --gpus 8 --gpus-limit 16",
+              [this] { return tenant_create(in_.common, in_.tenant); });
+  create->add_option("NAME", in_.tenant.name, "the tenant's name")->required();
+  create->add_option("--gpus", in_.tenant.gpus, "GPUs guaranteed")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  create->add_option("--gpus-limit", in_.tenant.gpus_limit, "most GPUs at a time; none if not given")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  create->add_option("--weight", in_.tenant.weight, "share among waiting tenants")
+      ->check(CLI::PositiveNumber)
+      ->type_name("W")
+      ->capture_default_str();
+  listing(create);
+  listing(command(*tenant, "list", "All tenants", "ingot tenant list -o json",
+                  [this] { return tenant_list(in_.common); }));
+  auto* remove =
+      command(*tenant, "delete", "Delete a tenant and everything in it", "ingot tenant delete vision",
+              [this] { return tenant_delete(in_.common, in_.tenant.name, !in_.no_wait); });
+  remove->add_option("NAME", in_.tenant.name, "the tenant's name")->required();
+  remove->add_flag("--no-wait", in_.no_wait, "do not wait until it is gone");
+  auto* kubeconfig =
+      command(*tenant, "kubeconfig",
+              "Write credentials for kubectl and print the file's path; `root` gives the operator's own",
+              "export KUBECONFIG=$(ingot tenant kubeconfig vision --user ada --ttl 12h)",
+              [this] { return tenant_kubeconfig(in_.common, in_.kubeconfig); });
+  kubeconfig->add_option("NAME", in_.kubeconfig.tenant, "the tenant's name")->required();
+  kubeconfig->add_option("--user", in_.kubeconfig.user, "who it is for")
+      ->type_name("U")
+      ->capture_default_str();
+  kubeconfig
+      ->add_option("--group", in_.kubeconfig.groups,
+                   "groups of that user; without any, system:masters: the tenant's administrator")
+      ->type_name("G")
+      ->allow_extra_args(false);
+  kubeconfig->add_option("--ttl", in_.kubeconfig.ttl, "how long it is good")
+      ->type_name("D")
+      ->capture_default_str();
+  kubeconfig->add_option("--out", in_.kubeconfig.out, "where to write it")->type_name("FILE");
+}
+
+void CommandLine::add_listings() {
+  listing(command(app_, "gpus", "The GPU pool and who holds what", "ingot gpus",
+                  [this] { return ingot::gpus(in_.common); }));
+  auto* usage = command(app_, "usage", "What each tenant used, and what it costs",
+                        "ingot usage --tenant vision --since 7d",
+                        [this] { return ingot::usage(in_.common, in_.usage); });
+  usage->add_option("--tenant", in_.usage.tenant, "only this one")->type_name("T");
+  usage->add_option("--since", in_.usage.since, "only the last 24h, 7d…")->type_name("D");
+  listing(usage);
+  auto* image = command(app_, "image", "Images that pods may run", nullptr, nullptr);
+  image->require_subcommand(1);
+  auto* load =
+      command(*image, "load", "Load an OCI archive", "ingot image load train.oci.tar --tenant vision",
+              [this] { return image_load(in_.common, in_.image); });
+  load->add_option("FILE", in_.image.file, "an OCI or docker archive (tar)")
+      ->required()
+      ->check(CLI::ExistingFile);
+  load->add_option("--tenant", in_.image.tenant, "for this tenant only; without it, for all")->type_name("T");
+  listing(load);
+  listing(command(app_, "version", "What this program is", "ingot version",
+                  [this] { return ingot::version(in_.common); }));
+  auto* completion = command(app_, "completion", "A completion script for a shell",
+                             "source <(ingot completion bash)", [this] {
+                               std::fputs(completion_script(in_.shell, describe(app_)).c_str(), stdout);
+                               return int(kOk);
+                             });
+  completion->add_option("SHELL", in_.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
+int CommandLine::run(int argc, char** argv) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app_.exit(e) == 0 ? kOk : kUsage;
+  }
+  in_.common.json = in_.output == "json";
+  const CLI::App* chosen = &app_;
+  while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
+  return runs_.at(chosen)();
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CommandLine line;
+  return line.run(argc, argv);
+}
+
+}  // namespace ingot

@@ -1,0 +1,66 @@
+// What the command line can do: one function a command, its options as a value. Each prints its result on standard
+// output and returns the exit code; a refusal is one clear message on standard error.
+// Thread rule: the main thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ingot {
+
+// Exit codes: also in `ingot --help`.
+enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kNotRunning = 3 };
+
+struct Common {
+  std::string data;   // --data, or INGOT_DATA, or /var/lib/ingot
+  bool json = false;  // -o json
+};
+
+struct UpOptions {
+  std::string listen = "127.0.0.1:6443";
+  std::string gpus = "auto";
+  std::string hollow;
+  bool detach = false;
+  int ready_fd = -1;  // of the parent that detached us
+};
+int up(const Common&, const UpOptions&);
+int down(const Common&, bool keep_pods);
+int status(const Common&);
+
+struct TenantOptions {
+  std::string name;
+  int64_t gpus = 0;
+  std::optional<int64_t> gpus_limit;
+  int64_t weight = 1;
+};
+int tenant_create(const Common&, const TenantOptions&);
+int tenant_list(const Common&);
+int tenant_delete(const Common&, const std::string& name, bool wait);
+
+struct KubeconfigOptions {
+  std::string tenant;
+  std::string user = "admin";
+  std::vector<std::string> groups;
+  std::string ttl = "30d";
+  std::string out;
+};
+int tenant_kubeconfig(const Common&, const KubeconfigOptions&);
+
+int gpus(const Common&);
+
+struct UsageOptions {
+  std::string tenant;
+  std::string since;
+};
+int usage(const Common&, const UsageOptions&);
+
+struct ImageOptions {
+  std::string file;
+  std::string tenant;
+};
+int image_load(const Common&, const ImageOptions&);
+
+int version(const Common&);
+
+}  // namespace ingot

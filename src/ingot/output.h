@@ -1,0 +1,33 @@
+// How the command line speaks: aligned tables, one error form. Main thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/json.h"
+#include "base/error.h"
+
+namespace ingot {
+
+// Columns as wide as their widest cell; a cell of a number is set flush right when its column says so.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
+  Table& right(size_t column);
+  void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  void print() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::vector<size_t> right_;
+};
+
+void print_json(const api::Json&);  // indented
+int failed(const Error&);           // "error: …" on standard error; kFailed
+int failed(std::string_view message);
+std::string memory_text(int64_t bytes);           // "80 GiB"
+std::string shown_cost(const std::string& cost);  // "362.60", "0.0123"
+std::string query_value(std::string_view text);   // percent-encoded
+
+}  // namespace ingot

@@ -1,0 +1,65 @@
+// ingot usage
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/time.h"
+#include "ingot/client.h"
+#include "ingot/output.h"
+
+namespace ingot {
+namespace {
+
+constexpr double kHour_s = 3600;
+
+double number_at(const api::Json& object, std::string_view name) {
+  const api::Json* value = api::find(object, {name});
+  return value && value->is_number() ? value->to_number<double>() : 0;
+}
+
+// Hours once anything is worth calling hours; seconds before.
+void print_table(const api::JsonArray& tenants) {
+  double longest = 0;
+  for (const api::Json& tenant : tenants)
+    longest = std::max({longest, number_at(tenant, "gpuSeconds"), number_at(tenant, "cpuSeconds")});
+  const bool hours = longest >= kHour_s;
+  const std::string unit = hours ? "HOURS" : "SECONDS";
+  const double divisor = hours ? kHour_s : 1;
+  Table table({"TENANT", "GPU-" + unit, "CPU-" + unit, "COST"});
+  table.right(1).right(2).right(3);
+  for (const api::Json& tenant : tenants) {
+    const std::string cost(api::string_at(tenant, {"cost"}));
+    const std::string currency(api::string_at(tenant, {"currency"}));
+    table.row({std::string(api::string_at(tenant, {"tenant"})),
+               fmt::format("{:.1f}", number_at(tenant, "gpuSeconds") / divisor),
+               fmt::format("{:.1f}", number_at(tenant, "cpuSeconds") / divisor),
+               (currency == "USD" ? "$ " : currency + " ") + shown_cost(cost)});
+  }
+  table.print();
+}
+
+}  // namespace
+
+int usage(const Common& common, const UsageOptions& options) {
+  std::string query;
+  if (!options.since.empty()) {
+    const auto since = parse_duration(options.since);
+    if (!since || *since <= Duration::zero())
+      return failed(fmt::format("--since \"{}\" is not a duration such as 24h or 7d", options.since));
+    query = fmt::format("?sinceSeconds={}", std::chrono::duration_cast<std::chrono::seconds>(*since).count());
+  }
+  if (!options.tenant.empty())
+    query += (query.empty() ? "?tenant=" : "&tenant=") + query_value(options.tenant);
+  auto client = Client::open(common);
+  if (!client) return failed(client.error());
+  auto report = client->get(fmt::format("{}/usage{}", kFactoryApi, query));
+  if (!report) return failed(report.error());
+  if (common.json)
+    print_json(*report);
+  else
+    print_table(api::array_at(*report, {"tenants"}));
+  return kOk;
+}
+
+}  // namespace ingot
