@@ -73,7 +73,7 @@ std::optional<Document> openapi_document(const Call& call, const api::Registry& 
                       .make = [&registry, root] { return api::to_text(api::openapi_v2(registry, root)); }};
     return Document{
         .name = "openapi/v2/protobuf",
-        .content_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+        .content_type = std::string(api::kOpenApiV2ContentType),
         .make = [&registry, root] { return api::openapi_v2_protobuf(api::openapi_v2(registry, root)); }};
   }
   if (s.size() < 2 || s[1] != "v3") return std::nullopt;
