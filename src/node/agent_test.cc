@@ -1,9 +1,6 @@
 #include "node/agent.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "node/testing.h"
+#include "node/agent_fixture.h"
 
 namespace ingot::node {
 namespace {
@@ -11,78 +8,6 @@ using namespace std::chrono_literals;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::IsSupersetOf;
-
-constexpr std::string_view kDigest =
-    "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-
-struct AgentTest : testing::Test {
-  AgentTest() {
-    config.name = "node-0";
-    config.host_ip = "10.0.0.1";
-    config.cpu_milli = 4000;
-    config.memory_bytes = int64_t{8} << 30;
-    api.objects[image_path()] = api::JsonObject{
-        {"metadata", api::JsonObject{{"name", "shared.1"}}},
-        {"spec", api::JsonObject{{"tenant", ""}, {"reference", "train"}, {"digest", kDigest}}}};
-  }
-  static std::string image_path() { return "/clusters/root/apis/factory.ingot.dev/v1alpha1/images/shared.1"; }
-  static std::string pod_path(const std::string& name = "p") {
-    return "/clusters/vision/api/v1/namespaces/default/pods/" + name;
-  }
-  static std::string allocation_path(const std::string& uid = "u1") {
-    return "/clusters/root/apis/factory.ingot.dev/v1alpha1/allocations/" + uid;
-  }
-
-  static api::Json make_pod(std::string_view policy = "Always", std::string_view more_spec = "",
-                            const std::string& uid = "u1", const std::string& name = "p") {
-    return parsed(fmt::format(
-        R"({{"metadata":{{"uid":"{}","name":"{}","namespace":"default","annotations":{{"factory.ingot.dev/cluster":"c7"}}}},
-            "spec":{{"nodeName":"node-0","restartPolicy":"{}"{},"containers":[{{"name":"c","image":"train"}}]}}}})",
-        uid, name, policy, more_spec));
-  }
-  void allocate(const std::string& uid = "u1", const std::string& name = "p") {
-    api.put(
-        allocation_path(uid),
-        parsed(fmt::format(
-            R"({{"metadata":{{"name":"{}"}},"spec":{{"tenant":"vision","cluster":"c7","namespace":"default","pod":"{}","node":"node-0","devices":[]}},"status":{{"phase":"Open"}}}})",
-            uid, name)));
-  }
-  void bind(api::Json pod) {
-    allocate();
-    api.put(pod_path(), std::move(pod));
-    t.loop.run_until_idle();
-  }
-  void boot() {
-    agent.reset();
-    agent = std::make_unique<Agent>(config, t.env, api, runtime, files);
-    agent->start();
-    t.loop.run_until_idle();
-  }
-  std::string_view at(std::initializer_list<std::string_view> path) {
-    return api::string_at(api.objects.at(pod_path()), path);
-  }
-  std::string_view phase() { return at({"status", "phase"}); }
-  const api::Json& container() {
-    return api::array_at(api.objects.at(pod_path()), {"status", "containerStatuses"}).at(0);
-  }
-  bool released(const std::string& uid = "u1") {
-    return api::string_at(api.objects.at(allocation_path(uid)), {"status", "phase"}) == "Released";
-  }
-  void mark_deleted(int64_t grace) {
-    api::Json pod = api.objects.at(pod_path());
-    api::set(pod, {"metadata", "deletionTimestamp"},
-             to_rfc3339(t.clock.wall() + std::chrono::seconds(grace)));
-    api::set(pod, {"metadata", "deletionGracePeriodSeconds"}, grace);
-    api.put(pod_path(), pod);
-  }
-
-  env::TestEnv t;
-  NodeConfig config;
-  FakeApi api{t.env};
-  FakeRuntime runtime{t.env};
-  FakeFiles files;
-  std::unique_ptr<Agent> agent;
-};
 
 TEST_F(AgentTest, StartsABoundPodAndReportsIt) {
   boot();
@@ -394,98 +319,6 @@ TEST_F(AgentTest, OneTooManyIsRefused) {
   EXPECT_EQ(api::string_at(api.objects.at(pod_path("q")), {"status", "reason"}), "OutOfpods");
   EXPECT_TRUE(released("u2"));
   EXPECT_TRUE(runtime.runs("c"));
-}
-
-constexpr std::string_view kConfigured =
-    R"(,"volumes":[{"name":"v","configMap":{"name":"m"}},{"name":"t","projected":{"sources":[
-        {"serviceAccountToken":{"path":"token","expirationSeconds":1000}},{"configMap":{"name":"kube-root-ca.crt"}}]}}])";
-std::string config_map_path() { return "/clusters/vision/api/v1/namespaces/default/configmaps/m"; }
-
-struct ConfigTest : AgentTest {
-  ConfigTest() {
-    config.ca_pem = "PEM";
-    api.intercept = [this](const Call& c) -> std::optional<Result<Answer>> {
-      if (!c.path.ends_with("/serviceaccounts/default/token")) return std::nullopt;
-      const std::string expires = to_rfc3339(t.clock.wall() + 1000s);
-      return Answer{201, fmt::format(R"({{"status":{{"token":"jwt{}","expirationTimestamp":"{}"}}}})",
-                                     ++tokens, expires)};
-    };
-  }
-  std::string file(const std::string& volume, const std::string& name) {
-    return files.volumes.at("/pods/u1/" + volume).at(name).bytes;
-  }
-  int tokens = 0;
-};
-
-TEST_F(ConfigTest, APodWaitsForAMissingConfigMapAndSaysSo) {
-  boot();
-  bind(make_pod("Always", kConfigured));
-  t.loop.advance(2s);
-  EXPECT_EQ(phase(), "Pending");
-  EXPECT_EQ(runtime.count("create c.0"), 0u);
-  EXPECT_THAT(std::string(api::string_at(container(), {"state", "waiting", "message"})),
-              testing::HasSubstr("configmap \"m\" not found"));
-  EXPECT_THAT(api.event_reasons(), Contains("FailedMount"));
-  api.objects[config_map_path()] = parsed(R"({"data":{"k":"v"}})");
-  t.loop.advance(70s);
-  EXPECT_EQ(phase(), "Running");
-  EXPECT_EQ(file("v", "k"), "v");
-  EXPECT_EQ(file("t", "ca.crt"), "PEM");
-  EXPECT_EQ(api.count("GET", "kube-root-ca.crt"), 0u) << "the node knows the CA itself";
-}
-
-TEST_F(ConfigTest, WhatChangesReachesThePodAndATokenIsRenewedInTime) {
-  api.objects[config_map_path()] = parsed(R"({"data":{"k":"v"}})");
-  boot();
-  bind(make_pod("Always", kConfigured));
-  EXPECT_EQ(file("t", "token"), "jwt1");
-  api.objects[config_map_path()] = parsed(R"({"data":{"k":"new"}})");
-  t.loop.advance(75s);
-  EXPECT_EQ(file("v", "k"), "new");
-  t.loop.advance(700s);
-  EXPECT_EQ(tokens, 1);
-  t.loop.advance(60s);
-  EXPECT_EQ(file("t", "token"), "jwt2") << "at 80 % of its life";
-  EXPECT_EQ(runtime.count("start c.0"), 1u);
-}
-
-TEST_F(ConfigTest, AMissingKeyOfTheEnvironmentIsAConfigError) {
-  boot();
-  api::Json pod = make_pod();
-  pod.at("spec").at("containers").at(0).get_object()["env"] =
-      parsed(R"([{"name":"X","valueFrom":{"configMapKeyRef":{"name":"m","key":"k"}}}])");
-  bind(pod);
-  EXPECT_EQ(api::string_at(container(), {"state", "waiting", "reason"}), "CreateContainerConfigError");
-  EXPECT_EQ(api::string_at(container(), {"state", "waiting", "message"}), "configmap \"m\" not found");
-  api.objects[config_map_path()] = parsed(R"({"data":{"k":"v"}})");
-  t.loop.advance(30s);
-  EXPECT_EQ(phase(), "Running");
-}
-
-TEST_F(AgentTest, AFailingLivenessProbeRestartsTheContainer) {
-  boot();
-  api::Json pod = make_pod();
-  pod.at("spec").at("containers").at(0).get_object()["livenessProbe"] =
-      parsed(R"({"exec":{"command":["live"]},"periodSeconds":1,"failureThreshold":2})");
-  runtime.exec_code = 1;
-  bind(pod);
-  t.loop.advance(2s);
-  EXPECT_EQ(runtime.count("stop c.0"), 1u);
-  EXPECT_EQ(runtime.count("start c.1"), 1u);
-  EXPECT_THAT(api.event_reasons(), IsSupersetOf({"Unhealthy", "Killing"}));
-}
-
-TEST_F(AgentTest, APreStopHookRunsWithinTheGrace) {
-  boot();
-  api::Json pod = make_pod();
-  pod.at("spec").at("containers").at(0).get_object()["lifecycle"] =
-      parsed(R"({"preStop":{"exec":{"command":["bye"]}}})");
-  bind(pod);
-  mark_deleted(30);
-  t.loop.run_until_idle();
-  ASSERT_GE(runtime.log.size(), 5u);
-  EXPECT_EQ(runtime.log[3], "exec bye");
-  EXPECT_EQ(runtime.log[4], "stop c.0");
 }
 
 TEST_F(AgentTest, AShorterGraceIsPassedOn) {
