@@ -219,6 +219,8 @@ TEST_F(DecodeTest, YamlAliasesAreCopiedButNeverWithoutBound) {
   std::string deep;
   for (int i = 0; i < 200; ++i) deep += std::string(size_t(i), ' ') + "a:\n";
   EXPECT_FALSE(yaml(maps, deep));
+  EXPECT_FALSE(yaml(maps, std::string_view("data: {a: \0b}", 13)));
+  EXPECT_FALSE(yaml(maps, "data: {a: \x01}"));
   for (const char* bad :
        {"a: [", "a: .nan", "a: 1e999", "- !custom x", "a: \xff", "{}\n---\n{}", "? [a]\n: b", "*x"})
     EXPECT_FALSE(yaml(maps, bad)) << bad;

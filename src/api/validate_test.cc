@@ -252,13 +252,11 @@ TEST_F(ValidateTest, PodUpdatesChangeLittle) {
 TEST_F(ValidateTest, Jobs) {
   auto bad = [&](const std::string& spec) { return wrong("batch", "Job", job(spec)); };
   EXPECT_THAT(bad(""), IsEmpty());
-  EXPECT_THAT(
-      bad(R"("completionMode":"Indexed","completions":3,"backoffLimitPerIndex":1,"maxFailedIndexes":1)"),
-      IsEmpty());
+  EXPECT_THAT(bad(R"("completionMode":"Indexed","completions":3)"), IsEmpty());
   EXPECT_THAT(bad(R"("completionMode":"Indexed","parallelism":2)"),
               ElementsAre("spec.completions: Required value: when completion mode is Indexed"));
   EXPECT_THAT(bad(R"("backoffLimitPerIndex":1)"),
-              ElementsAre("spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode"));
+              Contains("spec.backoffLimitPerIndex: Forbidden: is not supported by this control plane"));
   EXPECT_THAT(bad(R"("completionMode":"Both")"),
               Contains(StartsWith("spec.completionMode: Unsupported value")));
   EXPECT_THAT(wrong("batch", "Job", job("", "Always")),
