@@ -232,11 +232,6 @@ std::shared_ptr<Prepared> prepare(const PrepareInputs& inputs, Request request) 
   const bool known =
       in->credential.kind == Credential::Kind::Known || in->credential.kind == Credential::Kind::Token;
   if (!known && in->route.endpoint != Endpoint::Health && in->route.endpoint != Endpoint::Version) return in;
-  if (!in->request.impersonate.empty()) {
-    in->problem = Error{.reason = Reason::Forbidden,
-                        .message = "impersonation is not served: use credentials of that user"};
-    return in;
-  }
   if (Result<void> filled = fill(inputs, *in); !filled) in->problem = std::move(filled.error());
   return in;
 }

@@ -36,8 +36,6 @@ struct Request {
   std::string target;  // path and query as sent, percent-encoded
   std::string accept, content_type, user_agent;
   std::string authorization;  // the header's value
-  std::string
-      impersonate;  // of Impersonate-User: not served, so refused rather than answered as somebody else
   std::optional<PeerCertificate> certificate;
   std::optional<Identity>
       identity;  // set only by in-process callers that are trusted to say who they are (nodes)

@@ -175,14 +175,6 @@ TEST(Server, OtherRoomsMountRoutesUnderTheSameRights) {
   EXPECT_EQ(plane.call(TestControlPlane::operator_identity(), "POST", path).code, 405);
 }
 
-TEST(Server, RefusesImpersonationInsteadOfIgnoringIt) {
-  TestControlPlane plane;
-  const Identity vision = plane.tenant("vision");
-  EXPECT_EQ(
-      plane.send({.method = "GET", .target = kMaps, .impersonate = "ann", .identity = vision})->response.code,
-      403);
-}
-
 TEST(Server, SpeaksTablesAndMetadata) {
   TestControlPlane plane;
   const Identity vision = plane.tenant("vision");
