@@ -4,20 +4,28 @@
 #include <unistd.h>
 
 #include "apiserver/server.h"
+#include "controllers/manager.h"
+#include "controllers/node_lifecycle.h"
+#include "controllers/placement.h"
 #include "host/http_server.h"
 #include "host/instance.h"
 #include "host/logs.h"
 #include "host/pki.h"
 #include "host/pod_ends.h"
 #include "host/real_env.h"
+#include "host/teardown.h"
+#include "ingot/machine.h"
+#include "ingot/nodes.h"
 #include "ingot/routes.h"
 #include "ingot/server_names.h"
+#include "metering/ledger.h"
 #include "store/shard.h"
 
 namespace ingot {
 namespace {
 
-constexpr Duration kGoodbye = std::chrono::seconds(2);  // for requests that are being answered
+constexpr Duration kPodsEnd = std::chrono::seconds(90);  // longest that a pod is waited for
+constexpr Duration kGoodbye = std::chrono::seconds(2);   // for requests that are being answered
 
 // host/ hands requests over without knowing the API server's inner type.
 struct ServerDoor final : host::Door {
@@ -50,19 +58,32 @@ struct Factory::Impl {
   std::unique_ptr<host::Instance> instance;
   host::RealEnv real;
   std::unique_ptr<host::Pki> pki;
+  const std::shared_ptr<const api::Registry> registry = api::Registry::builtin();
   std::unique_ptr<store::Shard> shard;        // the loop's
   std::unique_ptr<host::PodEnds> pod_ends;    // the loop's
   std::unique_ptr<host::FileLogs> logs;       // the loop's
   std::unique_ptr<apiserver::Server> server;  // the loop's
+  // The rest of the loop's: what works on the shard by itself.
+  std::unique_ptr<controllers::Manager> manager;
+  std::unique_ptr<controllers::Placement> placement;
+  std::unique_ptr<controllers::NodeLifecycle> node_lifecycle;
+  std::unique_ptr<metering::Ledger> ledger;
+  std::unique_ptr<Machine> machine;  // nullptr: --gpus none
+  std::unique_ptr<Nodes> nodes;
   ServerDoor door;
   std::unique_ptr<host::HttpServer> http;
+  uint16_t port = 0;
   std::string address, description = "no nodes";
   bool stopped = false;
 
   Result<void> open_store();
   Result<void> listen();
   Result<void> serve();
+  Result<void> run_nodes();
+  Result<void> open_machine();
+  Result<void> start_machine();
   Result<void> publish();
+  void clean_machine();
   void stop(bool keep_pods);
 };
 
@@ -76,15 +97,20 @@ Result<void> Factory::Impl::open_store() {
 }
 
 Result<void> Factory::Impl::listen() {
-  auto names = server_names(options.listen_address);
+  auto names = server_names(options.listen_address,
+                            machine ? std::vector{machine->api_address()} : std::vector<std::string>());
   auto pair = pki->server_certificate(names.dns, names.addresses);
   if (!pair) return fail(pair.error());
   auto tls = host::make_server_context({pair->certificate_pem, pair->key_pem, pki->ca_pem()});
   if (!tls) return fail(tls.error());
   http = std::make_unique<host::HttpServer>(real.clock, real.loop, real.log, door, std::move(*tls));
-  auto port = http->listen(options.listen_address, options.listen_port);
-  if (!port) return fail(port.error());
-  address = endpoint(reachable(options.listen_address), *port);
+  auto bound = http->listen(options.listen_address, options.listen_port);
+  if (!bound) return fail(bound.error());
+  port = *bound;
+  address = endpoint(reachable(options.listen_address), port);
+  if (machine && options.listen_address != "0.0.0.0" && options.listen_address != "::") {
+    if (auto inside = http->listen(machine->api_address(), port); !inside) return fail(inside.error());
+  }
   return {};
 }
 
@@ -94,13 +120,68 @@ Result<void> Factory::Impl::serve() {
     pod_ends = std::make_unique<host::PodEnds>(real.loop, *shard);
     logs = std::make_unique<host::FileLogs>(real.clock, real.loop, *pod_ends, options.data + "/nodes");
     server = std::make_unique<apiserver::Server>(
-        real.env, *shard, api::Registry::builtin(), *pki, *logs,
+        real.env, *shard, registry, *pki, *logs,
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
     server->mount(credentials_route(*shard, *pki, url));
     server->mount(usage_route(real.env, *shard));
   });
   door.server = server.get();
   http->start();
+  return {};
+}
+
+Result<void> Factory::Impl::run_nodes() {
+  std::vector<node::NodeConfig> real_nodes;
+  if (machine) {
+    auto described = machine_nodes(options.gpus, instance->record().id);
+    if (!described) return fail(described.error());
+    real_nodes = std::move(*described);
+    if (auto ready = start_machine(); !ready) return ready;
+  }
+  auto hollow = hollow_nodes(options.hollow, instance->record().id);
+  if (!hollow) return fail(hollow.error());
+  return real.loop.call([&]() -> Result<void> {
+    manager = std::make_unique<controllers::Manager>(
+        real.env, *shard, controllers::Facts{.registry = registry.get(), .ca_pem = pki->ca_pem()});
+    placement = std::make_unique<controllers::Placement>(real.env, *shard);
+    node_lifecycle = std::make_unique<controllers::NodeLifecycle>(real.env, *shard);
+    ledger = std::make_unique<metering::Ledger>(real.env, *shard);
+    nodes = std::make_unique<Nodes>(real.env, *server);
+    for (node::NodeConfig& config : *hollow) nodes->add_hollow(std::move(config));
+    for (node::NodeConfig& config : real_nodes) {
+      auto files = machine->files(config.name);
+      if (!files) return fail(files.error());
+      config.host_ip = config.api_host = machine->api_address();
+      config.api_port = port;
+      config.ca_pem = pki->ca_pem();
+      const std::string name = config.name;
+      nodes->add(std::move(config), machine->runtime(name), std::move(*files));
+    }
+    description = nodes->describe();
+    nodes->start();
+    return {};
+  });
+}
+
+// containerd answers within a second or two; what keeps it from that is its to say.
+Result<void> Factory::Impl::start_machine() {
+  std::promise<Result<void>> ready;
+  auto answered = ready.get_future();
+  auto started = real.loop.call([&] {
+    return machine->start(port, [ready = std::move(ready)](Result<void> result) mutable {
+      ready.set_value(std::move(result));
+    });
+  });
+  if (!started) return started;
+  return answered.get();
+}
+
+// Before the server listens: its certificate and its second address follow from the pods' network.
+Result<void> Factory::Impl::open_machine() {
+  if (options.gpus == "none") return {};
+  auto opened = Machine::open(real.env, options.data, instance->record().id);
+  if (!opened) return fail(opened.error());
+  machine = std::move(*opened);
   return {};
 }
 
@@ -117,7 +198,6 @@ Result<void> Factory::Impl::publish() {
   if (auto written = host::write_file(options.data + "/operator.kubeconfig", text, 0600); !written)
     return written;
   host::FactoryRecord record = instance->record();
-  if (record.id.empty()) record.id = fmt::format("{:04x}", real.entropy.next() & 0xffff);
   record.pid = ::getpid();
   record.start_ticks = host::process_start_ticks(record.pid);
   record.address = address;
@@ -126,16 +206,35 @@ Result<void> Factory::Impl::publish() {
   return instance->write(std::move(record));
 }
 
+void Factory::Impl::clean_machine() {
+  real.loop.call([&] { machine->stop(); });
+  for (const std::string& left : host::teardown(machine->paths(), machine->names()))
+    real.log.error("machine.left_behind", {{"what", left}});
+}
+
 void Factory::Impl::stop(bool keep_pods) {
   if (std::exchange(stopped, true) || !instance) return;
   real.log.info("factory.stopping", {{"keepPods", keep_pods ? "true" : "false"}});
+  if (nodes && !keep_pods) {
+    // Agents need the API for their last words, and clients may watch them.
+    std::promise<void> drained;
+    real.loop.post([&] { nodes->drain([&] { drained.set_value(); }); });
+    drained.get_future().wait_for(kPodsEnd);
+  }
   if (http) http->stop(kGoodbye);
+  real.loop.call([&] { nodes = nullptr; });
+  if (machine && !keep_pods) clean_machine();
+  real.loop.call([&] { machine = nullptr; });
   if (shard) {
     std::promise<void> drained;
     real.loop.post([&] { shard->drain([&](const Result<void>&) { drained.set_value(); }); });
     drained.get_future().get();
   }
   real.loop.call([&] {
+    ledger = nullptr;
+    node_lifecycle = nullptr;
+    placement = nullptr;
+    manager = nullptr;
     server = nullptr;
     logs = nullptr;
     pod_ends = nullptr;
@@ -159,6 +258,11 @@ Result<std::unique_ptr<Factory>> Factory::start(const FactoryOptions& options) {
   auto instance = host::Instance::claim(options.data);
   if (!instance) return fail(instance.error());
   impl.instance = std::move(*instance);
+  // Written before anything on the machine is named after it.
+  if (impl.instance->record().id.empty()) {
+    auto written = impl.instance->write({.id = fmt::format("{:04x}", impl.real.entropy.next() & 0xffff)});
+    if (!written) return fail(written.error());
+  }
   if (options.log_to_file) {
     if (auto opened = impl.real.log.open(options.data + "/ingot.log"); !opened) return fail(opened.error());
   }
@@ -166,7 +270,8 @@ Result<std::unique_ptr<Factory>> Factory::start(const FactoryOptions& options) {
   auto pki = host::Pki::open(options.data + "/pki", impl.real.clock, impl.real.entropy);
   if (!pki) return fail(pki.error());
   impl.pki = std::move(*pki);
-  for (const auto step : {&Impl::open_store, &Impl::listen, &Impl::serve, &Impl::publish}) {
+  for (const auto step : {&Impl::open_store, &Impl::open_machine, &Impl::listen, &Impl::serve,
+                          &Impl::run_nodes, &Impl::publish}) {
     if (auto done = (impl.*step)(); !done) return fail(done.error());
   }
   impl.real.log.info("factory.ready", {{"address", impl.address}});

@@ -1,0 +1,125 @@
+#include "ingot/nodes.h"
+
+#include <fmt/format.h>
+
+#include "gpu/description.h"
+#include "host/api_client.h"
+#include "node/agent.h"
+#include "node/hollow.h"
+
+namespace ingot {
+namespace {
+
+constexpr int64_t kHollowCpuMilli = 64'000;
+constexpr int64_t kHollowMemory = int64_t(512) << 30;
+
+// Pods that run nothing need no files.
+struct NoFiles final : node::Files {
+  Result<std::string> write_volume(const std::string&, const std::string&,
+                                   const std::map<std::string, Entry>&, bool) override {
+    return "";
+  }
+  Result<std::string> empty_volume(const std::string&, const std::string&, bool, int64_t) override {
+    return "";
+  }
+  std::string log_directory(const std::string&) override { return ""; }
+  void remove_pod(const std::string&) override {}
+};
+
+gpu::Inventory inventory_of(const gpu::Description& description, const gpu::SimulatedNode& node) {
+  gpu::Inventory inventory{
+      .simulated = true, .driver_version = description.driver, .cuda_version = description.cuda};
+  for (size_t i = 0; i < node.boards.size(); ++i) {
+    const gpu::SimulatedBoard& board = node.boards[i];
+    inventory.boards.push_back({.uuid = board.uuid,
+                                .index = int(i),
+                                .minor = board.minor,
+                                .product = std::string(board.model->product),
+                                .model = std::string(board.model->name),
+                                .memory_mib = board.model->memory_mib,
+                                .pci_bus_id = board.pci_bus_id,
+                                .numa_node = board.numa_node,
+                                .compute_major = board.model->compute_major,
+                                .compute_minor = board.model->compute_minor,
+                                .mig_capable = board.model->mig,
+                                .mig_enabled = board.mig_enabled,
+                                .nvlink_peers = board.links});
+  }
+  return inventory;
+}
+
+}  // namespace
+
+Result<std::vector<node::NodeConfig>> hollow_nodes(const std::string& shorthand,
+                                                   const std::string& factory_id) {
+  std::vector<node::NodeConfig> nodes;
+  if (shorthand.empty()) return nodes;
+  const auto description = gpu::describe_shorthand(shorthand, factory_id + "-hollow");
+  if (!description)
+    return fail(Reason::Invalid, fmt::format("--hollow \"{}\": {}", shorthand, description.error()));
+  for (size_t i = 0; i < description->nodes.size(); ++i) {
+    node::NodeConfig config;
+    config.name = fmt::format("hollow-{}", i);
+    config.host_ip = "127.0.0.1";
+    config.cpu_milli = kHollowCpuMilli;
+    config.memory_bytes = kHollowMemory;
+    config.ephemeral_bytes = kHollowMemory;
+    config.gpus = inventory_of(*description, description->nodes[i]);
+    config.labels["ingot.dev/hollow"] = "true";
+    config.runtime_version = "hollow://1";
+    config.hollow = true;
+    nodes.push_back(std::move(config));
+  }
+  return nodes;
+}
+
+struct Nodes::One {
+  One(env::Env& env, apiserver::Server& server, node::NodeConfig config, std::unique_ptr<node::Runtime> r,
+      std::unique_ptr<node::Files> f)
+      : transport(env.loop, server, host::node_identity(config.name)),
+        api(env, transport),
+        runtime(std::move(r)),
+        files(std::move(f)),
+        agent(std::move(config), env, api, *runtime, *files) {}
+  host::InProcessTransport transport;
+  node::ListWatchApi api;
+  std::unique_ptr<node::Runtime> runtime;
+  std::unique_ptr<node::Files> files;
+  node::Agent agent;
+};
+
+Nodes::Nodes(env::Env& env, apiserver::Server& server) : env_(env), server_(server) {}
+Nodes::~Nodes() = default;
+
+void Nodes::add_hollow(node::NodeConfig config) {
+  add(std::move(config), std::make_unique<node::HollowRuntime>(env_), std::make_unique<NoFiles>());
+}
+
+void Nodes::add(node::NodeConfig config, std::unique_ptr<node::Runtime> runtime,
+                std::unique_ptr<node::Files> files) {
+  gpus_ += config.gpus.boards.size();
+  simulated_ = simulated_ || config.gpus.simulated;
+  nodes_.push_back(
+      std::make_unique<One>(env_, server_, std::move(config), std::move(runtime), std::move(files)));
+}
+
+void Nodes::start() {
+  for (const auto& node : nodes_) node->agent.start();
+}
+
+void Nodes::drain(std::function<void()> done) {
+  auto left = std::make_shared<size_t>(nodes_.size());
+  if (nodes_.empty()) return env_.loop.post(std::move(done));
+  for (const auto& node : nodes_)
+    node->agent.drain([left, done] {
+      if (--*left == 0) done();
+    });
+}
+
+std::string Nodes::describe() const {
+  if (nodes_.empty()) return "no nodes";
+  return fmt::format("{} {}, {} {}{}", nodes_.size(), nodes_.size() == 1 ? "node" : "nodes", gpus_,
+                     gpus_ == 1 ? "GPU" : "GPUs", simulated_ ? " (simulated)" : "");
+}
+
+}  // namespace ingot
