@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "host/teardown.h"
 #include "ingot/client.h"
 #include "ingot/output.h"
 
@@ -52,6 +53,27 @@ Result<api::JsonObject> counts(Client& client) {
                          {"podsPlaced", pods}};
 }
 
+// Nothing runs: what a factory that was killed left on the machine goes too.
+int clean_up(const Common& common, bool keep_pods) {
+  const auto record = host::read_record(common.data);
+  if (!record || record->id.empty() || keep_pods || ::geteuid() != 0) {
+    fmt::print("no factory is running in {}\n", common.data);
+    return kOk;
+  }
+  auto instance = host::Instance::claim(common.data);
+  if (!instance) return failed(instance.error());
+  const host::MachinePaths paths{common.data};
+  const host::MachineNames names{record->id};
+  const size_t found = host::machine_leftovers(paths, names).size();
+  const auto left = found == 0 ? std::vector<std::string>() : host::teardown(paths, names);
+  for (const std::string& what : left) failed("left behind: " + what);
+  fmt::print("no factory is running in {}{}\n", common.data,
+             found > left.size()
+                 ? fmt::format("; removed {} things that one left on the machine", found - left.size())
+                 : "");
+  return left.empty() ? kOk : kFailed;
+}
+
 }  // namespace
 
 int status(const Common& common) {
@@ -83,11 +105,8 @@ int status(const Common& common) {
 
 int down(const Common& common, bool keep_pods) {
   auto record = running_factory(common.data);
-  if (!record) {
-    if (record.error().reason != Reason::NotFound) return failed(record.error());
-    fmt::print("no factory is running in {}\n", common.data);
-    return kOk;
-  }
+  if (!record)
+    return record.error().reason == Reason::NotFound ? clean_up(common, keep_pods) : failed(record.error());
   const auto started = std::chrono::steady_clock::now();
   host::Fd process(int(::syscall(SYS_pidfd_open, record->pid, 0)));
   // Checked again now that the descriptor names one process for good.
