@@ -34,7 +34,8 @@ int64_t process_start_ticks(pid_t pid) {
   // The second field is a program's name in parentheses and may hold anything, also ") ".
   size_t at = stat->rfind(')');
   // One that has ended and was not waited for is gone to us.
-  if (at != stat->npos && at + 2 < stat->size() && ((*stat)[at + 2] == 'Z' || (*stat)[at + 2] == 'X')) return 0;
+  if (at != stat->npos && at + 2 < stat->size() && ((*stat)[at + 2] == 'Z' || (*stat)[at + 2] == 'X'))
+    return 0;
   for (int field = 2; at != stat->npos && field < kStartTimeField; ++field) at = stat->find(' ', at + 1);
   int64_t ticks = 0;
   if (at != stat->npos) std::from_chars(stat->data() + at + 1, stat->data() + stat->size(), ticks);
