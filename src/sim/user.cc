@@ -1,5 +1,6 @@
 #include "sim/user.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/time.h"
@@ -162,6 +163,9 @@ void User::note_delete() {
       [this, name] { notes_unsure_.insert(name); });
 }
 
+// As many as could run: what can never fit would wait for ever.
+int User::gpus(int most) { return int(world_.random().below(uint64_t(std::min(most, home_.gpu_limit)) + 1)); }
+
 void User::job_create() {
   Random& r = world_.random();
   const std::string name = "job-" + name_ + "-" + std::to_string(++serial_);
@@ -170,21 +174,22 @@ void User::job_create() {
       R"({"apiVersion":"batch/v1","kind":"Job","metadata":{"name":")" + name +
       R"("},"spec":{"backoffLimit":2,"parallelism":)" + std::to_string(pods) + R"(,"completions":)" +
       std::to_string(pods) + R"(,"template":{"metadata":{)" +
-      pod_template(home_.name, int(r.below(3)), 1 + r.below(20), r.chance(0.2) ? 1 : 0, "", "", "Never") +
-      "}}}";
+      pod_template(home_.name, gpus(2), 1 + r.below(20), r.chance(0.2) ? 1 : 0, "", "", "Never") + "}}}";
   send("POST", home("/apis/batch/v1/namespaces/default/jobs"), body, [](const node::Answer&) {});
 }
 
 void User::gang_create() {
   Random& r = world_.random();
   const std::string gang = "gang-" + name_ + "-" + std::to_string(++serial_);
-  const uint64_t size = 2 + r.below(3);
-  const int gpus = 1 + int(r.below(3));
+  const int each = 1 + int(r.below(2));
+  const uint64_t size =
+      std::max<uint64_t>(2, std::min<uint64_t>(2 + r.below(3), uint64_t(home_.gpu_limit / each)));
+  if (int(size) * each > home_.gpu_limit) return pod_create();  // it could never run
   const uint64_t run_s = 2 + r.below(10);
   for (uint64_t i = 0; i < size; ++i)
     send("POST", home("/api/v1/namespaces/default/pods"),
          R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + gang + "-" + std::to_string(i) + "\"," +
-             pod_template(home_.name, gpus, run_s, 0, R"(,"scheduling.x-k8s.io/pod-group":")" + gang + "\"",
+             pod_template(home_.name, each, run_s, 0, R"(,"scheduling.x-k8s.io/pod-group":")" + gang + "\"",
                           R"(,"factory.ingot.dev/gang-size":")" + std::to_string(size) + "\"", "Never") +
              "}",
          [](const node::Answer&) {});
@@ -193,11 +198,11 @@ void User::gang_create() {
 void User::pod_create() {
   Random& r = world_.random();
   const std::string name = "pod-" + name_ + "-" + std::to_string(++serial_);
-  static constexpr std::array kRestart{"Never", "Never", "OnFailure"};
+  const bool again = r.chance(0.3);
   send("POST", home("/api/v1/namespaces/default/pods"),
        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + "\"," +
-           pod_template(home_.name, int(r.below(5)), 1 + r.below(30), r.chance(0.1) ? 1 : 0, "", "",
-                        kRestart[r.below(kRestart.size())]) +
+           pod_template(home_.name, gpus(4), 1 + r.below(30), !again && r.chance(0.1) ? 1 : 0, "", "",
+                        again ? "OnFailure" : "Never") +
            "}",
        [this, name](const node::Answer& made) {
          if (made.code == 201) pods_.push_back(name);

@@ -55,6 +55,7 @@ class User {
   void increment();
   void note_create();
   void note_delete();
+  int gpus(int most);
   void job_create();
   void gang_create();
   void pod_create();

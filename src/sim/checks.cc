@@ -1,0 +1,195 @@
+#include "sim/checks.h"
+
+#include <algorithm>
+
+#include "base/time.h"
+#include "scheduler/objects.h"
+
+namespace ingot::sim {
+namespace {
+
+using api::Json;
+
+// Every stored object of one resource, in all clusters.
+template <class F>
+void each(store::Turn& turn, std::string_view resource, F visit) {
+  turn.range("", "", [&](const store::ObjectPtr& object) {
+    if (object->key.resource() == resource) visit(*object, object->parse());
+    return true;
+  });
+}
+
+std::string text_at(const Json& value, std::initializer_list<std::string_view> path) {
+  return std::string(api::string_at(value, path));
+}
+
+bool finished(const Json& pod) {
+  const std::string_view phase = api::string_at(pod, {"status", "phase"});
+  return phase == "Succeeded" || phase == "Failed";
+}
+
+}  // namespace
+
+std::string replay_key(const Json& object) {
+  return text_at(object, {"metadata", "annotations", "factory.ingot.dev/cluster"}) + "/" +
+         text_at(object, {"metadata", "namespace"}) + "/" + text_at(object, {"metadata", "name"});
+}
+
+void Replay::reset(const api::JsonArray& items) {
+  objects_.clear();
+  for (const Json& item : items) event("ADDED", item);
+}
+void Replay::event(std::string_view type, const Json& object) {
+  if (type == "DELETED")
+    objects_.erase(replay_key(object));
+  else
+    objects_[replay_key(object)] = api::string_at(object, {"metadata", "resourceVersion"});
+}
+
+void StateChecks::violate(std::string what) {
+  if (violations_.size() < 20 && std::find(violations_.begin(), violations_.end(), what) == violations_.end())
+    violations_.push_back(std::move(what));
+}
+
+void StateChecks::look(store::Turn& turn, const Truth& truth) {
+  allocations(turn);
+  gangs(turn);
+  pods(turn, truth);
+}
+
+void StateChecks::allocations(store::Turn& turn) {
+  open_.clear();
+  std::map<std::string, std::string> holder;
+  std::map<std::string, int> used;
+  each(turn, "allocations.factory.ingot.dev", [&](const api::Object& object, const Json& allocation) {
+    if (text_at(allocation, {"status", "phase"}) == "Released") return;
+    open_.emplace(object.key.name());
+    for (const Json& device : api::array_at(allocation, {"spec", "devices"})) {
+      const std::string uuid = text_at(device, {"uuid"});
+      const auto [it, fresh] = holder.emplace(uuid, object.key.name());
+      if (!fresh)
+        violate("allocated twice: " + uuid + " to pods " + it->second + " and " +
+                std::string(object.key.name()));
+      ++used[text_at(allocation, {"spec", "tenant"})];
+    }
+  });
+  for (const auto& [tenant, count] : used)
+    if (const auto limit = limits_.find(tenant); limit != limits_.end() && count > limit->second)
+      violate("quota exceeded: " + tenant + " holds " + std::to_string(count) + " of " +
+              std::to_string(limit->second) + " GPUs");
+}
+
+// A gang of which one member is bound and another, alive and complete in number, still waits: somebody saw a part.
+void StateChecks::gangs(store::Turn& turn) {
+  struct Members {
+    int64_t size = 0, bound = 0, waiting = 0;
+    bool settled = true;  // no member ended or is being deleted
+  };
+  std::map<std::string, Members> gangs;
+  each(turn, "pods", [&](const api::Object& object, const Json& pod) {
+    const auto gang = scheduler::gang_of(pod);
+    if (!gang) return;
+    Members& m = gangs[std::string(object.key.cluster()) + "/" + gang->name];
+    m.size = gang->size;
+    if (finished(pod) || api::find(pod, {"metadata", "deletionTimestamp"})) m.settled = false;
+    ++(api::string_at(pod, {"spec", "nodeName"}).empty() ? m.waiting : m.bound);
+  });
+  for (const auto& [name, m] : gangs)
+    if (m.settled && m.bound > 0 && m.waiting > 0 && m.bound < m.size)
+      violate("partial gang: " + name + " has " + std::to_string(m.bound) + " of " + std::to_string(m.size) +
+              " members bound");
+}
+
+void StateChecks::pods(store::Turn& turn, const Truth& truth) {
+  each(turn, "pods", [&](const api::Object&, const Json& pod) {
+    const std::string uid = text_at(pod, {"metadata", "uid"});
+    std::string phase = text_at(pod, {"status", "phase"});
+    if (phase.empty()) phase = "Pending";
+    if (phase == "Pending" && !api::string_at(pod, {"spec", "nodeName"}).empty()) phase = "Bound";
+    states_.insert(phase + (api::find(pod, {"metadata", "deletionTimestamp"}) ? " deleting" : "") +
+                   (open_.contains(uid) ? " held" : "") + (truth.runs(uid) ? " sandbox" : ""));
+  });
+}
+
+const std::set<std::string>& reachable_states() {
+  static const std::set<std::string> kStates = [] {
+    std::set<std::string> states{"Pending", "Pending deleting"};
+    for (const char* deleting : {"", " deleting"}) {
+      for (const char* phase : {"Bound", "Running", "Succeeded", "Failed"}) {
+        states.insert(std::string(phase) + deleting + " held");
+        states.insert(std::string(phase) + deleting + " held sandbox");
+      }
+      for (const char* phase : {"Succeeded", "Failed"}) states.insert(std::string(phase) + deleting);
+    }
+    return states;
+  }();
+  return kStates;
+}
+
+void check_rest(store::Turn& turn, std::vector<std::string>& violations) {
+  const auto restless = [&](const api::Object& object, const std::string& what) {
+    if (violations.size() < 20) violations.push_back("no rest: " + object.key.text() + " " + what);
+  };
+  each(turn, "allocations.factory.ingot.dev", [&](const api::Object& object, const Json& allocation) {
+    restless(object, "is still there, " + text_at(allocation, {"status", "phase"}));
+  });
+  each(turn, "pods", [&](const api::Object& object, const Json& pod) {
+    if (api::find(pod, {"metadata", "deletionTimestamp"})) return restless(object, "is still being deleted");
+    if (finished(pod)) return;
+    const auto gang =
+        scheduler::gang_of(pod);  // a gang that lost members before it started waits, and rightly
+    if (gang && api::string_at(pod, {"spec", "nodeName"}).empty()) return;
+    restless(object,
+             "is " + text_at(pod, {"status", "phase"}) + " on '" + text_at(pod, {"spec", "nodeName"}) + "'");
+  });
+  each(turn, "jobs.batch", [&](const api::Object& object, const Json& job) {
+    for (const Json& condition : api::array_at(job, {"status", "conditions"})) {
+      const std::string_view type = api::string_at(condition, {"type"});
+      if ((type == "Complete" || type == "Failed") && api::string_at(condition, {"status"}) == "True") return;
+    }
+    restless(object, "is neither complete nor failed");
+  });
+}
+
+void check_ledger(const std::vector<store::StoredRow>& rows, const Truth& truth,
+                  std::vector<std::string>& violations) {
+  struct Interval {
+    WallTime from, to;
+    std::string pod;
+  };
+  std::map<std::string, std::vector<Interval>> by_device;
+  std::map<std::string, int> count;
+  const auto violate = [&](std::string what) {
+    if (violations.size() < 20) violations.push_back(std::move(what));
+  };
+  for (const auto& stored : rows) {
+    const Result<Json> row = api::parse_json(stored.row.data);
+    if (!row) return violate("a ledger row that is not JSON");
+    const std::string device = text_at(*row, {"device"}), pod = text_at(*row, {"podUID"});
+    if (!device.starts_with("GPU-")) continue;
+    const auto from = parse_rfc3339(api::string_at(*row, {"from"})),
+               to = parse_rfc3339(api::string_at(*row, {"to"}));
+    if (!from || !to || *to < *from) return violate("a ledger row with a wrong interval: " + stored.row.data);
+    by_device[device].push_back({*from, *to, pod});
+    if (++count[pod + "/" + device] > 1) violate("metered twice: pod " + pod + " on " + device);
+  }
+  for (auto& [device, intervals] : by_device) {
+    std::sort(intervals.begin(), intervals.end(),
+              [](const auto& a, const auto& b) { return a.from < b.from; });
+    for (size_t i = 1; i < intervals.size(); ++i)
+      if (intervals[i].from < intervals[i - 1].to)
+        violate("metered together: pods " + intervals[i - 1].pod + " and " + intervals[i].pod + " on " +
+                device);
+  }
+  for (const Held& held : truth.held()) {
+    const auto& intervals = by_device[held.device];
+    const bool covered = std::any_of(intervals.begin(), intervals.end(), [&](const Interval& i) {
+      return i.pod == held.pod_uid && i.from <= held.from && (!held.to || i.to >= *held.to);
+    });
+    if (!covered)
+      violate("held and not metered: pod " + held.pod_uid + " on " + held.device + " from " +
+              to_rfc3339_micro(held.from));
+  }
+}
+
+}  // namespace ingot::sim

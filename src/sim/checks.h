@@ -1,0 +1,60 @@
+// What every run must satisfy, whatever happened: no device held twice, no read across tenants, quota never exceeded,
+// gangs all or nothing, a list equals its replayed watch, metered equals allocated, nothing acknowledged lost, and
+// everything comes to rest once the faults stop. Each violation is one line.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/network.h"
+#include "sim/truth.h"
+#include "sim/user.h"
+#include "store/shard.h"
+
+namespace ingot::sim {
+
+// Follows a collection of every cluster by list and watch, as a client would; at rest it must equal the list.
+class Replay final : public node::Api::Sink {
+ public:
+  void reset(const api::JsonArray& items) override;
+  void event(std::string_view type, const api::Json& object) override;
+  const std::map<std::string, std::string>& objects() const {
+    return objects_;
+  }  // cluster/ns/name → resourceVersion
+
+ private:
+  std::map<std::string, std::string> objects_;
+};
+std::string replay_key(const api::Json& object);
+
+// Looked at inside a turn, any number of times during a run.
+class StateChecks {
+ public:
+  StateChecks(std::vector<std::string>& violations, std::map<std::string, int> limits)
+      : violations_(violations), limits_(std::move(limits)) {}
+  void look(store::Turn&, const Truth&);
+  const std::set<std::string>& states() const { return states_; }  // abstract pod states seen
+
+ private:
+  void allocations(store::Turn&);
+  void gangs(store::Turn&);
+  void pods(store::Turn&, const Truth&);
+  void violate(std::string);
+
+  std::vector<std::string>& violations_;
+  std::map<std::string, int> limits_;  // tenant → GPUs
+  std::set<std::string> states_, open_;
+};
+
+// At rest: Allocations are closed, pods have ended, Jobs are decided.
+void check_rest(store::Turn&, std::vector<std::string>& violations);
+// Every device interval that really was is in the ledger once, not shorter than it was, and no two overlap.
+void check_ledger(const std::vector<store::StoredRow>& rows, const Truth&,
+                  std::vector<std::string>& violations);
+
+// The abstract states of a pod: phase, deletion asked for, Allocation, sandbox. Those that can be reached.
+const std::set<std::string>& reachable_states();
+
+}  // namespace ingot::sim

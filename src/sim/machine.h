@@ -1,0 +1,66 @@
+// One simulated machine: a runtime whose containers follow scripts, and on it the real node agent. Either can die
+// alone: the agent as a process that is started again over the same containers, the machine with all it ran.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "node/agent.h"
+#include "node/hollow.h"
+#include "node/list_watch.h"
+#include "sim/network.h"
+#include "sim/ports.h"
+#include "sim/truth.h"
+
+namespace ingot::sim {
+
+class Machine {
+ public:
+  Machine(World&, Disk&, FaultPlan&, Network&, Truth&, std::string name, int gpus);
+  ~Machine();
+
+  void start_agent();
+  void crash_agent();
+  // Power off and on again: every container is gone, the agent starts anew.
+  void power_cycle();
+  // A board fails or comes back; the agent is told, as by a new look at NVML.
+  void set_board_health(size_t board, bool healthy);
+  bool agent_runs() const { return agent_ != nullptr; }
+  const std::string& name() const { return config_.name; }
+
+ private:
+  // Files of pods: accepted and forgotten, for hollow containers read none.
+  struct NoFiles final : node::Files {
+    Result<std::string> write_volume(const std::string& uid, const std::string& volume,
+                                     const std::map<std::string, Entry>&, bool) override {
+      return "/sim/" + uid + "/" + volume;
+    }
+    Result<std::string> empty_volume(const std::string& uid, const std::string& volume, bool,
+                                     int64_t) override {
+      return "/sim/" + uid + "/" + volume;
+    }
+    std::string log_directory(const std::string& uid) override { return "/sim/" + uid + "/logs"; }
+    void remove_pod(const std::string&) override {}
+  };
+  struct AgentProcess {
+    AgentProcess(World&, Disk&, FaultPlan&, Network&, const node::NodeConfig&, node::Runtime&, node::Files&);
+    ~AgentProcess() { ports.kill(); }
+    Ports ports;
+    NodeTransport transport;
+    node::ListWatchApi api;
+    node::Agent agent;
+  };
+
+  World& world_;
+  Disk& disk_;
+  FaultPlan& faults_;
+  Network& network_;
+  Truth& truth_;
+  node::NodeConfig config_;
+  NoFiles files_;
+  std::unique_ptr<Ports> hardware_;
+  std::unique_ptr<WatchedRuntime> runtime_;
+  std::unique_ptr<AgentProcess> agent_;
+};
+
+}  // namespace ingot::sim

@@ -1,0 +1,36 @@
+// One seed: a factory, its users and its misfortunes, from start to rest, and the verdict.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace ingot::sim {
+
+struct RunOptions {
+  uint64_t seed = 1;
+  uint64_t operations = 220;  // client requests at least
+  int faults = 6;             // at least
+  std::string plant;          // a fault point to fire, "" = none: a planted bug
+  bool trace = false;
+};
+
+struct RunReport {
+  uint64_t seed = 0, hash = 0, operations = 0, acknowledged = 0, events = 0;
+  int faults = 0;
+  double virtual_s = 0;
+  std::vector<std::string> violations;
+  std::set<std::string> states;  // of pods, seen
+  std::set<std::string> kinds;   // of faults, injected
+};
+
+RunReport run_seed(const RunOptions&);
+
+// Faults a run chooses from, by name.
+std::vector<std::string> fault_kinds();
+// Bugs that can be planted: name → the fault point that is the bug.
+const std::map<std::string, std::string>& planted_bugs();
+
+}  // namespace ingot::sim
