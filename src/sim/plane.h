@@ -9,7 +9,7 @@
 #include "controllers/manager.h"
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
-#include "metering/metering.h"
+#include "metering/ledger.h"
 #include "sim/authority.h"
 #include "sim/network.h"
 #include "sim/ports.h"
@@ -40,7 +40,7 @@ class Plane {
     std::unique_ptr<controllers::Manager> manager;
     std::unique_ptr<controllers::Placement> placement;
     std::unique_ptr<controllers::NodeLifecycle> nodes;
-    std::unique_ptr<metering::Metering> metering;
+    std::unique_ptr<metering::Ledger> ledger;
   };
 
   World& world_;
