@@ -9,6 +9,15 @@
 #include "base/assert.h"
 
 namespace ingot::sim {
+
+struct Disk::Mount {
+  explicit Mount(Disk& d) : disk(d), name("sim-" + std::to_string(reinterpret_cast<uintptr_t>(this))) {}
+  Disk& disk;
+  std::string name;
+  sqlite3_vfs vfs{};
+  bool alive = true;
+};
+
 namespace {
 
 constexpr size_t kSector = 512;
@@ -24,18 +33,22 @@ void replay(std::string& image, const Disk::Write& w) {
 
 struct Handle {
   sqlite3_file base;
-  Disk* disk;
+  Disk::Mount* mount;
   std::shared_ptr<Disk::File>* file;
 };
 Handle* handle(sqlite3_file* f) { return reinterpret_cast<Handle*>(f); }
-Disk* disk(sqlite3_vfs* v) { return static_cast<Disk*>(v->pAppData); }
+Disk::Mount* mount(sqlite3_vfs* v) { return static_cast<Disk::Mount*>(v->pAppData); }
+Disk* disk(sqlite3_vfs* v) { return &mount(v)->disk; }
 
 int close_file(sqlite3_file* f) {
   delete handle(f)->file;
   handle(f)->file = nullptr;
   return SQLITE_OK;
 }
+bool dead(sqlite3_file* f) { return !handle(f)->mount->alive; }
+
 int read_file(sqlite3_file* f, void* out, int amount, sqlite3_int64 offset) {
+  if (dead(f)) return SQLITE_IOERR_READ;
   const std::string& image = (*handle(f)->file)->current;
   const size_t at = size_t(offset), want = size_t(amount);
   const size_t have = at < image.size() ? std::min(want, image.size() - at) : 0;
@@ -45,15 +58,18 @@ int read_file(sqlite3_file* f, void* out, int amount, sqlite3_int64 offset) {
   return SQLITE_IOERR_SHORT_READ;
 }
 int write_file(sqlite3_file* f, const void* in, int amount, sqlite3_int64 offset) {
-  return handle(f)->disk->write(**handle(f)->file, size_t(offset),
-                                std::string(static_cast<const char*>(in), size_t(amount)));
+  if (dead(f)) return SQLITE_IOERR_WRITE;
+  return handle(f)->mount->disk.write(**handle(f)->file, size_t(offset),
+                                      std::string(static_cast<const char*>(in), size_t(amount)));
 }
 int truncate_file(sqlite3_file* f, sqlite3_int64 size) {
-  handle(f)->disk->truncate(**handle(f)->file, size_t(size));
+  if (dead(f)) return SQLITE_IOERR_TRUNCATE;
+  handle(f)->mount->disk.truncate(**handle(f)->file, size_t(size));
   return SQLITE_OK;
 }
 int sync_file(sqlite3_file* f, int) {
-  handle(f)->disk->sync(**handle(f)->file);
+  if (dead(f)) return SQLITE_IOERR_FSYNC;
+  handle(f)->mount->disk.sync(**handle(f)->file);
   return SQLITE_OK;
 }
 int size_file(sqlite3_file* f, sqlite3_int64* size) {
@@ -79,13 +95,14 @@ int open_file(sqlite3_vfs* v, const char* name, sqlite3_file* f, int flags, int*
   h->base.pMethods = nullptr;
   auto file = disk(v)->open(name ? name : "temporary", flags & SQLITE_OPEN_CREATE);
   if (!file) return SQLITE_CANTOPEN;
-  h->disk = disk(v);
+  h->mount = mount(v);
   h->file = new std::shared_ptr<Disk::File>(std::move(file));
   h->base.pMethods = &kMethods;
   if (out_flags) *out_flags = flags;
   return SQLITE_OK;
 }
 int delete_file(sqlite3_vfs* v, const char* name, int) {
+  if (!mount(v)->alive) return SQLITE_IOERR_DELETE;
   if (!disk(v)->exists(name)) return SQLITE_IOERR_DELETE_NOENT;
   disk(v)->remove(name);
   return SQLITE_OK;
@@ -118,26 +135,32 @@ int last_error(sqlite3_vfs*, int, char*) { return 0; }
 
 }  // namespace
 
-Disk::Disk(World& world) : world_(world), vfs_(std::make_unique<sqlite3_vfs>()) {
-  name_ = "sim-" + std::to_string(reinterpret_cast<uintptr_t>(this));
-  *vfs_ = {};
-  vfs_->iVersion = 2;
-  vfs_->szOsFile = sizeof(Handle);
-  vfs_->mxPathname = 512;
-  vfs_->zName = name_.c_str();
-  vfs_->pAppData = this;
-  vfs_->xOpen = open_file;
-  vfs_->xDelete = delete_file;
-  vfs_->xAccess = access_file;
-  vfs_->xFullPathname = full_path;
-  vfs_->xRandomness = randomness;
-  vfs_->xSleep = sleep_for;
-  vfs_->xCurrentTime = current_time_day;
-  vfs_->xGetLastError = last_error;
-  vfs_->xCurrentTimeInt64 = current_time;
-  ASSERT(sqlite3_vfs_register(vfs_.get(), 0) == SQLITE_OK);
+Disk::Disk(World& world) : world_(world) { abandon(); }
+Disk::~Disk() {
+  for (auto& m : mounts_) sqlite3_vfs_unregister(&m->vfs);
 }
-Disk::~Disk() { sqlite3_vfs_unregister(vfs_.get()); }
+
+std::string Disk::vfs() const { return mounts_.back()->name; }
+
+void Disk::abandon() {
+  if (!mounts_.empty()) mounts_.back()->alive = false;
+  Mount& m = *mounts_.emplace_back(std::make_unique<Mount>(*this));
+  m.vfs.iVersion = 2;
+  m.vfs.szOsFile = sizeof(Handle);
+  m.vfs.mxPathname = 512;
+  m.vfs.zName = m.name.c_str();
+  m.vfs.pAppData = &m;
+  m.vfs.xOpen = open_file;
+  m.vfs.xDelete = delete_file;
+  m.vfs.xAccess = access_file;
+  m.vfs.xFullPathname = full_path;
+  m.vfs.xRandomness = randomness;
+  m.vfs.xSleep = sleep_for;
+  m.vfs.xCurrentTime = current_time_day;
+  m.vfs.xGetLastError = last_error;
+  m.vfs.xCurrentTimeInt64 = current_time;
+  ASSERT(sqlite3_vfs_register(&m.vfs, 0) == SQLITE_OK);
+}
 
 std::shared_ptr<Disk::File> Disk::open(const std::string& path, bool create) {
   auto& slot = files_[path];
@@ -179,10 +202,8 @@ void Disk::crash() {
       for (size_t at = 0; at < w.bytes.size(); at += kSector)  // torn: some of its sectors did
         if (random.chance(0.5)) replay(file->durable, {w.offset + at, w.bytes.substr(at, kSector), false});
     }
-    // Handles of the dead process keep the old File; the next process opens a new one.
-    auto survivor = std::make_shared<File>();
-    survivor->durable = survivor->current = file->durable;
-    file = std::move(survivor);
+    file->unsynced.clear();
+    file->current = file->durable;
   }
 }
 

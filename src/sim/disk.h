@@ -11,8 +11,6 @@
 #include "env/env.h"
 #include "sim/world.h"
 
-struct sqlite3_vfs;
-
 namespace ingot::sim {
 
 class Disk final : public env::Disk {
@@ -22,8 +20,10 @@ class Disk final : public env::Disk {
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
-  std::string vfs() const override { return name_; }
-  // The machine lost power: unsynced writes go where chance says; open handles are dead.
+  std::string vfs() const override;
+  // The process that had files open is gone: its handles are dead, what it wrote is still in the machine's memory.
+  void abandon();
+  // The machine lost power: unsynced writes go where chance says.
   void crash();
   // From now on a write fails with this chance: half of the failures are a full disk.
   void trouble(double chance) { trouble_ = chance; }
@@ -48,10 +48,11 @@ class Disk final : public env::Disk {
   void sync(File&);
   World& world() { return world_; }
 
+  struct Mount;  // the disk as one process sees it
+
  private:
   World& world_;
-  std::string name_;
-  std::unique_ptr<sqlite3_vfs> vfs_;
+  std::vector<std::unique_ptr<Mount>> mounts_;  // the last is alive
   std::map<std::string, std::shared_ptr<File>> files_;
   double trouble_ = 0;
   uint64_t syncs_ = 0;

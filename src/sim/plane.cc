@@ -40,6 +40,7 @@ void Plane::kill() {
   if (!process_) return;
   network_.attach(nullptr);
   process_->ports.kill();
+  disk_.abandon();
   process_.reset();
   world_.trace("plane killed");
 }

@@ -33,6 +33,10 @@ class Run {
     world_.print_trace(options.trace);
     report_.seed = options.seed;
   }
+  ~Run() {
+    plane_.kill();
+    world_.clear();  // what is queued holds files of the disk
+  }
 
   RunReport go() {
     build();
@@ -175,7 +179,7 @@ class Run {
         return network_.trouble(0.05 + 0.2 * double(r.below(100)) / 100, r.between(1ms, 2s));
       case 3:
         note("disk troubled");
-        return disk_.trouble(0.02 + 0.1 * double(r.below(100)) / 100);
+        return disk_.trouble(0.0005 + 0.005 * double(r.below(100)) / 100);
       case 4:
         note("agent crashed");
         machine.crash_agent();

@@ -46,6 +46,8 @@ class World {
   void cancel(env::TimerId);
   // Runs events up to `end`, then sets the clock to it.
   void run_until(Instant end);
+  // The end of the world: nothing that is queued will happen.
+  void clear() { queue_.clear(), when_.clear(); }
   // Runs until nothing is due before `end` or `done` says so.
   bool run_while(Instant end, const std::function<bool()>& done);
 
