@@ -53,62 +53,91 @@ void StateChecks::violate(std::string what) {
 
 void StateChecks::look(store::Turn& turn, const Truth& truth) {
   allocations(turn);
-  gangs(turn);
-  pods(turn, truth);
+  read_pods(turn);
+  gangs();
+  note_states(truth);
 }
 
 void StateChecks::allocations(store::Turn& turn) {
   open_.clear();
   std::map<std::string, std::string> holder;
   std::map<std::string, int> used;
-  each(turn, "allocations.factory.ingot.dev", [&](const api::Object& object, const Json& allocation) {
-    if (text_at(allocation, {"status", "phase"}) == "Released") return;
-    open_.emplace(object.key.name());
-    for (const Json& device : api::array_at(allocation, {"spec", "devices"})) {
-      const std::string uuid = text_at(device, {"uuid"});
-      const auto [it, fresh] = holder.emplace(uuid, object.key.name());
-      if (!fresh)
-        violate("allocated twice: " + uuid + " to pods " + it->second + " and " +
-                std::string(object.key.name()));
-      ++used[text_at(allocation, {"spec", "tenant"})];
-    }
-  });
+  turn.range(api::type_prefix(kRootCluster, "allocations.factory.ingot.dev"), "",
+             [&](const store::ObjectPtr& stored) {
+               const api::Object& object = *stored;
+               const Json allocation = object.parse();
+               if (text_at(allocation, {"status", "phase"}) == "Released") return true;
+               open_.emplace(object.key.name());
+               for (const Json& device : api::array_at(allocation, {"spec", "devices"})) {
+                 const std::string uuid = text_at(device, {"uuid"});
+                 const auto [it, fresh] = holder.emplace(uuid, object.key.name());
+                 if (!fresh)
+                   violate("allocated twice: " + uuid + " to pods " + it->second + " and " +
+                           std::string(object.key.name()));
+                 ++used[text_at(allocation, {"spec", "tenant"})];
+               }
+               return true;
+             });
   for (const auto& [tenant, count] : used)
     if (const auto limit = limits_.find(tenant); limit != limits_.end() && count > limit->second)
       violate("quota exceeded: " + tenant + " holds " + std::to_string(count) + " of " +
               std::to_string(limit->second) + " GPUs");
 }
 
+void StateChecks::read_pods(store::Turn& turn) {
+  std::map<std::string, PodFacts> now;
+  for (const std::string& cluster : clusters_)
+    turn.range(api::type_prefix(ClusterId{cluster}, "pods"), "", [&](const store::ObjectPtr& object) {
+      const auto known = pods_.find(object->key.text());
+      if (known != pods_.end() && known->second.revision == object->revision) {
+        now.insert(pods_.extract(known));
+        return true;
+      }
+      const Json pod = object->parse();
+      PodFacts facts;
+      facts.revision = object->revision;
+      facts.uid = text_at(pod, {"metadata", "uid"});
+      facts.phase = text_at(pod, {"status", "phase"});
+      facts.bound = !api::string_at(pod, {"spec", "nodeName"}).empty();
+      facts.deleting = api::find(pod, {"metadata", "deletionTimestamp"}) != nullptr;
+      facts.finished = finished(pod);
+      if (const auto gang = scheduler::gang_of(pod)) {
+        facts.gang = cluster + "/" + gang->name;
+        facts.gang_size = gang->size;
+      }
+      now[object->key.text()] = std::move(facts);
+      return true;
+    });
+  pods_ = std::move(now);
+}
+
 // A gang of which one member is bound and another, alive and complete in number, still waits: somebody saw a part.
-void StateChecks::gangs(store::Turn& turn) {
+void StateChecks::gangs() {
   struct Members {
     int64_t size = 0, bound = 0, waiting = 0;
     bool settled = true;  // no member ended or is being deleted
   };
   std::map<std::string, Members> gangs;
-  each(turn, "pods", [&](const api::Object& object, const Json& pod) {
-    const auto gang = scheduler::gang_of(pod);
-    if (!gang) return;
-    Members& m = gangs[std::string(object.key.cluster()) + "/" + gang->name];
-    m.size = gang->size;
-    if (finished(pod) || api::find(pod, {"metadata", "deletionTimestamp"})) m.settled = false;
-    ++(api::string_at(pod, {"spec", "nodeName"}).empty() ? m.waiting : m.bound);
-  });
+  for (const auto& [key, pod] : pods_) {
+    if (pod.gang.empty()) continue;
+    Members& m = gangs[pod.gang];
+    m.size = pod.gang_size;
+    m.settled = m.settled && !pod.finished && !pod.deleting;
+    ++(pod.bound ? m.bound : m.waiting);
+  }
   for (const auto& [name, m] : gangs)
     if (m.settled && m.bound > 0 && m.waiting > 0 && m.bound < m.size)
       violate("partial gang: " + name + " has " + std::to_string(m.bound) + " of " + std::to_string(m.size) +
               " members bound");
 }
 
-void StateChecks::pods(store::Turn& turn, const Truth& truth) {
-  each(turn, "pods", [&](const api::Object&, const Json& pod) {
-    const std::string uid = text_at(pod, {"metadata", "uid"});
-    std::string phase = text_at(pod, {"status", "phase"});
-    if (phase.empty()) phase = "Pending";
-    if (phase == "Pending" && !api::string_at(pod, {"spec", "nodeName"}).empty()) phase = "Bound";
-    states_.insert(phase + (api::find(pod, {"metadata", "deletionTimestamp"}) ? " deleting" : "") +
-                   (open_.contains(uid) ? " held" : "") + (truth.runs(uid) ? " sandbox" : ""));
-  });
+void StateChecks::note_states(const Truth& truth) {
+  for (const auto& [key, pod] : pods_) {
+    std::string phase = pod.phase.empty() ? "Pending" : pod.phase;
+    if (phase == "Pending" && pod.bound) phase = "Bound";
+    states_.insert(phase + (pod.deleting ? " deleting" : "") + (open_.contains(pod.uid) ? " held" : "") +
+                   (truth.runs(pod.uid) ? " sandbox" : ""));
+  }
 }
 
 const std::set<std::string>& reachable_states() {

@@ -32,19 +32,30 @@ std::string replay_key(const api::Json& object);
 // Looked at inside a turn, any number of times during a run.
 class StateChecks {
  public:
-  StateChecks(std::vector<std::string>& violations, std::map<std::string, int> limits)
-      : violations_(violations), limits_(std::move(limits)) {}
+  StateChecks(std::vector<std::string>& violations, std::map<std::string, int> limits,
+              std::vector<std::string> clusters)
+      : violations_(violations), limits_(std::move(limits)), clusters_(std::move(clusters)) {}
   void look(store::Turn&, const Truth&);
   const std::set<std::string>& states() const { return states_; }  // abstract pod states seen
 
  private:
+  // What the checks want to know of a pod; read once a revision.
+  struct PodFacts {
+    Revision revision;
+    std::string uid, phase, gang;
+    int64_t gang_size = 0;
+    bool bound = false, deleting = false, finished = false;
+  };
   void allocations(store::Turn&);
-  void gangs(store::Turn&);
-  void pods(store::Turn&, const Truth&);
+  void read_pods(store::Turn&);
+  void gangs();
+  void note_states(const Truth&);
   void violate(std::string);
 
   std::vector<std::string>& violations_;
   std::map<std::string, int> limits_;  // tenant → GPUs
+  std::vector<std::string> clusters_;
+  std::map<std::string, PodFacts> pods_;  // by key
   std::set<std::string> states_, open_;
 };
 

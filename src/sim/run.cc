@@ -136,14 +136,16 @@ class Run {
   }
 
   void live() {
-    state_ = std::make_unique<StateChecks>(diary_.violations, limits_);
+    std::vector<std::string> clusters;
+    for (const TenantHome& home : homes_) clusters.push_back(home.cluster);
+    state_ = std::make_unique<StateChecks>(diary_.violations, limits_, std::move(clusters));
     if (!options_.plant.empty()) faults_.set(options_.plant, 1.0);
     for (auto& user : users_) user->start();
     glance();
     const Instant end = world_.now() + 20min;
     while (world_.now() < end &&
            (diary_.operations < options_.operations || report_.faults < options_.faults)) {
-      world_.run_until(world_.now() + world_.random().between(500ms, 4s));
+      world_.run_until(world_.now() + world_.random().between(300ms, 2s));
       misfortune();
       if (!plane_.runs()) plane_.start();
     }
