@@ -64,6 +64,15 @@ bool any_held(Call& call, std::string_view node, Wanted&& wanted) {
   return false;
 }
 
+// Whether an Allocation of this node names such a pod, whatever became of the object.
+bool names_held(Call& call, std::string_view node, const Route& route) {
+  const auto& held = call.services.holdings->of(node);
+  return std::ranges::any_of(held, [&](const auto& entry) {
+    const auto& pod = entry.second;
+    return pod.cluster == call.view.cluster().value && pod.ns == route.ns && pod.name == route.name;
+  });
+}
+
 bool may_in_root(Call& call, std::string_view node) {
   const Route& route = call.route();
   const std::string resource = call.type().resource();
@@ -103,7 +112,10 @@ bool may_in_any(Call& call, std::string_view node) {
                         (is_one_of(verb, {"update", "patch"}) && route.subresource == "status");
     if (!usable) return false;
     const api::ObjectPtr pod = call.view.get("pods", route.ns, route.name);
-    return pod && holds_pod(call, pod->parse());
+    if (pod && holds_pod(call, pod->parse())) return true;
+    // The pod its Allocation names may be gone, or another of that name be there: it must be able to learn so, for it
+    // releases what it holds on that knowledge.
+    return verb == "get" && names_held(call, node, route);
   }
   if ((resource == "configmaps" || resource == "secrets") && verb == "get")
     return any_held(call, node, [&](const Json& pod) { return pod_names(pod, resource, route.name); });

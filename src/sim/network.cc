@@ -13,6 +13,7 @@ struct Network::Pending {
   std::move_only_function<void()> on_close;  // tells the server that the peer went away
   std::string rest;                          // bytes of a line not yet whole
   Instant last_arrival{};                    // what is sent arrives in order
+  std::string what;                          // "PATCH /clusters/…" for the trace
   int code = 200;
   bool lose_answer = false;
   bool streaming() const { return bool(line); }
@@ -89,6 +90,7 @@ void Network::attach(apiserver::Server* server) {
 uint64_t Network::open(const ProcessPtr& caller, apiserver::Request request, std::shared_ptr<Pending> p) {
   const uint64_t id = ++last_;
   p->caller = caller;
+  p->what = request.method + " " + request.target;
   p->lose_answer = world_.random().chance(loss_);
   pending_.emplace(id, p);
   if (!server_) {
@@ -110,6 +112,9 @@ void Network::finish(uint64_t id, Result<node::Answer> answer, Duration after) {
   if (it == pending_.end()) return;
   auto p = std::move(it->second);
   pending_.erase(it);
+  if (!answer || answer->code >= 300)
+    world_.trace("refused " + p->what + ": " +
+                 (answer ? std::to_string(answer->code) : answer.error().message));
   const Instant when = arrival(*p) + after;
   world_.at(when, p->caller, [p, answer = std::move(answer)]() mutable {
     if (p->done) p->done(std::move(answer));

@@ -1,5 +1,6 @@
 #include "sim/run.h"
 
+#include <cstdio>
 #include <functional>
 #include <memory>
 
@@ -226,6 +227,19 @@ class Run {
       last_restless_ = std::move(restless);
     }
     for (std::string& what : last_restless_) violate(std::move(what));
+    if (options_.trace) dump();
+  }
+
+  // What is left, for whoever replays the seed.
+  void dump() {
+    look([](store::Turn& turn) {
+      turn.range("", "", [](const store::ObjectPtr& object) {
+        const std::string_view resource = object->key.resource();
+        if (resource == "pods" || resource == "allocations.factory.ingot.dev")
+          std::printf("LEFT %s %s\n", object->key.text().c_str(), object->json.c_str());
+        return true;
+      });
+    });
   }
 
   // Runs `what` in a turn of its own; false when the plane does not answer.
