@@ -177,7 +177,8 @@ void PodWorker::close() {
   if (!said) return;
   const bool open = allocation_ && allocation_->open;
   if (open) release();
-  if (!gone_ && pod_->deleted_at && !sandbox_) remove_object();
+  // Before its Allocation was seen nobody knows which tenant's pod this is; after it was booked, pod GC has the object.
+  if (!gone_ && allocation_ && pod_->deleted_at && !sandbox_) remove_object();
   if (gone_ && !open && !sandbox_) {
     finished_ = true;
     ctx_.files.remove_pod(uid_);

@@ -294,10 +294,7 @@ void PodWorker::report() {
 }
 
 std::string PodWorker::cluster_path() const {
-  const std::string tenant = allocation_ && !allocation_->tenant.empty() ? allocation_->tenant
-                             : pod_                                      ? pod_->cluster
-                                                                         : "";
-  return "/clusters/" + tenant;
+  return "/clusters/" + (allocation_ ? allocation_->tenant : std::string());
 }
 
 std::string PodWorker::pod_path() const {

@@ -84,6 +84,32 @@ void StateChecks::allocations(store::Turn& turn) {
               std::to_string(limit->second) + " GPUs");
 }
 
+StateChecks::PodFacts StateChecks::facts_of(const api::Object& object) {
+  const Json pod = object.parse();
+  PodFacts facts;
+  facts.revision = object.revision;
+  facts.uid = text_at(pod, {"metadata", "uid"});
+  facts.phase = text_at(pod, {"status", "phase"});
+  facts.bound = !api::string_at(pod, {"spec", "nodeName"}).empty();
+  facts.deleting = api::find(pod, {"metadata", "deletionTimestamp"}) != nullptr;
+  facts.finished = finished(pod);
+  if (const auto gang = scheduler::gang_of(pod)) {
+    facts.gang = std::string(object.key.cluster()) + "/" + gang->name;
+    facts.gang_size = gang->size;
+  }
+  return facts;
+}
+
+void StateChecks::follow(const store::Change& change, const Truth& truth) {
+  const api::Key& key = change.object->key;
+  if (key.resource() == "pods" && !change.deleted) return note_state(facts_of(*change.object), truth);
+  if (key.resource() != "allocations.factory.ingot.dev") return;
+  if (change.deleted || text_at(change.object->parse(), {"status", "phase"}) == "Released")
+    open_.erase(std::string(key.name()));
+  else
+    open_.emplace(key.name());
+}
+
 void StateChecks::read_pods(store::Turn& turn) {
   std::map<std::string, PodFacts> now;
   for (const std::string& cluster : clusters_)
@@ -93,19 +119,7 @@ void StateChecks::read_pods(store::Turn& turn) {
         now.insert(pods_.extract(known));
         return true;
       }
-      const Json pod = object->parse();
-      PodFacts facts;
-      facts.revision = object->revision;
-      facts.uid = text_at(pod, {"metadata", "uid"});
-      facts.phase = text_at(pod, {"status", "phase"});
-      facts.bound = !api::string_at(pod, {"spec", "nodeName"}).empty();
-      facts.deleting = api::find(pod, {"metadata", "deletionTimestamp"}) != nullptr;
-      facts.finished = finished(pod);
-      if (const auto gang = scheduler::gang_of(pod)) {
-        facts.gang = cluster + "/" + gang->name;
-        facts.gang_size = gang->size;
-      }
-      now[object->key.text()] = std::move(facts);
+      now[object->key.text()] = facts_of(*object);
       return true;
     });
   pods_ = std::move(now);
@@ -132,12 +146,14 @@ void StateChecks::gangs() {
 }
 
 void StateChecks::note_states(const Truth& truth) {
-  for (const auto& [key, pod] : pods_) {
-    std::string phase = pod.phase.empty() ? "Pending" : pod.phase;
-    if (phase == "Pending" && pod.bound) phase = "Bound";
-    states_.insert(phase + (pod.deleting ? " deleting" : "") + (open_.contains(pod.uid) ? " held" : "") +
-                   (truth.runs(pod.uid) ? " sandbox" : ""));
-  }
+  for (const auto& [key, pod] : pods_) note_state(pod, truth);
+}
+
+void StateChecks::note_state(const PodFacts& pod, const Truth& truth) {
+  std::string phase = pod.phase.empty() ? "Pending" : pod.phase;
+  if (phase == "Pending" && pod.bound) phase = "Bound";
+  states_.insert(phase + (pod.deleting ? " deleting" : "") + (open_.contains(pod.uid) ? " held" : "") +
+                 (truth.runs(pod.uid) ? " sandbox" : ""));
 }
 
 const std::set<std::string>& reachable_states() {

@@ -36,6 +36,8 @@ class StateChecks {
               std::vector<std::string> clusters)
       : violations_(violations), limits_(std::move(limits)), clusters_(std::move(clusters)) {}
   void look(store::Turn&, const Truth&);
+  // Every durable change of a pod or an Allocation, for the states that last no longer than that.
+  void follow(const store::Change&, const Truth&);
   const std::set<std::string>& states() const { return states_; }  // abstract pod states seen
 
  private:
@@ -50,6 +52,8 @@ class StateChecks {
   void read_pods(store::Turn&);
   void gangs();
   void note_states(const Truth&);
+  void note_state(const PodFacts&, const Truth&);
+  static PodFacts facts_of(const api::Object&);
   void violate(std::string);
 
   std::vector<std::string>& violations_;
@@ -57,6 +61,18 @@ class StateChecks {
   std::vector<std::string> clusters_;
   std::map<std::string, PodFacts> pods_;  // by key
   std::set<std::string> states_, open_;
+};
+
+// Hands the changes of one control plane to the checks.
+class ChangeWatcher final : public store::Watcher {
+ public:
+  ChangeWatcher(StateChecks& checks, const Truth& truth) : checks_(checks), truth_(truth) {}
+  bool on_change(const store::Change& change) override { return checks_.follow(change, truth_), true; }
+  void on_end(const Error&) override {}
+
+ private:
+  StateChecks& checks_;
+  const Truth& truth_;
 };
 
 // At rest: Allocations are closed, pods have ended, Jobs are decided.

@@ -140,6 +140,7 @@ class Run {
     std::vector<std::string> clusters;
     for (const TenantHome& home : homes_) clusters.push_back(home.cluster);
     state_ = std::make_unique<StateChecks>(diary_.violations, limits_, std::move(clusters));
+    watch_changes();
     if (!options_.plant.empty()) faults_.set(options_.plant, 1.0);
     for (auto& user : users_) user->start();
     glance();
@@ -148,9 +149,17 @@ class Run {
            (diary_.operations < options_.operations || report_.faults < options_.faults)) {
       world_.run_until(world_.now() + world_.random().between(300ms, 2s));
       misfortune();
-      if (!plane_.runs()) plane_.start();
+      start_plane();
     }
     for (auto& user : users_) user->stop();
+  }
+
+  void start_plane() {
+    if (!plane_.runs() && plane_.start()) watch_changes();
+  }
+  void watch_changes() {
+    if (auto* shard = plane_.shard())
+      (void)shard->watch({}, shard->stats().durable, std::make_shared<ChangeWatcher>(*state_, truth_));
   }
 
   // Looks at the whole state now and then, inside a turn like everybody.
@@ -216,11 +225,11 @@ class Run {
       machine->start_agent();
       for (size_t board = 0; board < kGpus; ++board) machine->set_board_health(board, true);
     }
-    plane_.start();
+    start_plane();
     const Instant end = world_.now() + 60min;
     while (world_.now() < end) {
       world_.run_until(world_.now() + 10s);
-      if (!plane_.runs()) plane_.start();
+      start_plane();
       std::vector<std::string> restless;
       if (!look([&](store::Turn& turn) { check_rest(turn, restless); })) continue;
       if (restless.empty()) return;
@@ -352,13 +361,13 @@ std::vector<std::string> fault_kinds() {
           "machine power cycled", "containers fail", "board failed",     "sandboxes fail"};
 }
 
-const std::map<std::string, std::string>& planted_bugs() {
-  static const std::map<std::string, std::string> kBugs{
-      {"a lost update", "store.put.ignore_expect"},
-      {"a skipped fsync", "store.commit.skip_sync"},
-      {"a double grant", "placement.double_grant"},
-      {"a leaked read across tenants", "apiserver.read.other_cluster"},
-      {"a partial gang", "scheduler.partial_gang"},
+const std::vector<PlantedBug>& planted_bugs() {
+  static const std::vector<PlantedBug> kBugs{
+      {"a lost update", "apiserver.update.ignore_revision", "lost update"},
+      {"a skipped fsync", "store.commit.skip_sync", "acknowledged and lost"},
+      {"a double grant", "placement.double_grant", "twice"},
+      {"a leaked read across tenants", "apiserver.read.other_cluster", "read across tenants"},
+      {"a partial gang", "scheduler.partial_gang", "partial gang"},
   };
   return kBugs;
 }

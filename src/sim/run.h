@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,7 +29,10 @@ RunReport run_seed(const RunOptions&);
 
 // Faults a run chooses from, by name.
 std::vector<std::string> fault_kinds();
-// Bugs that can be planted: name → the fault point that is the bug.
-const std::map<std::string, std::string>& planted_bugs();
+// Bugs that can be planted: the fault point that is the bug, and a word of the check that must see it.
+struct PlantedBug {
+  std::string name, point, shows;
+};
+const std::vector<PlantedBug>& planted_bugs();
 
 }  // namespace ingot::sim

@@ -103,7 +103,7 @@ void User::next() {
 
 void User::act() {
   const uint64_t dice = world_.random().below(100);
-  if (dice < 25) return increment();
+  if (dice < 25) return increments();
   if (dice < 38) return note_create();
   if (dice < 44) return note_delete();
   if (dice < 54) return job_create();
@@ -116,7 +116,12 @@ void User::act() {
   look_around();
 }
 
-// Read, add one, write with the revision read: the textbook case of optimistic concurrency.
+// Two at once, so that they meet: each reads, adds one, writes with the revision it read. One must be refused.
+void User::increments() {
+  increment();
+  increment();
+}
+
 void User::increment() {
   const std::string path = home("/api/v1/namespaces/default/configmaps/counter");
   send("GET", path, "", [this, path](const node::Answer& got) {
@@ -128,6 +133,9 @@ void User::increment() {
     if (got.code != 200) return;
     auto object = api::parse_json(got.body);
     if (!object) return diary_.violate("a ConfigMap that is not JSON");
+    if (api::string_at(*object, {"metadata", "labels", "owner"}) != mark(home_.name))
+      return diary_.violate("read across tenants: " + name_ + " asked for its counter and was shown " +
+                            got.body);
     const uint64_t value = std::stoull("0" + std::string(api::string_at(*object, {"data", "value"})));
     api::set(*object, {"data", "value"}, std::to_string(value + 1));
     send(

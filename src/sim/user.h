@@ -52,6 +52,7 @@ class User {
             std::string type = "application/json");
   void check_own(const node::Answer&, const std::string& what);
 
+  void increments();
   void increment();
   void note_create();
   void note_delete();

@@ -1,7 +1,7 @@
 // Two JSON texts, split at the first zero byte: an object and a patch for it.
+#include "api/patch.h"
 #include "api/decode.h"
 #include "api/managed_fields.h"
-#include "api/patch.h"
 
 using namespace ingot;
 using namespace ingot::api;
@@ -19,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Result<Json> merged = strategic_merge_patch(*pods.schema, *object, *patch);
   if (!merged) return 0;
   Result<Decoded> conformed = conform(*registry, pods, std::move(*merged), FieldValidation::Warn);
-  if (conformed) record_fields(*pods.schema, &*object, conformed->object, {.manager = "fuzz", .at = WallTime{}});
+  if (conformed)
+    record_fields(*pods.schema, &*object, conformed->object, {.manager = "fuzz", .at = WallTime{}});
   return 0;
 }
