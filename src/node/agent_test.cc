@@ -74,6 +74,18 @@ TEST_F(AgentTest, ACrashLoopBacksOff) {
   EXPECT_THAT(runtime.log, Contains("remove u1.0/c.0")) << "of the exited ones only the last is kept";
 }
 
+TEST_F(AgentTest, ADeletedPodIsLeftAloneUntilItsAllocationIsSeen) {
+  boot();
+  api.put(pod_path(), make_pod());
+  mark_deleted(2);
+  t.loop.advance(10s);
+  EXPECT_EQ(api.count("DELETE", "/pods/"), 0) << "only the Allocation says which tenant's pod it is";
+  allocate();
+  t.loop.advance(10s);
+  EXPECT_TRUE(released());
+  EXPECT_FALSE(api.objects.contains(pod_path()));
+}
+
 TEST_F(AgentTest, DeletionStopsThenReleasesThenRemovesTheObject) {
   boot();
   bind(make_pod());
