@@ -142,6 +142,7 @@ void HttpSession::read_request() {
   std::string& scratch = host_.scratch();
   while (phase_ == Phase::Reading) {
     ERR_clear_error();
+    used_ = true;
     const int n = SSL_read(ssl_.get(), scratch.data(), int(scratch.size()));
     if (n <= 0) {
       if (SSL_get_error(ssl_.get(), n) != SSL_ERROR_WANT_READ) close();
@@ -241,6 +242,7 @@ void HttpSession::start_reply(apiserver::Reply reply, bool streamed) {
   }
   within(host_.limits().stalled);
   if (streamed) want(true, writing_);
+  refill();  // head and body in one record
   write();
 }
 
@@ -264,6 +266,7 @@ bool HttpSession::flush() {
       if (output_.empty()) break;
     }
     ERR_clear_error();
+    used_ = true;
     const int n = SSL_write(ssl_.get(), output_.data() + output_at_, int(output_.size() - output_at_));
     if (n > 0) {
       output_at_ += size_t(n);
@@ -349,7 +352,15 @@ void HttpSession::linger() {
   if (n <= 0 || (lingered_ += size_t(n)) > kMostLingered) close();
 }
 
+// A connection that says nothing for a while gives back OpenSSL's two record buffers, most of what it holds. Giving
+// them back after each record (SSL_MODE_RELEASE_BUFFERS) would cost a busy one two large allocations a request.
+void HttpSession::rest() {
+  if (std::exchange(used_, false) || phase_ == Phase::Handshake || SSL_has_pending(ssl_.get())) return;
+  SSL_free_buffers(ssl_.get());
+}
+
 void HttpSession::tick() {
+  rest();
   if (phase_ == Phase::Closed || deadline_ == Instant{} || host_.now() < deadline_) return;
   if (phase_ != Phase::Waiting) return close();
   drop_exchange(true);

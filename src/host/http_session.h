@@ -81,6 +81,7 @@ class HttpSession {
   void close();
   void want(bool read, bool write);
   void within(Duration);
+  void rest();
   void plain_http_refusal();
 
   SessionHost& host_;
@@ -100,6 +101,7 @@ class HttpSession {
   Phase phase_ = Phase::Handshake;
   bool reading_ = false, writing_ = false;  // epoll interest
   bool head_only_ = false, http_1_0_ = false, chunked_ = false, ended_ = false;
+  bool used_ = false;  // since the last tick
   bool close_after_ = false, stopping_ = false, continued_ = false, in_body_ = false;
 };
 

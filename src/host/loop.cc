@@ -35,10 +35,14 @@ void ThreadLoop::stop() {
 }
 
 void ThreadLoop::post(env::Task task) {
-  std::lock_guard lock(mutex_);
-  if (stopping_) return;
-  queue_.push_back(std::move(task));
-  if (std::exchange(sleeping_, false)) wake_.notify_one();
+  bool wake = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    queue_.push_back(std::move(task));
+    wake = std::exchange(sleeping_, false);
+  }
+  if (wake) wake_.notify_one();  // the lock is free when the other wakes
 }
 
 env::TimerId ThreadLoop::at(Instant when, env::Task task) {
@@ -110,8 +114,10 @@ ThreadWorker::~ThreadWorker() {
 }
 
 void ThreadWorker::run(env::Task work, env::Task done) {
-  std::lock_guard lock(mutex_);
-  queue_.push_back({std::move(work), std::move(done)});
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back({std::move(work), std::move(done)});
+  }
   wake_.notify_one();
 }
 
