@@ -29,16 +29,30 @@ ObjectPtr tombstone(const Object& last, Revision deleted_at) {
   return encode(last.key, last.parse(), deleted_at);
 }
 
+Memory::Live::const_iterator Memory::at(std::string_view key) const {
+  if (asked_.edits == edits_ && asked_.key == key) return asked_.place;
+  const auto place = live_.lower_bound(key);
+  if (place != live_.end()) {
+    asked_.key = key;
+    asked_.place = place;
+    asked_.edits = edits_;
+  }
+  return place;
+}
+
 void Memory::place(const ObjectPtr& object) {
+  const auto next = at(object->key.text());
   ++edits_;
-  const auto [slot, fresh] = live_.insert(Slot{object});
-  if (!fresh) slot->object = object;
+  if (next != live_.end() && ByKey::key(*next) == object->key.text())
+    next->object = object;
+  else
+    live_.emplace_hint(next, object);
 }
 
 void Memory::remove(std::string_view key) {
+  const auto it = at(key);
+  ASSERT(it != live_.end() && ByKey::key(*it) == key);
   ++edits_;
-  const auto it = live_.find(key);
-  ASSERT(it != live_.end());
   live_.erase(it);
 }
 
@@ -66,8 +80,8 @@ void Memory::replay(Revision revision, std::string_view key, const std::string_v
 }
 
 ObjectPtr Memory::get(std::string_view key) const {
-  const auto it = live_.find(key);
-  return it == live_.end() ? nullptr : it->object;
+  const auto it = at(key);
+  return it == live_.end() || ByKey::key(*it) != key ? nullptr : it->object;
 }
 
 Memory::Live::const_iterator Memory::first(std::string_view prefix, std::string_view after) const {

@@ -57,12 +57,22 @@ class Memory {
   };
   using Live = std::set<Slot, ByKey>;
 
+  // The first not before `key`.
+  Live::const_iterator at(std::string_view key) const;
   void place(const ObjectPtr&);
   void remove(std::string_view key);
   Live::const_iterator first(std::string_view prefix, std::string_view after) const;
 
   Live live_;
   uint64_t edits_ = 0;  // how often live_ changed: a walk finds its place again
+  // What at() was asked last: a write looks several times at one place. Holds while edits_ does not change; never
+  // live_.end(), which would not survive a move of *this.
+  struct Asked {
+    std::string key;
+    Live::const_iterator place;
+    uint64_t edits = UINT64_MAX;
+  };
+  mutable Asked asked_;
   std::deque<Change> history_;
   std::deque<Doomed> doomed_;
   Revision compacted_;
