@@ -19,6 +19,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -38,11 +39,14 @@ struct Options {
   std::vector<std::string> groups;
 };
 
+struct Connection;
+
 struct Group {
   std::string kind;
   int connections = 1;
   double rate = 0;
   std::deque<Clock::time_point> due;  // requests whose time has come and that no connection has taken
+  std::deque<Connection*> free;       // the one that rested longest first, so that none looks abandoned
   Clock::time_point next_due;
   uint64_t sent = 0, errors = 0;
   int first_error_code = 0;
@@ -73,6 +77,7 @@ class Load {
     if (SSL_CTX_use_certificate_chain_file(context_, o_.cert.c_str()) != 1) die("cannot read " + o_.cert);
     if (SSL_CTX_use_PrivateKey_file(context_, o_.key.c_str(), SSL_FILETYPE_PEM) != 1)
       die("cannot read " + o_.key);
+    SSL_CTX_set_read_ahead(context_, 1);
     SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
@@ -129,6 +134,7 @@ class Load {
     event.events = EPOLLIN | EPOLLOUT | EPOLLET;
     event.data.ptr = c.get();
     epoll_ctl(epoll_, EPOLL_CTL_ADD, c->fd, &event);
+    if (group.rate > 0) group.free.push_back(c.get());
     connections_.push_back(std::move(c));
   }
 
@@ -181,12 +187,12 @@ class Load {
           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / group->rate));
       for (; group->next_due <= now; group->next_due += step) group->due.push_back(group->next_due);
       if (group->due.empty()) continue;
-      for (auto& c : connections_) {
-        if (c->group != group.get() || c->busy) continue;
+      while (!group->due.empty() && !group->free.empty()) {
         const auto due = group->due.front();
+        Connection& c = *group->free.front();
         group->due.pop_front();
-        send(*c, due);
-        if (group->due.empty()) break;
+        group->free.pop_front();
+        send(c, due);
       }
     }
   }
@@ -209,7 +215,11 @@ class Load {
         die("the server closed a connection");
       }
       c.in.append(buffer, size_t(n));
-      if (answered(c) && c.group->rate == 0 && !c.group->kind.empty()) send(c, Clock::now());
+      if (!answered(c)) continue;
+      if (c.group->rate > 0)
+        c.group->free.push_back(&c);
+      else if (!c.group->kind.empty())
+        send(c, Clock::now());
     }
   }
 
@@ -277,6 +287,7 @@ int main(int argc, char** argv) {
   app.add_option("--value-bytes", o.value_bytes);
   app.add_option("--group", o.groups, "KIND:CONNECTIONS:RATE")->required();
   CLI11_PARSE(app, argc, argv);
+  std::signal(SIGPIPE, SIG_IGN);
   Load(std::move(o)).run();
   return 0;
 }
