@@ -1,5 +1,7 @@
 #include "node/pod.h"
 
+#include "base/time.h"
+
 #include <fmt/format.h>
 
 namespace ingot::node {
@@ -59,6 +61,7 @@ Result<Allocation> parse_allocation(const api::Json& object) {
   Allocation a;
   a.uid = api::string_at(object, {"metadata", "name"});
   a.tenant = api::string_at(object, {"spec", "tenant"});
+  a.from = parse_rfc3339(api::string_at(object, {"spec", "from"})).value_or(WallTime{});
   a.cluster = api::string_at(object, {"spec", "cluster"});
   a.ns = api::string_at(object, {"spec", "namespace"});
   a.pod = api::string_at(object, {"spec", "pod"});

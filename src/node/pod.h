@@ -51,6 +51,7 @@ struct Allocation {
   std::string uid;  // the pod's
   std::string tenant, cluster, ns, pod;
   std::vector<std::string> devices;  // UUIDs
+  WallTime from{};                   // when the pod was bound
   bool open = false;
   bool operator==(const Allocation&) const = default;
 };
