@@ -38,10 +38,12 @@ class Factory:
     def up(self):
         """Starts the factory; returns the seconds until it was ready."""
         started = time.monotonic()
-        result = subprocess.run([*self.wrapper, self.ingot, "up", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}",
-                                 *self.flags, "--detach"], capture_output=True, text=True)
-        if result.returncode:
-            raise SystemExit(f"ingot up failed: {result.stdout}{result.stderr}")
+        out = self.data / "up.out"  # a file: whoever wraps the program would hold a pipe open
+        with open(out, "w") as file:
+            code = subprocess.call([*self.wrapper, self.ingot, "up", "--data", str(self.data), "--listen",
+                                    f"127.0.0.1:{self.port}", *self.flags, "--detach"], stdout=file, stderr=file)
+        if code:
+            raise SystemExit(f"ingot up failed: {out.read_text()}")
         return time.monotonic() - started
 
     def kill(self):

@@ -108,7 +108,7 @@ def sync_count():
         print(f"skip {name}: this machine does not let strace trace")
         return
     trace = Path(f"/var/tmp/ingot-strace-{os.getpid()}")
-    wrapper = ["strace", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o", str(trace)]
+    wrapper = ["strace", "-D", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o", str(trace)]
     writes = 100
     try:
         with Factory(BUILD, "--gpus", "none", wrapper=wrapper) as factory:
