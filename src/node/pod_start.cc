@@ -238,8 +238,13 @@ void PodWorker::running(const std::string& name) {
     merge(c, true);
   }
   const ContainerDef* def = pod_->container(name);
-  if (!ctx_.config.hollow)
+  if (!ctx_.config.hollow) {
+    ctx_.env.log.info("node.container.started",
+                      {{"pod", uid_},
+                       {"container", name},
+                       {"since_bound_us", (ctx_.env.clock.wall() - allocation_->from).count()}});
     ctx_.events.normal(cluster_path(), *pod_, def, "Started", fmt::format("Container started: {}", name));
+  }
   // Of the exited ones the last is kept for `logs --previous`.
   for (const ContainerStatus& old : sandbox_ ? sandbox_->containers : std::vector<ContainerStatus>{})
     if (old.name == name && old.attempt + 1 < c.attempt)
