@@ -18,13 +18,16 @@ struct Decoded {
   std::vector<std::string> warnings;  // for `Warning: 299 - "…"` headers: unknown and duplicate fields
 };
 
-// JSON or YAML by `content_type` ("" = JSON). Unknown fields are pruned (Warn, Ignore) or refused (Strict,
+// JSON, YAML or protobuf by `content_type` ("" = JSON). Unknown fields are pruned (Warn, Ignore) or refused (Strict,
 // 400); a value of a wrong type is 400 naming the field; apiVersion and kind must be the resource's (absent:
 // filled in). Unsupported content types are 415. Applies no defaults.
 Result<Decoded> decode(const Registry&, const Resource&, std::string_view content_type, std::string_view body,
                        FieldValidation);
 // The same for a value already parsed (the result of a patch).
 Result<Decoded> conform(const Registry&, const Resource&, Json value, FieldValidation);
+
+// The JSON of a body that is not of its resource's type (DeleteOptions, TokenRequest, Binding), as it was sent.
+Result<Json> parse_body(const Registry&, std::string_view content_type, std::string_view body);
 
 // Writes upstream's defaults into `object` (field defaults from the facts, then the rules the facts cannot
 // say: a Job's selector and labels excepted, which need its uid).

@@ -1,5 +1,6 @@
 #include "api/decode.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace ingot::api {
@@ -291,6 +292,86 @@ TEST_F(DecodeTest, JobAndOtherDefaults) {
   apply_defaults(of("rbac.authorization.k8s.io", "RoleBinding"), binding);
   EXPECT_EQ(string_at(binding, {"roleRef", "apiGroup"}), "rbac.authorization.k8s.io");
   EXPECT_EQ(string_at(array_at(binding, {"subjects"})[0], {"apiGroup"}), "rbac.authorization.k8s.io");
+}
+
+// A message field, and what surrounds a whole one.
+std::string part(int tag, std::string_view bytes) {
+  return std::string{char(tag << 3 | 2), char(bytes.size())} + std::string(bytes);
+}
+std::string number(int tag, char value) { return {char(tag << 3), value}; }
+std::string protobuf(std::string_view version, std::string_view kind, std::string_view raw) {
+  return std::string("k8s\0", 4) + part(1, part(1, version) + part(2, kind)) + part(2, raw);
+}
+
+class ProtobufTest : public DecodeTest {
+ protected:
+  Result<Decoded> decoded(const Resource& r, std::string_view bytes) {
+    return decode(*registry, r, "application/vnd.kubernetes.protobuf", bytes, FieldValidation::Strict);
+  }
+};
+
+TEST_F(ProtobufTest, ReadsWhatGoClientsSend) {
+  // kubectl 1.32: create configmap two --from-literal=k=v
+  const std::string bytes(
+      "k8s\0\n\x0f\n\x02v1\x12\tConfigMap\x12\x1d\n\x13\n\x03two\x12\0\x1a\0\"\0*\0002\0008\0B\0"
+      "\x12\x06\n\x01k\x12\x01v\x1a\0\"\0",
+      52);
+  auto result = decoded(maps, bytes);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(to_text(result->object),
+            R"({"metadata":{"name":"two"},"data":{"k":"v"},"apiVersion":"v1","kind":"ConfigMap"})");
+}
+
+TEST_F(ProtobufTest, KnowsEmbeddedStructsPointersAndScalarTypes) {
+  const std::string volume =
+      part(1, "v") + part(2, part(2, part(1, "")));                 // volumeSource.emptyDir.medium = ""
+  const std::string port = part(2, number(2, 80));                  // httpGet.port = 80
+  const std::string probe = part(1, part(2, port)) + number(2, 0);  // handler.httpGet; initialDelaySeconds
+  const std::string limits = part(1, part(1, "cpu") + part(2, part(1, "2")));
+  const std::string container = part(1, "c") + part(2, "i") + part(8, limits) + part(10, probe);
+  const std::string spec = part(1, volume) + part(2, container) + number(4, 0) + number(11, 0);
+  const std::string meta = part(1, "p") + part(8, number(1, 60)) + number(7, 0);
+  auto result = decoded(pods, protobuf("v1", "Pod", part(1, meta) + part(2, spec) + part(3, "")));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(to_text(result->object),
+            R"({"metadata":{"name":"p","creationTimestamp":"1970-01-01T00:01:00Z"},)"
+            R"("spec":{"volumes":[{"name":"v","emptyDir":{}}],)"
+            R"("containers":[{"name":"c","image":"i","resources":{"limits":{"cpu":"2"}},)"
+            R"("livenessProbe":{"httpGet":{"port":80}}}],)"
+            R"("terminationGracePeriodSeconds":0},"status":{},"apiVersion":"v1","kind":"Pod"})");
+}
+
+TEST_F(ProtobufTest, RefusesWhatIsNoMessage) {
+  const std::string good = protobuf("v1", "ConfigMap", part(1, part(1, "a")));
+  for (size_t size = 0; size < good.size(); ++size) {
+    auto result = decoded(maps, good.substr(0, size));
+    if (!result) EXPECT_EQ(result.error().reason, Reason::BadRequest) << size;
+  }
+  const auto why = [&](std::string_view bytes) {
+    auto result = decoded(maps, bytes);
+    return result ? "accepted" : result.error().message;
+  };
+  EXPECT_THAT(why("{}"), testing::HasSubstr("does not begin with the bytes of that format"));
+  EXPECT_THAT(why(protobuf("v1", "Nothing", "")),
+              testing::HasSubstr("no kind \"Nothing\" of version \"v1\""));
+  EXPECT_THAT(why(protobuf("v1", "ConfigMap", part(1, part(1, "\xff")))), testing::HasSubstr("not UTF-8"));
+  EXPECT_THAT(why(protobuf("v1", "ConfigMap", number(1, 1))),
+              testing::HasSubstr("\"metadata\" is of another type"));
+  EXPECT_THAT(why(protobuf("v1", "Pod", "")), testing::HasSubstr("Pod"));
+  EXPECT_THAT(why(protobuf("v1", "ConfigMap", part(1, part(8, number(1, 1) + number(2, char(0x80)))))),
+              testing::HasSubstr("ends within a number"));
+}
+
+TEST_F(ProtobufTest, ReadsOptionsOfAnyGroup) {
+  auto options = parse_body(*registry, "application/vnd.kubernetes.protobuf",
+                            protobuf("batch/v1", "DeleteOptions", number(1, 0) + part(4, "Orphan")));
+  ASSERT_TRUE(options);
+  EXPECT_EQ(int_at(*options, {"gracePeriodSeconds"}), 0);
+  EXPECT_EQ(string_at(*options, {"propagationPolicy"}), "Orphan");
+  auto request = parse_body(*registry, "application/vnd.kubernetes.protobuf",
+                            protobuf("authentication.k8s.io/v1", "TokenRequest", part(2, number(4, 99))));
+  ASSERT_TRUE(request);
+  EXPECT_EQ(int_at(*request, {"spec", "expirationSeconds"}), 99);
 }
 
 }  // namespace

@@ -148,4 +148,26 @@ Result<Parsed> parse_body_json(std::string_view text) {
   return out;
 }
 
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const unsigned char c = static_cast<unsigned char>(text[i]);
+    const int extra = c < 0x80                ? 0
+                      : c >= 0xC2 && c < 0xE0 ? 1
+                      : (c & 0xF0) == 0xE0    ? 2
+                      : c >= 0xF0 && c < 0xF5 ? 3
+                                              : -1;
+    if (extra < 0 || i + size_t(extra) >= text.size() + (extra == 0)) return false;
+    uint32_t point = extra == 0 ? c : c & (0x3Fu >> extra);
+    for (int k = 1; k <= extra; ++k) {
+      const unsigned char next = static_cast<unsigned char>(text[i + size_t(k)]);
+      if ((next & 0xC0) != 0x80) return false;
+      point = point << 6 | (next & 0x3F);
+    }
+    if ((extra == 2 && point < 0x800) || (extra == 3 && (point < 0x10000 || point > 0x10FFFF))) return false;
+    if (point >= 0xD800 && point < 0xE000) return false;
+    i += size_t(extra) + 1;
+  }
+  return true;
+}
+
 }  // namespace ingot::api

@@ -128,7 +128,14 @@ class RegistryReader {
   void field_option(Field& out, std::string_view word) {
     auto [name, value] = option(word);
     if (name.starts_with('#')) {
-      std::from_chars(name.data() + 1, name.data() + name.size(), out.tag);
+      const char* end = name.data() + name.size();
+      const auto first = std::from_chars(name.data() + 1, end, out.tag);
+      if (first.ptr != end) {
+        out.within = out.tag;
+        std::from_chars(first.ptr + 1, end, out.tag);
+      }
+    } else if (name == "pointer") {
+      out.pointer = true;
     } else if (name == "required") {
       out.required = true;
     } else if (name == "atomic") {

@@ -40,6 +40,8 @@ struct Field {
   const Schema* schema = nullptr;  // when shape == Object
   bool required = false;
   uint32_t tag = 0;       // protobuf field number; 0 = not in the .proto
+  uint32_t within = 0;    // the number of the embedded message that holds it; 0 = none
+  bool pointer = false;   // absent and zero differ: protobuf writes zeros of all other fields, too
   bool atomic = false;    // x-kubernetes-map-type: atomic
   std::string list_type;  // x-kubernetes-list-type: atomic, set, map
   std::vector<std::string> list_map_keys;

@@ -135,10 +135,11 @@ Result<void> read_body(const PrepareInputs& inputs, Prepared& in) {
   if (is_delete && trim(in.request.body).empty()) return {};
   // Bodies whose type is not the resource's own: options and requests of subresources.
   if (is_delete || (!in.route.subresource.empty() && in.verb == "create")) {
-    Result<Json> value =
-        api::parse_json(trim(in.request.body).empty() ? "{}" : std::string_view(in.request.body));
+    Result<Json> value = trim(in.request.body).empty()
+                             ? Json(api::JsonObject())
+                             : api::parse_body(inputs.registry, in.request.content_type, in.request.body);
     if (!value) return fail(std::move(value.error()));
-    if (!value->is_object()) return fail(Reason::BadRequest, "the body must be a JSON object");
+    if (!value->is_object()) return fail(Reason::BadRequest, "the body must be an object");
     in.body = std::move(*value);
     return {};
   }
