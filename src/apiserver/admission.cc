@@ -54,11 +54,6 @@ std::optional<Json> default_priority_class(const ClusterView& view) {
 }
 
 Result<void> admit_pod(Call& call, Json& pod, const Json& ns) {
-  const std::string_view wanted = api::string_at(pod, {"spec", "priorityClassName"});
-  const bool system = call.view.is_root() && call.route().ns == "kube-system";
-  if (wanted.starts_with("system-") && !system)
-    return fail(forbidden(call.type(), api::string_at(pod, {"metadata", "name"}),
-                          fmt::format("priority class {} is reserved for the factory's own pods", wanted)));
   const policy::AdmissionFacts facts{
       .service_account =
           [&](std::string_view name) {
@@ -68,6 +63,7 @@ Result<void> admit_pod(Call& call, Json& pod, const Json& ns) {
           [&](std::string_view name) { return parsed(call.view.get(kPriorityClasses, "", name)); },
       .default_priority_class = [&] { return default_priority_class(call.view); },
       .namespace_object = ns,
+      .of_the_factory = call.view.is_root() && call.route().ns == "kube-system",
       .random = call.services.env.entropy.next()};
   Result<std::vector<std::string>> warnings = policy::admit_pod(pod, facts);
   if (!warnings) return fail(about(warnings.error(), call.type(), api::string_at(pod, {"metadata", "name"})));
@@ -138,6 +134,10 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   if (resource == "pods") return admit_pod_update(call, before, after);
   if (is_rbac(resource)) return check_escalation(call, after);
   if (resource == Factory::kTenants) return admit_tenant_update(call, after);
+  if (resource == Factory::kAllocations && node_of(call.who).empty())
+    return fail(
+        forbidden(call.type(), call.route().name,
+                  "only the node that holds it says when it ends; delete the Node of one that is gone"));
   if (resource == "namespaces" && call.route().subresource.empty())
     api::set(after, {"metadata", "labels", "kubernetes.io/metadata.name"}, call.route().name);
   return {};

@@ -103,6 +103,8 @@ std::optional<int64_t> builtin_priority(std::string_view name) {
 
 Result<void> give_priority(Json& pod, const AdmissionFacts& facts) {
   const std::string name(api::string_at(pod, {"spec", "priorityClassName"}));
+  if (name.starts_with("system-") && !facts.of_the_factory)
+    return forbidden(pod, "priority class " + name + " is reserved for the factory's own pods");
   const std::optional<Json> found =
       name.empty() ? facts.default_priority_class() : facts.priority_class(name);
   if (!found && !name.empty() && !builtin_priority(name))

@@ -27,6 +27,7 @@ struct AdmissionFacts {
   std::function<std::optional<api::Json>(std::string_view name)> priority_class;
   std::function<std::optional<api::Json>()> default_priority_class;  // the one with globalDefault, if any
   const api::Json& namespace_object;                                 // its labels ask for Pod Security levels
+  bool of_the_factory = false;  // the factory's own pod: may be critical to a node or a cluster
   uint64_t random = 0;                                               // names the token volume
 };
 

@@ -17,12 +17,14 @@ struct World {
   std::optional<Json> account = json(R"({"metadata":{"name":"default"}})");
   std::optional<Json> priority, default_priority;
   Json ns = json(R"({"metadata":{"name":"default"}})");
+  bool of_the_factory = false;
 
   Result<std::vector<std::string>> admit(Json& pod) const {
     return admit_pod(pod, {.service_account = [&](std::string_view) { return account; },
                            .priority_class = [&](std::string_view) { return priority; },
                            .default_priority_class = [&] { return default_priority; },
                            .namespace_object = ns,
+                           .of_the_factory = of_the_factory,
                            .random = 7});
   }
 };
@@ -104,6 +106,10 @@ TEST(PodAdmission, ResolvesPriority) {
   EXPECT_EQ(api::string_at(with_default, {"spec", "preemptionPolicy"}), "Never");
 
   Json critical = plain_pod(R"(,"priorityClassName":"system-cluster-critical")");
+  EXPECT_EQ(refusal(world, critical),
+            "pods \"p\" is forbidden: priority class system-cluster-critical is reserved for the factory's "
+            "own pods");
+  world.of_the_factory = true;
   ASSERT_TRUE(world.admit(critical).has_value());
   EXPECT_EQ(api::int_at(critical, {"spec", "priority"}), 2'000'000'000);
 
