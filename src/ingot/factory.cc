@@ -122,7 +122,6 @@ Result<void> Factory::Impl::serve() {
     server = std::make_unique<apiserver::Server>(
         real.env, *shard, registry, *pki, *logs,
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
-    server->mount(credentials_route(*shard, *pki, url));
     server->mount(usage_route(real.env, *shard));
   });
   door.server = server.get();

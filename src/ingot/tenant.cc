@@ -127,13 +127,13 @@ int tenant_kubeconfig(const Common& common, const KubeconfigOptions& options) {
     return failed(fmt::format("--ttl \"{}\" is not a duration such as 12h or 30d", options.ttl));
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  std::string path =
-      fmt::format("{}/credentials?tenant={}&user={}&ttlSeconds={}", kFactoryApi, query_value(options.tenant),
-                  query_value(options.user), std::chrono::duration_cast<std::chrono::seconds>(*ttl).count());
-  std::string groups;
-  for (const std::string& group : options.groups) groups += (groups.empty() ? "" : ",") + group;
-  if (!groups.empty()) path += "&groups=" + query_value(groups);
-  auto made = client->get(path);
+  api::JsonArray groups;
+  for (const std::string& group : options.groups) groups.emplace_back(group);
+  const api::Json wish =
+      api::JsonObject{{"user", options.user},
+                      {"groups", std::move(groups)},
+                      {"ttlSeconds", std::chrono::duration_cast<std::chrono::seconds>(*ttl).count()}};
+  auto made = client->call("POST", tenant_path(query_value(options.tenant)) + "/kubeconfig", &wish);
   if (!made) return failed(made.error());
   std::string out = options.out;
   if (out.empty()) {
