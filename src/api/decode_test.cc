@@ -164,8 +164,7 @@ TEST_F(DecodeTest, ManyUnknownFieldsAreCheapAndFewAreSaid) {
 }
 
 TEST_F(DecodeTest, UnsupportedMediaTypes) {
-  Result<Decoded> got =
-      decode(*registry, pods, "application/vnd.kubernetes.protobuf", "", FieldValidation::Warn);
+  Result<Decoded> got = decode(*registry, pods, "application/cbor", "", FieldValidation::Warn);
   ASSERT_FALSE(got);
   EXPECT_EQ(got.error().reason, Reason::UnsupportedMediaType);
   EXPECT_TRUE(decode(*registry, pods, "application/json; charset=utf-8", "{}", FieldValidation::Warn));

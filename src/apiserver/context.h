@@ -32,7 +32,7 @@ struct Wanted {
   api::IncludeObject include = api::IncludeObject::Metadata;  // in the rows of a Table
 };
 
-enum class PatchKind : uint8_t { None, Json, Merge, Strategic, Apply };
+enum class PatchKind : uint8_t { None, Json, Merge, Strategic };
 
 struct Prepared {
   Request request;

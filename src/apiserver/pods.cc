@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apiserver/status.h"
+#include "apiserver/watch.h"
 #include "apiserver/write.h"
 #include "policy/pod_admission.h"
 
@@ -16,6 +17,14 @@ Result<api::ObjectPtr> stored_pod(Call& call) {
   const api::ObjectPtr pod = call.view.get("pods", call.route().ns, call.route().name);
   if (!pod) return fail(not_found(call.type(), call.route().name));
   return pod;
+}
+
+Reply created_status() {
+  return json_reply(201, api::JsonObject{{"kind", "Status"},
+                                         {"apiVersion", "v1"},
+                                         {"metadata", api::JsonObject{}},
+                                         {"status", "Success"},
+                                         {"code", 201}});
 }
 
 Error bad_request(std::string message) {
@@ -110,6 +119,20 @@ Result<void> read_window(Call& call, LogTarget& target) {
     return fail(bad_request("at most one of sinceTime or sinceSeconds may be specified"));
   return {};
 }
+// A stream that holds a place among its tenant's watches for as long as somebody writes into it.
+class Counted final : public Exchange {
+ public:
+  Counted(ExchangePtr to, std::shared_ptr<void> ticket) : to_(std::move(to)), ticket_(std::move(ticket)) {}
+  void reply(Reply reply) override { to_->reply(std::move(reply)); }
+  void begin(Reply head) override { to_->begin(std::move(head)); }
+  bool write(Piece piece) override { return to_->write(std::move(piece)); }
+  void end() override { to_->end(); }
+  void on_close(std::move_only_function<void()> closed) override { to_->on_close(std::move(closed)); }
+
+ private:
+  const ExchangePtr to_;
+  const std::shared_ptr<void> ticket_;
+};
 }  // namespace
 
 Result<Outcome> read_log(Call& call) {
@@ -129,8 +152,15 @@ Result<Outcome> read_log(Call& call) {
   if (const Result<void> window = read_window(call, target); !window) return fail(window.error());
   if (const Result<void> started = check_started(call, pod, target.container, target.previous); !started)
     return fail(started.error());
-  return Streamed{(*stored)->revision,
-                  [&logs = call.services.logs, target = std::move(target)](ExchangePtr exchange) {
+  std::shared_ptr<void> ticket;
+  if (target.follow) {
+    Result<std::shared_ptr<void>> entered = enter_watch(call);
+    if (!entered) return fail(std::move(entered.error()));
+    ticket = std::move(*entered);
+  }
+  return Streamed{(*stored)->revision, [&logs = call.services.logs, target = std::move(target),
+                                        ticket = std::move(ticket)](ExchangePtr exchange) mutable {
+                    if (ticket) exchange = std::make_shared<Counted>(std::move(exchange), std::move(ticket));
                     logs.stream(target, std::move(exchange));
                   }};
 }
@@ -145,10 +175,8 @@ Result<Outcome> propose_binding(Call& call) {
   if (const std::string_view bound = api::string_at(pod, {"spec", "nodeName"}); !bound.empty())
     return fail(
         conflict(call.type(), name, fmt::format("pod {} is already assigned to node \"{}\"", name, bound)));
-  Answer answer{error_reply(forbidden(
-      call.type(), name,
-      fmt::format("the factory's scheduler places pods: node \"{}\" is kept as a proposal in annotation {}",
-                  node, policy::kProposedNodeAnnotation)))};
+  // As far as its author can know, bound: the scheduler takes the node if the pod fits there (ARCHITECTURE.md).
+  Answer answer{created_status()};
   answer.shows = (*stored)->revision;
   if (call.in.dry_run ||
       api::string_at(pod, {"metadata", "annotations", policy::kProposedNodeAnnotation}) == node)
@@ -170,12 +198,7 @@ Result<Outcome> evict(Call& call) {
   if (!options) return fail(options.error());
   const Result<Removed> removed = remove_object(call, *stored, *options);
   if (!removed) return fail(removed.error());
-  return Answer{json_reply(201, api::JsonObject{{"kind", "Status"},
-                                                {"apiVersion", "v1"},
-                                                {"metadata", api::JsonObject{}},
-                                                {"status", "Success"},
-                                                {"code", 201}}),
-                removed->object->revision};
+  return Answer{created_status(), removed->object->revision};
 }
 
 }  // namespace ingot::apiserver

@@ -30,13 +30,14 @@ Result<PatchKind> patch_kind(std::string_view content_type) {
   if (type == "application/json-patch+json") return PatchKind::Json;
   if (type == "application/merge-patch+json") return PatchKind::Merge;
   if (type == "application/strategic-merge-patch+json") return PatchKind::Strategic;
-  if (type == "application/apply-patch+yaml") return PatchKind::Apply;
-  return fail(
-      Reason::UnsupportedMediaType,
-      fmt::format("the body of the request was in an unknown format - accepted media types include: "
-                  "application/json-patch+json, application/merge-patch+json, "
-                  "application/strategic-merge-patch+json, application/apply-patch+yaml (sent: \"{}\")",
-                  type.substr(0, 100)));
+  if (type == "application/apply-patch+yaml")
+    return fail(Reason::UnsupportedMediaType,
+                "server-side apply is not supported: apply without --server-side, or patch");
+  return fail(Reason::UnsupportedMediaType,
+              fmt::format("the body of the request was in an unknown format - accepted media types include: "
+                          "application/json-patch+json, application/merge-patch+json, "
+                          "application/strategic-merge-patch+json (sent: \"{}\")",
+                          type.substr(0, 100)));
 }
 
 // Upstream's default: the user agent up to its version (apiserver: pkg/endpoints/handlers/rest.go).
@@ -75,6 +76,11 @@ Error method_not_allowed() {
           .message = "the server does not allow this method on the requested resource"};
 }
 
+Error not_supported(std::string_view verb, const api::Resource& type) {
+  return {.reason = Reason::MethodNotAllowed,
+          .message = fmt::format("{} is not supported on resources of kind \"{}\"", verb, type.resource())};
+}
+
 // Finds the type and checks that the request makes sense for it.
 Result<void> resolve_type(const PrepareInputs& inputs, Prepared& in) {
   const Route& route = in.route;
@@ -101,7 +107,7 @@ Result<void> resolve_type(const PrepareInputs& inputs, Prepared& in) {
   if (route.subresource.empty()) {
     if (std::ranges::find(type->verbs, in.verb) == type->verbs.end() ||
         (in.verb == "create" && !route.name.empty()))
-      return fail(method_not_allowed());
+      return fail(not_supported(in.verb, *type));
   }
   return {};
 }
@@ -126,7 +132,6 @@ Result<void> read_body(const PrepareInputs& inputs, Prepared& in) {
     const Result<PatchKind> kind = patch_kind(in.request.content_type);
     if (!kind) return fail(kind.error());
     in.patch = *kind;
-    if (in.patch == PatchKind::Apply) return {};  // YAML, read against the type when it is applied
     Result<Json> patch = api::parse_json(in.request.body);
     if (!patch) return fail(std::move(patch.error()));
     in.body = std::move(*patch);

@@ -52,7 +52,14 @@ class TestAuthority final : public Authority {
 
 // Answers every log with one line naming it.
 struct TestLogs final : LogSource {
+  std::vector<ExchangePtr> followed;  // never end by themselves
+
   void stream(const LogTarget& target, ExchangePtr exchange) override {
+    if (target.follow) {
+      exchange->begin({.content_type = "text/plain"});
+      followed.push_back(std::move(exchange));
+      return;
+    }
     Reply reply{.content_type = "text/plain"};
     reply.body.push_back(std::make_shared<const std::string>("log of " + target.container + "\n"));
     exchange->reply(std::move(reply));

@@ -190,6 +190,18 @@ void start_watch(std::shared_ptr<Services> services, WatchPlan plan, ExchangePtr
       ->start();
 }
 
+Result<std::shared_ptr<void>> enter_watch(Call& call) {
+  const bool root = call.who.home == kRootCluster;
+  const size_t limit = call.services.options.watches * (root ? 10 : 1);
+  std::shared_ptr<void> ticket = call.services.watches.enter(call.who.home.value, limit);
+  if (ticket) return ticket;
+  return fail({.reason = Reason::TooManyRequests,
+               .message = fmt::format("too many watches and followed logs are open for this control plane "
+                                      "(limit {}), please try again later",
+                                      limit),
+               .retry_after_s = 1});
+}
+
 Result<Outcome> watch_objects(Call& call) {
   const api::Resource& type = call.type();
   const Query& query = call.route().query;
@@ -221,19 +233,11 @@ Result<Outcome> watch_objects(Call& call) {
   if (initial_asked && !initial && *revision == 0) plan.from = call.view.revision();
   if (plan.from.value == 0) plan.builtin = source.builtin();
 
-  const bool root = call.who.home == kRootCluster;
-  const size_t limit = call.services.options.watches * (root ? 10 : 1);
-  std::shared_ptr<void> ticket = call.services.watches.enter(call.who.home.value, limit);
-  if (!ticket)
-    return fail(
-        {.reason = Reason::TooManyRequests,
-         .message = fmt::format("too many watches are open for this control plane (limit {}), please try "
-                                "again later",
-                                limit),
-         .retry_after_s = 1});
+  Result<std::shared_ptr<void>> ticket = enter_watch(call);
+  if (!ticket) return fail(std::move(ticket.error()));
   const Revision shows = plan.from.value ? std::min(plan.from, call.view.revision()) : Revision{0};
   return Streamed{shows, [services = call.services.shared_from_this(), plan = std::move(plan),
-                          ticket = std::move(ticket)](ExchangePtr exchange) mutable {
+                          ticket = std::move(*ticket)](ExchangePtr exchange) mutable {
                     start_watch(services, std::move(plan), std::move(exchange), std::move(ticket));
                   }};
 }

@@ -43,6 +43,8 @@ struct WatchPlan {
   bool bookmarks = false, mark_initial = false;
   Duration timeout{};
 };
+// A place among the open watches and followed logs of the asker's home; 429 at the limit.
+Result<std::shared_ptr<void>> enter_watch(Call&);
 // Begins the stream on `exchange`.
 void start_watch(std::shared_ptr<Services>, WatchPlan, ExchangePtr, std::shared_ptr<void> ticket);
 

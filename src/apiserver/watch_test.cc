@@ -129,5 +129,32 @@ TEST_F(Watches, AreBoundedPerTenant) {
   EXPECT_EQ(small.open(team, maps + "?watch=true")->response.code, 200);
 }
 
+TEST_F(Watches, AreCountedTogetherWithFollowedLogs) {
+  ServerOptions options{.version = "test", .external_url = "https://127.0.0.1:6443"};
+  options.watches = 2;
+  TestControlPlane small(options);
+  const Identity team = small.tenant("team");
+  const std::string pods = "/api/v1/namespaces/default/pods";
+  const Response made = small.call(
+      team, "POST", pods, R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
+  ASSERT_EQ(made.code, 201) << made.body;
+  (void)small.shard->submit([&](store::Turn& turn) {
+    const api::Key key(team.home, "pods", "default", "p");
+    Json pod = turn.get(key)->parse();
+    const Json status{{"name", "c"}, {"state", {{"running", api::JsonObject()}}}};
+    api::set(pod, {"status", "containerStatuses"}, api::JsonArray{status});
+    (void)turn.put(key, std::move(pod));
+  });
+  small.t.loop.run_until_idle();
+  const std::string log = pods + "/p/log?follow=true";
+  const auto one = small.open(team, log);
+  EXPECT_EQ(one->response.code, 200) << one->response.body;
+  const auto two = small.open(team, maps + "?watch=true");
+  EXPECT_EQ(small.open(team, log)->response.code, 429);
+  EXPECT_EQ(small.open(team, pods + "/p/log")->response.code, 200);
+  small.logs.followed.clear();
+  EXPECT_EQ(small.open(team, log)->response.code, 200);
+}
+
 }  // namespace
 }  // namespace ingot::apiserver
