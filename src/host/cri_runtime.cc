@@ -23,6 +23,13 @@ constexpr int kSettleTries = 30;
 
 int64_t whole_seconds(Duration d) { return (d + 1s - 1ns) / 1s; }
 
+// What a listing is asked for: a node's pods, or one of them.
+template <class Filter>
+void narrow(Filter* filter, const std::string& node, const std::string& pod_uid) {
+  (*filter->mutable_label_selector())[kNodeLabel] = node;
+  if (!pod_uid.empty()) (*filter->mutable_label_selector())[kUidLabel] = pod_uid;
+}
+
 class CriRuntime final : public node::Runtime {
  public:
   CriRuntime(env::Env& env, Containerd& containerd, PodNetwork& network, std::string node)
@@ -39,7 +46,10 @@ class CriRuntime final : public node::Runtime {
   void remove_container(const std::string& id, node::Callback<void>) override;
   void stop_sandbox(const std::string& id, node::Callback<void>) override;
   void remove_sandbox(const std::string& id, node::Callback<void>) override;
-  void list(node::Callback<std::vector<node::SandboxStatus>>) override;
+  void list(node::Callback<std::vector<node::SandboxStatus>> done) override { look("", std::move(done)); }
+  void inspect(const std::string& pod_uid, node::Callback<std::vector<node::SandboxStatus>> done) override {
+    look(pod_uid, std::move(done));
+  }
   void exec(const std::string& container, const std::vector<std::string>& argv, Duration timeout,
             node::Callback<int>) override;
   void probe(const NetProbe& what, node::Callback<int> callback) override {
@@ -53,6 +63,7 @@ class CriRuntime final : public node::Runtime {
     bool sandbox = false;
   };
   struct Listing {
+    std::string pod_uid;  // "" = every pod of the node
     node::Callback<std::vector<node::SandboxStatus>> callback;
     std::vector<node::SandboxStatus> sandboxes;
     int open = 0;  // answers still to come
@@ -73,7 +84,7 @@ class CriRuntime final : public node::Runtime {
           then(std::move(reply));
         });
   }
-  // For verbs whose work is done when the thing is gone.
+  // Gone is fine.
   template <class Reply, class Request>
   void call_gone_is_fine(const char* method, const Request& request, Duration timeout,
                          node::Callback<void> then) {
@@ -91,6 +102,7 @@ class CriRuntime final : public node::Runtime {
   void create(const std::string& sandbox, const node::SandboxSpec&, node::ContainerSpec,
               node::Callback<std::string>);
 
+  void look(const std::string& pod_uid, node::Callback<std::vector<node::SandboxStatus>>);
   void listed_sandboxes(std::shared_ptr<Listing>, Result<v1::ListPodSandboxResponse>);
   void listed_containers(std::shared_ptr<Listing>, Result<v1::ListContainersResponse>);
   void add_container(const std::shared_ptr<Listing>&, size_t sandbox, const v1::Container&);
@@ -311,12 +323,13 @@ void CriRuntime::remove_sandbox(const std::string& id, node::Callback<void> call
   });
 }
 
-void CriRuntime::list(node::Callback<std::vector<node::SandboxStatus>> callback) {
+void CriRuntime::look(const std::string& pod_uid, node::Callback<std::vector<node::SandboxStatus>> callback) {
   auto listing = std::make_shared<Listing>();
+  listing->pod_uid = pod_uid;
   listing->callback = std::move(callback);
   ++listings_;
   v1::ListPodSandboxRequest request;
-  (*request.mutable_filter()->mutable_label_selector())[kNodeLabel] = node_;
+  narrow(request.mutable_filter(), node_, listing->pod_uid);
   call<v1::ListPodSandboxResponse>(
       "/runtime.v1.RuntimeService/ListPodSandbox", request, kQuick,
       [this, listing](auto reply) { listed_sandboxes(listing, std::move(reply)); });
@@ -333,7 +346,7 @@ void CriRuntime::listed_sandboxes(std::shared_ptr<Listing> listing,
     return std::tie(a.pod_uid, a.attempt) < std::tie(b.pod_uid, b.attempt);
   });
   v1::ListContainersRequest request;
-  (*request.mutable_filter()->mutable_label_selector())[kNodeLabel] = node_;
+  narrow(request.mutable_filter(), node_, listing->pod_uid);
   call<v1::ListContainersResponse>(
       "/runtime.v1.RuntimeService/ListContainers", request, kQuick,
       [this, listing](auto containers) { listed_containers(listing, std::move(containers)); });

@@ -43,10 +43,8 @@ class GuardedRuntime final : public Runtime {
         });
   }
   void stop_sandbox(const std::string& id, Callback<void> done) override {
-    inner_->stop_sandbox(id, [this, id, done = std::move(done)](Result<void> stopped) mutable {
-      if (stopped) firewall_.remove(id);
-      done(std::move(stopped));
-    });
+    firewall_.remove(id);  // before its address is free for another tenant's pod
+    inner_->stop_sandbox(id, std::move(done));
   }
   void list(Callback<std::vector<SandboxStatus>> done) override {
     inner_->list([this, done = std::move(done)](Result<std::vector<SandboxStatus>> found) mutable {
