@@ -134,6 +134,22 @@ TEST(Server, VerifiesATokenOnceAndChecksItsAccountEachTime) {
   EXPECT_EQ(ask(token), 401);
 }
 
+TEST(Server, ATokenEnds) {
+  TestControlPlane plane;
+  const Identity vision = plane.tenant("vision");
+  const Response issued =
+      plane.call(vision, "POST", "/api/v1/namespaces/default/serviceaccounts/default/token",
+                 R"({"spec":{"expirationSeconds":600}})");
+  const std::string token(api::string_at(issued.json(), {"status", "token"}));
+  const auto ask = [&] {
+    return plane.send({.method = "GET", .target = "/api", .authorization = "Bearer " + token})->response.code;
+  };
+  plane.t.loop.advance(590s);
+  EXPECT_EQ(ask(), 200);
+  plane.t.loop.advance(20s);
+  EXPECT_EQ(ask(), 401);
+}
+
 TEST(Server, CredentialsOfADeletedTenantReachNoNewOneOfItsName) {
   TestControlPlane plane;
   const Identity old = plane.tenant("vision");

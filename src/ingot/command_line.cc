@@ -1,6 +1,8 @@
 // The command line: options, help, and which command they lead to.
 #include "ingot/command_line.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
@@ -9,6 +11,7 @@
 
 #include "ingot/commands.h"
 #include "ingot/completion.h"
+#include "ingot/output.h"
 
 namespace ingot {
 namespace {
@@ -184,6 +187,12 @@ void CommandLine::add_listings() {
 int CommandLine::run(int argc, char** argv) {
   try {
     app_.parse(argc, argv);
+  } catch (const CLI::RequiredError& e) {
+    // "A subcommand is required" is no help to who mistyped one.
+    const std::vector<std::string> unknown = app_.remaining(true);
+    if (unknown.empty()) return app_.exit(e) == 0 ? kOk : kUsage;
+    (void)failed(fmt::format("there is no command \"{}\": see `ingot --help`", unknown.front()));
+    return kUsage;
   } catch (const CLI::ParseError& e) {
     return app_.exit(e) == 0 ? kOk : kUsage;
   }

@@ -28,7 +28,7 @@ struct AdmissionFacts {
   std::function<std::optional<api::Json>()> default_priority_class;  // the one with globalDefault, if any
   const api::Json& namespace_object;                                 // its labels ask for Pod Security levels
   bool of_the_factory = false;  // the factory's own pod: may be critical to a node or a cluster
-  uint64_t random = 0;                                               // names the token volume
+  uint64_t random = 0;          // names the token volume
 };
 
 // Completes `pod` (defaults already applied, metadata.namespace set) and judges it. Forbidden, in upstream's wording,
