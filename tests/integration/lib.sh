@@ -24,8 +24,8 @@ hooks=()          # run at the end, last first
 
 finish() {
   local i
-  for ((i = ${#hooks[@]} - 1; i >= 0; i--)); do eval "${hooks[i]}"; done
   "$INGOT" down >/dev/null 2>&1
+  for ((i = ${#hooks[@]} - 1; i >= 0; i--)); do eval "${hooks[i]}"; done
   rm -rf "$work"
 }
 trap finish EXIT
