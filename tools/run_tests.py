@@ -76,7 +76,7 @@ def suites(build):
     for program in sorted(build.glob("*_test")):
         yield program.name, program
     if (build / "ingot-sim").exists():
-        yield "simulation", [str(build / "ingot-sim"), "--suite"]
+        yield "simulation", [str(build / "ingot-sim"), "--suite", "--kept", str(ROOT / "tests/scenarios/kept_seeds.txt")]
     for program in sorted(build.glob("*_it")):
         yield program.name, program
     for script in sorted((ROOT / "tests/integration").glob("*_test.sh")):

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -183,8 +184,19 @@ bool finds(const ingot::sim::PlantedBug& bug, uint64_t seeds) {
   return false;
 }
 
-int suite(uint64_t seeds) {
-  const Totals totals = run_many(1, seeds, "");
+// Seeds that failed once, one a line, '#' starts the story: they stay, whatever range is run.
+std::vector<uint64_t> read_kept(const std::string& path) {
+  std::vector<uint64_t> kept;
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);)
+    if (uint64_t seed = 0; std::istringstream(line) >> seed) kept.push_back(seed);
+  return kept;
+}
+
+int suite(uint64_t seeds, const std::string& kept_file) {
+  Totals totals = run_many(1, seeds, "");
+  for (const uint64_t seed : read_kept(kept_file))
+    if (seed > seeds) totals.add(ingot::sim::run_seed({.seed = seed}));
   print_coverage(totals);
   print_violations(totals);
   bool ok = totals.violations.empty() && totals.least_operations >= 200 && totals.least_faults >= 5;
@@ -208,14 +220,16 @@ int main(int argc, char** argv) {
   CLI::App app("seeded simulations of the whole factory", "ingot-sim");
   uint64_t seeds = 300, seed = 0;
   std::string plant;
+  std::string kept;
   bool whole = false;
   app.add_option("--seeds", seeds, "how many seeds, from 1")->check(CLI::Range(1, 1'000'000));
   app.add_option("--seed", seed, "replay one seed, with its trace");
   app.add_option("--plant", plant, "a fault point to fire always: a planted bug");
+  app.add_option("--kept", kept, "with --suite: a file of seeds that failed once")->check(CLI::ExistingFile);
   app.add_flag("--suite", whole, "the test suite: seeds, determinism, planted bugs");
   CLI11_PARSE(app, argc, argv);
   if (seed) return replay(seed, plant);
-  if (whole) return suite(seeds);
+  if (whole) return suite(seeds, kept);
   const Totals totals = run_many(1, seeds, plant);
   print_coverage(totals);
   print_violations(totals);

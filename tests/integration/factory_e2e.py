@@ -1,0 +1,244 @@
+"""A factory with simulated GPUs and real containers, from the outside: what a pod sees, what a tenant cannot do, and
+what crashes leave behind."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import oci  # noqa: E402
+from factory import Factory  # noqa: E402
+
+BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
+NEEDED = ["/usr/bin/containerd", "/usr/sbin/runc", "/bin/busybox", "/usr/bin/curl", "/usr/sbin/nft"]
+
+
+def libraries(program):
+    """A dynamic program's files: itself, its loader and its libraries."""
+    out = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    return [program] + re.findall(r"(/[^ )]+)", out)
+
+
+def write_tools_image(path):
+    """busybox, curl and nvml-probe in one image, from this machine's files."""
+    files = {"bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755)}
+    for program in ("/usr/bin/curl", str(BUILD / "nvml-probe")):
+        for file in libraries(program):
+            inside = "bin/" + Path(file).name if file == program else file.lstrip("/")
+            files[inside] = (Path(file).resolve().read_bytes(), 0o755)
+    oci.write_archive(path, "tools:latest", files, {f"bin/{t}": "busybox" for t in ("sh", "cat", "sleep", "echo", "id")},
+                      ["sh"])
+
+
+class Tenant:
+    def __init__(self, factory, name):
+        self.factory, self.name, self.client = factory, name, factory.client()
+        self.pods = f"/clusters/{name}/api/v1/namespaces/default/pods"
+
+    def create(self, name, command, gpus=0, image="tools:latest", restart="Never"):
+        limits = {"nvidia.com/gpu": gpus} if gpus else {}
+        code, body = self.client.call("POST", self.pods, {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"restartPolicy": restart, "terminationGracePeriodSeconds": 1, "containers": [
+                {"name": "main", "image": image, "command": ["sh", "-c", command], "resources": {"limits": limits}}]}})
+        assert code == 201, body
+        return json.loads(body)["metadata"]["uid"]
+
+    def get(self, name):
+        code, body = self.client.call("GET", f"{self.pods}/{name}")
+        return json.loads(body) if code == 200 else None
+
+    def wait(self, name, done, seconds=60):
+        """Follows the pod's watch until done(pod); a connection that breaks is made again."""
+        client = self.factory.client()
+        client.connection.timeout = seconds
+        client.connection.request("GET", f"{self.pods}?watch=true&fieldSelector=metadata.name={name}")
+        for line in client.connection.getresponse():
+            pod = json.loads(line)["object"]
+            if done(pod):
+                return pod
+        raise AssertionError(f"the watch of {name} ended")
+
+    def phase(self, name, *phases):
+        return self.wait(name, lambda pod: pod["status"].get("phase") in phases)
+
+    def log(self, name):
+        code, body = self.client.call("GET", f"{self.pods}/{name}/log")
+        return body.decode()
+
+
+def allocations(factory):
+    code, body = factory.client().call("GET", "/clusters/root/apis/factory.ingot.dev/v1alpha1/allocations")
+    return {a["metadata"]["name"]: a["spec"] for a in json.loads(body)["items"]}
+
+
+def a_pod_sees_exactly_its_gpus(factory, vision, _):
+    uid = vision.create("probe", "nvml-probe && echo visible $NVIDIA_VISIBLE_DEVICES && sleep 600", gpus=2)
+    vision.phase("probe", "Running", "Failed")
+    granted = sorted(d["uuid"] for d in allocations(factory)[uid]["devices"])
+    follow = subprocess.Popen(["kubectl", "--kubeconfig", vision.kubeconfig, "logs", "-f", "probe"],
+                              stdout=subprocess.PIPE, text=True)
+    for line in follow.stdout:
+        if line.startswith("visible"):
+            assert sorted(line.split()[1].split(",")) == granted, line
+            break
+    follow.kill()
+    seen = sorted(re.findall(r"^\d+ (GPU-\S+)", vision.log("probe"), re.M))
+    assert len(granted) == 2 and seen == granted, (granted, vision.log("probe"))
+
+
+def a_pod_without_gpus_sees_none(factory, vision, _):
+    vision.create("none", "nvml-probe || echo refused; echo [$NVIDIA_VISIBLE_DEVICES]")
+    vision.phase("none", "Succeeded")
+    assert "GPU-" not in vision.log("none"), vision.log("none")
+
+
+def a_pod_reaches_its_own_control_plane(factory, vision, speech):
+    ask = ("T=/var/run/secrets/kubernetes.io/serviceaccount; "
+           "curl -sS --cacert $T/ca.crt -H \"Authorization: Bearer $(cat $T/token)\" "
+           "https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT")
+    who = '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}'
+    vision.create("inside", f"{ask}/apis/authentication.k8s.io/v1/selfsubjectreviews -X POST "
+                  f"-H 'Content-Type: application/json' -d '{who}'; {ask}/clusters/speech/api/v1/pods; "
+                  f"{ask}/clusters/root/api/v1/nodes")
+    vision.phase("inside", "Succeeded", "Failed")
+    log = vision.log("inside")
+    assert "system:serviceaccount:default:default" in log, log
+    assert log.count('"code":401') + log.count('"code":403') + log.count('"code": 401') == 2, log
+
+
+def a_forced_deletion_frees_no_gpu_early(factory, vision, _):
+    uid = vision.create("forced", "trap '' TERM; sleep 600", gpus=1)
+    vision.phase("forced", "Running")
+    assert len(allocations(factory)[uid]["devices"]) == 1
+    vision.client.call("DELETE", f"{vision.pods}/forced?gracePeriodSeconds=0")
+    assert vision.get("forced") is None
+    while uid in allocations(factory):  # each request is an event of its own: the agent works meanwhile
+        pass
+    used = next(t for t in json.loads(factory.run("usage", "--tenant", "vision", "-o", "json"))["tenants"] if t["tenant"] == "vision")
+    assert used["gpuSeconds"] > 0, used
+    running = subprocess.run(["ctr", "-a", str(factory.data / "containerd/containerd.sock"), "-n", "k8s.io", "c", "ls"],
+                             capture_output=True, text=True).stdout
+    assert uid not in running, "released while its container was there"
+
+
+def a_tenant_cannot_take_a_gpu(factory, vision, _):
+    uid = vision.create("cheat", "sleep 600", gpus=3)  # 2 of 4 are held by `probe`
+    waiting = vision.wait("cheat", lambda pod: any(c.get("reason") == "Unschedulable"
+                                                   for c in pod["status"].get("conditions", [])))
+    reason = next(c["message"] for c in waiting["status"]["conditions"] if c["type"] == "PodScheduled")
+    assert re.search(r"\d of 4 GPUs free in pool default, needs 3|limit", reason), reason
+    for args in (["patch", "pod", "cheat", "--subresource=status", "--type=merge", "-p", '{"status":{"phase":"Running"}}'],
+                 ["patch", "pod", "cheat", "--type=merge", "-p", '{"spec":{"nodeName":"node-0"}}']):
+        subprocess.run(["kubectl", "--kubeconfig", vision.kubeconfig, *args], capture_output=True)
+    assert uid not in allocations(factory)
+    assert vision.get("cheat")["status"]["phase"] == "Pending"
+    vision.client.call("DELETE", f"{vision.pods}/cheat?gracePeriodSeconds=0")
+
+
+def an_absent_image_says_so_and_starts_once_loaded(factory, vision, _):
+    vision.create("late", "echo here", image="late:latest")
+    pod = vision.wait("late", lambda pod: pod["status"].get("containerStatuses", [{}])[0].get("state", {})
+                      .get("waiting", {}).get("reason", "").startswith("ImagePull")
+                      or "Image" in json.dumps(pod["status"].get("containerStatuses", [])))
+    assert "ingot image load" in json.dumps(pod["status"]), pod["status"]
+    with tempfile.TemporaryDirectory() as scratch:
+        oci.write_busybox(Path(scratch) / "late.tar", "late:latest")
+        factory.run("image", "load", str(Path(scratch) / "late.tar"), "--tenant", "vision")
+    vision.phase("late", "Succeeded")
+
+
+def one_tenants_image_is_not_anothers(factory, _, speech):
+    speech.create("borrow", "echo mine")
+    pod = speech.wait("borrow", lambda pod: "ingot image load" in json.dumps(pod["status"]))
+    assert pod["status"]["phase"] == "Pending"
+    speech.client.call("DELETE", f"{speech.pods}/borrow?gracePeriodSeconds=0")
+
+
+def pods_survive_a_crash_of_the_factory(factory, vision, _):
+    before = vision.get("probe")["status"]["containerStatuses"][0]
+    factory.kill()
+    factory.up()
+    vision.client = factory.client()
+    after = vision.phase("probe", "Running")["status"]["containerStatuses"][0]
+    assert (before["containerID"], before["restartCount"]) == (after["containerID"], after["restartCount"])
+
+
+def pods_survive_a_kill_of_containerd(factory, vision, _):
+    before = vision.get("probe")["status"]["containerStatuses"][0]["containerID"]
+    pid = json.loads((factory.data / "containerd/process.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    vision.create("next", "echo after")
+    vision.phase("next", "Succeeded")
+    assert vision.get("probe")["status"]["containerStatuses"][0]["containerID"] == before
+
+
+def an_upgrade_keeps_pods(factory, vision, _):
+    before = vision.get("probe")["status"]["containerStatuses"][0]["containerID"]
+    factory.run("down", "--keep-pods")
+    factory.up()
+    vision.client = factory.client()
+    assert vision.phase("probe", "Running")["status"]["containerStatuses"][0]["containerID"] == before
+
+
+def two_factories_do_not_meet(factory, vision, _):
+    with Factory(BUILD, "--gpus", "simulated:1x1xA30") as other:
+        listed = json.loads(other.run("tenant", "list", "-o", "json"))
+        assert "vision" not in json.dumps(listed)
+    assert vision.get("probe")["status"]["phase"] == "Running"
+
+
+def traces(factory):
+    """What of this factory is on the machine."""
+    identity = json.loads((factory.data / "factory.json").read_text())["id"]
+    found = [line for line in open("/proc/mounts") if str(factory.data) in line]
+    found += [line for line in subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout.splitlines()
+              if f"ingot_{identity}" in line]
+    found += [str(p) for p in Path("/sys/class/net").iterdir() if p.name == f"ing{identity}"]
+    found += [str(p) for p in Path("/sys/fs/cgroup").glob(f"**/ingot-{identity}")]
+    return found
+
+
+def down_leaves_nothing(factory, vision, _):
+    assert traces(factory), "the test looks in the wrong places"
+    factory.run("down")
+    left = traces(factory)
+    assert not left, left
+
+
+def main():
+    tests = [a_pod_sees_exactly_its_gpus, a_pod_without_gpus_sees_none, a_pod_reaches_its_own_control_plane,
+             a_tenant_cannot_take_a_gpu, a_forced_deletion_frees_no_gpu_early,
+             an_absent_image_says_so_and_starts_once_loaded, one_tenants_image_is_not_anothers,
+             pods_survive_a_crash_of_the_factory, pods_survive_a_kill_of_containerd, an_upgrade_keeps_pods,
+             two_factories_do_not_meet, down_leaves_nothing]
+    missing = [p for p in NEEDED if not Path(p).exists()]
+    if os.geteuid() != 0 or missing:
+        why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
+        for test in tests:
+            print(f"skip {test.__name__.replace('_', ' ')}: {why}")
+        return
+    with Factory(BUILD, "--gpus", "simulated:1x4xH100-80GB") as factory, tempfile.TemporaryDirectory() as scratch:
+        write_tools_image(Path(scratch) / "tools.tar")
+        for name in ("vision", "speech"):
+            factory.run("tenant", "create", name, "--gpus", "4")
+        factory.run("image", "load", str(Path(scratch) / "tools.tar"), "--tenant", "vision")
+        vision, speech = Tenant(factory, "vision"), Tenant(factory, "speech")
+        vision.kubeconfig = factory.run("tenant", "kubeconfig", "vision", "--user", "ada").strip()
+        for test in tests:
+            name = test.__name__.replace("_", " ")
+            try:
+                test(factory, vision, speech)
+                print(f"ok {name}", flush=True)
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
+                print(f"fail {name}\n  {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
