@@ -218,6 +218,41 @@ newer() {
   k 'get --show-managed-fields' 'manager: kubectl' get cm made --show-managed-fields -o yaml
 }
 
+# On a node that runs containers: what they write.
+logs() { # KUBECTL VERSION
+  kubectl=$1 v=$2
+  local name=log${v/./-}
+  cat >"$work/$name.yaml" <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: $name}
+spec:
+  restartPolicy: OnFailure
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: c
+    image: busybox:latest
+    command: [sh, -c, 'if [ -e /keep/again ]; then echo two; echo three; touch /keep/up; exec sleep 600; fi; touch /keep/again; echo one; exit 3']
+    readinessProbe: {exec: {command: [test, -e, /keep/up]}, periodSeconds: 1}
+    volumeMounts: [{name: keep, mountPath: /keep}]
+  volumes: [{name: keep, emptyDir: {}}]
+YAML
+  k 'apply to a real node' 'created' apply -f "$work/$name.yaml"
+  k 'wait for the restart' 'condition met' wait --for=condition=Ready "pod/$name" --timeout=30s
+  "$kubectl" logs -f "$name" >"$work/$name.log" 2>&1 &
+  local follower=$!
+  watched 'logs -f' 'three' "$work/$name.log" true
+  k logs '^two$' logs "$name"
+  k 'logs --tail' '^three$' logs --tail=1 "$name"
+  k 'logs --timestamps' '^20.*Z two$' logs --timestamps "$name"
+  k 'logs --previous' '^one$' logs --previous "$name"
+  k 'logs -c' '^two$' logs "$name" -c c
+  kno 'logs of no container' 'container d is not valid' logs "$name" -c d
+  k 'restarts' '^1$' get pod "$name" -o 'jsonpath={.status.containerStatuses[0].restartCount}{"\n"}'
+  k 'delete a real pod' 'deleted' delete pod "$name"
+  wait $follower && ok "$v logs -f ends with the pod" || fail "$v logs -f ends with the pod" "$(cat "$work/$name.log")"
+}
+
 run_client() { # KUBECTL VERSION
   kubectl=$1 v=$2 ns=v${2/./-} dir=$work/v$2
   mkdir -p "$dir"
@@ -259,4 +294,18 @@ if [[ -n $old ]]; then
 else
   skip 'kubectl 1.20' "Debian's kubernetes-client is not unpacked and cannot be fetched"
 fi
+"$INGOT" down >/dev/null 2>&1
+
+if [[ $(id -u) != 0 ]] || ! command -v containerd runc nft busybox python3 >/dev/null; then
+  skip 'kubectl logs' 'containers need root, containerd, runc, nftables and busybox'
+  exit $failed
+fi
+export INGOT_DATA=$work/real
+up 'kubectl: a factory with containers' --gpus simulated:1x1xH100-80GB
+python3 -c "import sys; sys.path.insert(0, '$root/tools'); import oci; oci.write_busybox('$work/busybox.tar')"
+"$INGOT" image load "$work/busybox.tar" >/dev/null || fail 'image load' 'it was refused'
+"$INGOT" tenant create team >/dev/null
+KUBECONFIG=$("$INGOT" tenant kubeconfig team) && export KUBECONFIG
+if [[ -n $new && $new_version != 1.20 ]]; then logs "$new" "$new_version"; fi
+if [[ -n $old ]]; then logs "$old" 1.20; fi
 exit $failed
