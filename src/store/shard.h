@@ -127,7 +127,7 @@ struct Options {
   size_t history_bytes = 256u << 20;
   size_t staged_writes = 4'096;  // no input is taken while this much waits for the commit in flight
   size_t staged_bytes = 8u << 20;
-  size_t wal_pages = 4'000;  // of 4 KiB: how long the write-ahead log gets before it is copied
+  size_t wal_pages = 4'000;  // of 8 KiB: how long the write-ahead log gets before it is copied
   Duration bookmark_every = std::chrono::seconds(5);
   Duration retry_every = std::chrono::seconds(2);  // how often a full disk or a broken file is tried again
   size_t ballast_bytes =
