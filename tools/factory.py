@@ -75,7 +75,10 @@ class Factory:
                 "--path", path, "--seconds", str(seconds)]
         for group in groups:
             argv += ["--group", group]
-        return json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+        result = subprocess.run(argv, capture_output=True, text=True)
+        if result.returncode:
+            raise SystemExit(f"{' '.join(argv)}: {result.returncode} {result.stderr.strip()}")
+        return json.loads(result.stdout)
 
 
 class Client:
