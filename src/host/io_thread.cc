@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "host/short_slices.h"
 
 namespace ingot::host {
 namespace {
@@ -61,6 +62,7 @@ IoThread::~IoThread() { stop(Duration::zero()); }
 
 void IoThread::run() {
   pthread_setname_np(pthread_self(), "http");
+  prefer_short_slices();
   sigset_t pipe;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);

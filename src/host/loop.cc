@@ -5,18 +5,23 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/short_slices.h"
+
 namespace ingot::host {
 namespace {
 
 constexpr Duration kLongestSleep = std::chrono::seconds(60);
 
-void name_thread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, 15).c_str()); }
+void begin_thread(const std::string& name) {
+  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+  prefer_short_slices();
+}
 
 }  // namespace
 
 ThreadLoop::ThreadLoop(const env::Clock& clock, std::string name) : clock_(clock) {
   thread_ = std::thread([this, name = std::move(name)] {
-    name_thread(name);
+    begin_thread(name);
     run();
   });
 }
@@ -99,7 +104,7 @@ void ThreadLoop::run_timers() {
 
 ThreadWorker::ThreadWorker(env::Loop& loop, std::string name) : loop_(loop) {
   thread_ = std::thread([this, name = std::move(name)] {
-    name_thread(name);
+    begin_thread(name);
     this->loop();
   });
 }
