@@ -8,7 +8,8 @@ old_kubectl() {
   local at=${KUBECTL_1_20:-$root/.cache/kubectl-1.20/usr/bin/kubectl}
   if [[ ! -x $at ]] && command -v apt-get dpkg >/dev/null; then
     mkdir -p "$root/.cache" "$work/deb"
-    (cd "$work/deb" && apt-get download kubernetes-client && dpkg -x kubernetes-client_*.deb "$root/.cache/kubectl-1.20") \
+    (cd "$work/deb" && { apt-get download kubernetes-client || { apt-get update && apt-get download kubernetes-client; }; } &&
+      dpkg -x kubernetes-client_*.deb "$root/.cache/kubectl-1.20") \
       >/dev/null 2>&1
   fi
   [[ -x $at ]] && echo "$at"
