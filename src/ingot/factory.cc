@@ -216,9 +216,10 @@ void Factory::Impl::stop(bool keep_pods) {
   real.log.info("factory.stopping", {{"keepPods", keep_pods ? "true" : "false"}});
   if (nodes && !keep_pods) {
     // Agents need the API for their last words, and clients may watch them.
-    std::promise<void> drained;
-    real.loop.post([&] { nodes->drain([&] { drained.set_value(); }); });
-    drained.get_future().wait_for(kPodsEnd);
+    // Shared: pods that end after we stopped waiting still say so.
+    auto drained = std::make_shared<std::promise<void>>();
+    real.loop.post([&, drained] { nodes->drain([drained] { drained->set_value(); }); });
+    drained->get_future().wait_for(kPodsEnd);
   }
   if (http) http->stop(kGoodbye);
   real.loop.call([&] { nodes = nullptr; });
