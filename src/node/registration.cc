@@ -1,10 +1,12 @@
 #include "node/registration.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "base/quantity.h"
+#include "gpu/islands.h"
 #include "gpu/models.h"
 
 namespace ingot::node {
@@ -117,8 +119,19 @@ api::JsonObject lease_object(const NodeConfig& node, WallTime now) {
                               {"renewTime", to_rfc3339_micro(now)}}}};
 }
 
+// How a board is joined to others, as claims' matchAttribute can ask for it. `nvlinkPeers` only where not every
+// two boards of the island are one hop apart.
+void add_links(JsonObject& attributes, const gpu::Board& board, const gpu::Islands& islands, int position) {
+  if (board.numa_node >= 0) attributes["numaNode"] = JsonObject{{"int", board.numa_node}};
+  if (board.nvlink_peers.empty() || position >= gpu::kMaxBoards) return;
+  attributes["nvlinkIsland"] = JsonObject{{"int", islands.island_of(position)}};
+  if (!islands.joins_all(position))
+    attributes["nvlinkPeers"] = JsonObject{{"string", fmt::format("{}", fmt::join(board.nvlink_peers, ","))}};
+}
+
 api::JsonObject slice_object(const NodeConfig& node, int64_t generation) {
   JsonArray devices;
+  const gpu::Islands islands(gpu::links_of(node.gpus.boards));
   for (const gpu::Board& board : node.gpus.boards) {
     JsonObject attributes{{"uuid", JsonObject{{"string", board.uuid}}},
                           {"productName", JsonObject{{"string", board.product}}},
@@ -126,6 +139,7 @@ api::JsonObject slice_object(const NodeConfig& node, int64_t generation) {
                           {"index", JsonObject{{"int", board.index}}},
                           {"simulated", JsonObject{{"bool", node.gpus.simulated}}},
                           {"healthy", JsonObject{{"bool", board.healthy}}}};
+    add_links(attributes, board, islands, int(devices.size()));
     devices.push_back(JsonObject{
         {"name", fmt::format("gpu-{}", board.index)},
         {"attributes", std::move(attributes)},
