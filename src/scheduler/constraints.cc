@@ -37,32 +37,42 @@ bool holds(const Requirement& r, const std::string* value) {
   return false;
 }
 
-bool matches_term(const Term& term, const std::string& node_name, const Labels& labels) {
-  if (term.labels.empty() && term.fields.empty()) return false;
-  for (const Requirement& r : term.labels) {
-    const auto found = labels.find(r.key);
-    if (!holds(r, found == labels.end() ? nullptr : &found->second)) return false;
-  }
-  for (const Requirement& r : term.fields)
-    if (r.key != "metadata.name" || !holds(r, &node_name)) return false;
-  return true;
+}  // namespace
+
+void put_text(std::string& out, std::string_view text) {
+  ((out += std::to_string(text.size())) += ':') += text;
 }
 
-// Length-prefixed, so that no value can pass for two.
-void put(std::string& out, std::string_view text) { ((out += std::to_string(text.size())) += ':') += text; }
-
-void put(std::string& out, const std::vector<Requirement>& requirements) {
+void put_text(std::string& out, const std::vector<Requirement>& requirements) {
   out += '[';
   for (const Requirement& r : requirements) {
-    put(out, r.key);
+    put_text(out, r.key);
     out += char('a' + int(r.op));
-    for (const std::string& value : r.values) put(out, value);
+    for (const std::string& value : r.values) put_text(out, value);
     out += ';';
   }
   out += ']';
 }
 
-}  // namespace
+void put_text(std::string& out, const Term& term) {
+  put_text(out, term.labels);
+  put_text(out, term.fields);
+}
+
+bool matches_all(const std::vector<Requirement>& requirements, const Labels& labels) {
+  return std::ranges::all_of(requirements, [&](const Requirement& r) {
+    const auto found = labels.find(r.key);
+    return holds(r, found == labels.end() ? nullptr : &found->second);
+  });
+}
+
+bool matches_term(const Term& term, std::string_view node_name, const Labels& labels) {
+  if (term.labels.empty() && term.fields.empty()) return false;
+  const std::string name(node_name);
+  return matches_all(term.labels, labels) && std::ranges::all_of(term.fields, [&](const Requirement& r) {
+           return r.key == "metadata.name" && holds(r, &name);
+         });
+}
 
 std::optional<Effect> parse_effect(std::string_view text) {
   for (const Effect effect : {Effect::NoSchedule, Effect::PreferNoSchedule, Effect::NoExecute})
@@ -91,26 +101,23 @@ bool Toleration::tolerates(const Taint& taint) const {
 std::string Constraints::text() const {
   std::string out;
   for (const auto& [key, value] : selector) {
-    put(out, key);
-    put(out, value);
+    put_text(out, key);
+    put_text(out, value);
   }
   out += '|';
   if (affinity) {
     out += '?';
-    for (const Term& term : *affinity) {
-      put(out, term.labels);
-      put(out, term.fields);
-    }
+    for (const Term& term : *affinity) put_text(out, term);
   }
   out += '|';
   for (const Toleration& t : tolerations) {
-    put(out, t.key);
+    put_text(out, t.key);
     out += t.exists ? 'e' : '=';
-    put(out, t.value);
+    put_text(out, t.value);
     out += t.effect ? char('0' + int(*t.effect)) : '*';
   }
   out += '|';
-  put(out, node);
+  put_text(out, node);
   return out;
 }
 
@@ -123,8 +130,8 @@ bool matches_selector(const Constraints& c, const Labels& labels) {
 
 bool matches_affinity(const Constraints& c, std::string_view node_name, const Labels& labels) {
   if (!c.affinity) return true;
-  const std::string name(node_name);
-  return std::ranges::any_of(*c.affinity, [&](const Term& term) { return matches_term(term, name, labels); });
+  return std::ranges::any_of(*c.affinity,
+                             [&](const Term& term) { return matches_term(term, node_name, labels); });
 }
 
 const Taint* blocking_taint(const Constraints& c, const std::vector<Taint>& taints) {

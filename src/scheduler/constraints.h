@@ -63,10 +63,18 @@ struct Constraints {
 
 using Labels = std::map<std::string, std::string>;
 
+// A label selector's requirements; none match everything.
+bool matches_all(const std::vector<Requirement>&, const Labels&);
+bool matches_term(const Term&, std::string_view node_name, const Labels&);
 bool matches_selector(const Constraints&, const Labels&);
 bool matches_affinity(const Constraints&, std::string_view node_name, const Labels&);
 // The first NoSchedule or NoExecute taint that is not tolerated; nullptr if there is none.
 const Taint* blocking_taint(const Constraints&, const std::vector<Taint>&);
 int disliked_taints(const Constraints&, const std::vector<Taint>&);  // PreferNoSchedule, not tolerated
+// Appends text from which equal requirements, and only those, read equal: length-prefixed, so that no value can
+// pass for two.
+void put_text(std::string& out, std::string_view);
+void put_text(std::string& out, const std::vector<Requirement>&);
+void put_text(std::string& out, const Term&);
 
 }  // namespace ingot::scheduler

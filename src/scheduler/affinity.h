@@ -1,0 +1,102 @@
+// Where pods may be for the sake of other pods: affinity, anti-affinity (also that of pods which already run),
+// topology spread; and where they would rather be. Pods see only pods of their own cluster.
+//
+// Every selector in use has a count per domain, kept up to date pod by pod, so that a question about a node is a
+// few look-ups. Pods alike in labels and asks are one subject. What only pending pods ask is counted while one of
+// them is acquired; what placed pods ask of newcomers, while they are placed.
+//
+// Thread rule: one thread at a time. The same contents give the same answers whatever order they arrived in.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scheduler/affinity_counts.h"
+
+namespace ingot::scheduler {
+
+// A pod as far as other pods' affinity sees it, and what it asks.
+struct Subject {
+  std::string cluster, space;  // id, namespace
+  Labels labels;
+  Affinity asks;
+  Constraints where;  // its node selector, affinity and tolerations: which nodes its spread counts
+};
+
+class AffinityIndex {
+ public:
+  using Id = int32_t;
+
+  AffinityIndex();
+  ~AffinityIndex();
+  AffinityIndex(AffinityIndex&&) noexcept;
+  AffinityIndex& operator=(AffinityIndex&&) noexcept;
+
+  void set_node(int slot, std::string_view name, const Labels&, const std::vector<Taint>&, bool cordoned);
+  void erase_node(int slot);  // what is placed there stays placed, in no domain
+  void set_space(const std::string& cluster, const std::string& space, Labels);
+  void erase_space(const std::string& cluster, const std::string& space);
+
+  Id acquire(const Subject&);
+  void release(Id);  // may still be placed
+  // `pods` more (or, negative, fewer) of the subject at the slot. `ending`: being deleted, spread ignores it.
+  void place(Id, int slot, int pods, bool ending = false);
+
+  // Of an acquired subject. `concerned`: some node may be refused, or preferred, now.
+  bool concerned(Id);
+  bool prefers(Id);
+  bool allowed(Id, int slot);
+  // Adds up to 100 each for preferred node affinity, for pod affinity and for spread, as they compare among
+  // these slots.
+  void prefer(Id, std::span<const int> slots, std::span<int32_t> scores);
+  // Why none of the slots, which the pod would otherwise fit, is allowed.
+  std::string explain(Id, std::span<const int> slots);
+
+ private:
+  struct Kind;
+  struct Owned;
+  struct Plan;
+  struct State;
+  struct Cluster;
+  enum class Refusal : uint8_t { None, NoDomain, Near, Apart, TheirApart, Skew };
+  struct Verdict {
+    Refusal refusal = Refusal::None;
+    size_t check = 0;  // of the plan's list of that kind
+    auto operator<=>(const Verdict&) const = default;
+  };
+
+  Domains& domains(const std::string& key);
+  void drop(Domains&);
+  PlaceTable& table(const std::string& text, std::function<int32_t(const PlaceFacts&)>);
+  PlaceTable& counted(const State&, const Spread&);
+  void drop(PlaceTable&);
+  Kind& kind(Cluster&, const std::string& text, const std::string& key, std::vector<PodTerm>, PlaceTable*);
+  void drop(Cluster&, Kind&);
+  void own(State&);
+  void disown(State&);
+  const Plan& plan(Id);
+  void make_plan(State&);
+  void drop_plan(State&);
+  void drop_plan(State&, const Plan&);
+  void forget(Id);
+  void apply(State&, int slot, int sign);
+  void lift(int slot, int sign);
+  void rematch(Cluster&);
+  Verdict judge(const Plan&, int slot) const;
+  std::string sentence(const Plan&, Verdict) const;
+
+  std::vector<PlaceFacts> nodes_;      // by slot
+  std::vector<std::set<Id>> on_slot_;  // subjects placed there
+  std::map<std::string, std::unique_ptr<Domains>> domains_;
+  std::map<std::string, std::unique_ptr<PlaceTable>> tables_;
+  std::map<std::string, std::unique_ptr<Cluster>> clusters_;
+  std::vector<std::unique_ptr<State>> states_;  // by Id
+  std::vector<Id> vacant_;
+  std::vector<Kind*> spreads_;
+};
+
+}  // namespace ingot::scheduler

@@ -1,0 +1,54 @@
+#include "scheduler/affinity_counts.h"
+
+#include "base/assert.h"
+
+namespace ingot::scheduler {
+
+void Domains::set(int slot, const PlaceFacts& node) {
+  if (size_t(slot) >= of_slot.size()) of_slot.resize(size_t(slot) + 1, -1);
+  const auto value = node.labels.find(key);
+  of_slot[size_t(slot)] =
+      value == node.labels.end() ? -1 : ids.try_emplace(value->second, int32_t(ids.size())).first->second;
+}
+
+void PlaceTable::set(int slot, const PlaceFacts& node) {
+  if (size_t(slot) >= values.size()) values.resize(size_t(slot) + 1, 0);
+  values[size_t(slot)] = node.known ? rate(node) : 0;
+}
+
+Counter::Cell& Counter::cell(int32_t domain) {
+  if (size_t(domain) >= cells_.size()) cells_.resize(size_t(domain) + 1);
+  return cells_[size_t(domain)];
+}
+
+void Counter::move(int64_t from, int64_t to) {
+  if (--histogram_[from] == 0) histogram_.erase(from);
+  ++histogram_[to];
+}
+
+void Counter::add(int slot, int64_t pods) {
+  const int32_t domain = domains_.at(slot);
+  if (domain < 0 || pods == 0 || !counts(slot)) return;
+  Cell& at = cell(domain);
+  if (at.nodes > 0) move(at.pods, at.pods + pods);
+  at.pods += pods;
+  total_ += pods;
+  ASSERT(at.pods >= 0);
+}
+
+void Counter::add_node(int slot, int sign) {
+  const int32_t domain = domains_.at(slot);
+  if (domain < 0 || !counts(slot)) return;
+  Cell& at = cell(domain);
+  const bool before = at.nodes > 0;
+  at.nodes += sign;
+  ASSERT(at.nodes >= 0);
+  if (before == (at.nodes > 0)) return;
+  existing_ += sign;
+  if (sign > 0)
+    ++histogram_[at.pods];
+  else if (--histogram_[at.pods] == 0)
+    histogram_.erase(at.pods);
+}
+
+}  // namespace ingot::scheduler
