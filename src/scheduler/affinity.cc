@@ -192,8 +192,10 @@ Domains& AffinityIndex::domains(const std::string& key) {
   return *d;
 }
 
+// A few that nobody uses are kept: the next pod will ask by the same labels.
 void AffinityIndex::drop(Domains& d) {
-  if (--d.users == 0) domains_.erase(std::string(d.key));
+  if (--d.users > 0 || domains_.size() <= kKeptKeys) return;
+  domains_.erase(std::string(d.key()));
 }
 
 PlaceTable& AffinityIndex::table(const std::string& text, std::function<int32_t(const PlaceFacts&)> rate) {

@@ -57,6 +57,7 @@ class AffinityIndex {
   std::string explain(Id, std::span<const int> slots);
 
  private:
+  static constexpr size_t kKeptKeys = 8;
   struct Kind;
   struct Owned;
   struct Plan;

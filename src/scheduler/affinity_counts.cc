@@ -5,10 +5,32 @@
 namespace ingot::scheduler {
 
 void Domains::set(int slot, const PlaceFacts& node) {
-  if (size_t(slot) >= of_slot.size()) of_slot.resize(size_t(slot) + 1, -1);
-  const auto value = node.labels.find(key);
-  of_slot[size_t(slot)] =
-      value == node.labels.end() ? -1 : ids.try_emplace(value->second, int32_t(ids.size())).first->second;
+  if (size_t(slot) >= of_slot_.size()) of_slot_.resize(size_t(slot) + 1, -1);
+  const int32_t before = of_slot_[size_t(slot)];
+  const auto value = node.labels.find(key_);
+  of_slot_[size_t(slot)] = value == node.labels.end() ? -1 : enter(value->second);
+  if (before >= 0) leave(before);
+}
+
+int32_t Domains::enter(const std::string& value) {
+  const auto [at, added] = ids_.try_emplace(value, int32_t(values_.size()));
+  if (added && !vacant_.empty()) {
+    at->second = vacant_.back();
+    vacant_.pop_back();
+  } else if (added) {
+    values_.emplace_back();
+  }
+  Value& v = values_[size_t(at->second)];
+  if (added) v.entry = at;
+  ++v.nodes;
+  return at->second;
+}
+
+void Domains::leave(int32_t id) {
+  Value& v = values_[size_t(id)];
+  if (--v.nodes > 0) return;
+  ids_.erase(v.entry);
+  vacant_.push_back(id);
 }
 
 void PlaceTable::set(int slot, const PlaceFacts& node) {

@@ -22,14 +22,31 @@ struct PlaceFacts {
   bool operator==(const PlaceFacts&) const = default;
 };
 
-// The values of one node label as small numbers.
-struct Domains {
-  std::string key;
-  size_t users = 0;
-  std::vector<int32_t> of_slot;  // -1: the node lacks the label
-  std::map<std::string, int32_t> ids;
-  int32_t at(int slot) const { return size_t(slot) < of_slot.size() ? of_slot[size_t(slot)] : -1; }
+// The values of one node label as small numbers. A value that no node has any more gives its number back: by then
+// nothing is counted under it.
+class Domains {
+ public:
+  explicit Domains(std::string key) : key_(std::move(key)) {}
+  const std::string& key() const { return key_; }
+  // -1: the node lacks the label.
+  int32_t at(int slot) const { return size_t(slot) < of_slot_.size() ? of_slot_[size_t(slot)] : -1; }
   void set(int slot, const PlaceFacts&);
+
+  size_t users = 0;
+
+ private:
+  struct Value {
+    std::map<std::string, int32_t>::iterator entry;
+    int32_t nodes = 0;
+  };
+  int32_t enter(const std::string& value);
+  void leave(int32_t id);
+
+  std::string key_;
+  std::vector<int32_t> of_slot_;
+  std::map<std::string, int32_t> ids_;
+  std::vector<Value> values_;  // by id
+  std::vector<int32_t> vacant_;
 };
 
 // A number per node, by what the node is: whether a spread counts it, or how much it is preferred.

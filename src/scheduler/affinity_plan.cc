@@ -175,10 +175,11 @@ void AffinityIndex::prefer(Id id, std::span<const int> slots, std::span<int32_t>
   };
   std::ranges::fill(raw, 0);
   for (const Plan::SpreadCheck& s : p.soft) {
-    std::set<int32_t> seen;
+    std::vector<int32_t> seen;
     for (const int slot : slots)
-      if (has_all(slot)) seen.insert(s.counter->domain(slot));
-    const int64_t weight = weight_of(seen.size());
+      if (has_all(slot)) seen.push_back(s.counter->domain(slot));
+    std::ranges::sort(seen);
+    const int64_t weight = weight_of(seen.size() - std::ranges::unique(seen).size());
     for (size_t i = 0; i < slots.size(); ++i)
       raw[i] += s.counter->at(slots[i]) * weight + (s.spread->max_skew - 1) * 1000;
   }
