@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "api/deletion.h"
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "controllers/placement_units.h"
@@ -19,6 +20,7 @@ using api::ObjectPtr;
 
 constexpr std::string_view kNodes = "nodes", kPods = "pods";
 constexpr std::string_view kSlices = "resourceslices.resource.k8s.io";
+constexpr std::string_view kGroups = "podgroups.scheduling.x-k8s.io";
 constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
 constexpr std::string_view kSliceSuffix = "-gpu.nvidia.com";
 constexpr size_t kLongQueue = 1'000;
@@ -31,11 +33,9 @@ Key root_key(std::string_view resource, std::string_view name) { return {kRootCl
 
 std::vector<store::Scope> scopes() {
   const std::string root = kRootCluster.value;
-  return {{root, std::string(kAllocations), ""},
-          {root, std::string(kTenants), ""},
-          {root, std::string(kNodes), ""},
-          {root, std::string(kSlices), ""},
-          {"", std::string(kPods), ""}};
+  return {{root, std::string(kAllocations), ""}, {root, std::string(kTenants), ""},
+          {root, std::string(kNodes), ""},       {root, std::string(kSlices), ""},
+          {"", std::string(kGroups), ""},        {"", std::string(kPods), ""}};
 }
 
 }  // namespace
@@ -61,6 +61,7 @@ class Placement::Impl final : store::Follower::Handler {
 
   bool follow(store::Turn& turn, const std::vector<Key>& changed, bool rest) override {
     for (const Key& key : changed) load(turn, key);
+    units_.settle();
     // The first pass waits for every object: an Allocation not yet seen would be a device given twice.
     if (rest && !loaded_) return false;
     loaded_ = true;
@@ -84,6 +85,9 @@ class Placement::Impl final : store::Follower::Handler {
     const ObjectPtr object = turn.get(key);
     const std::string_view resource = key.resource();
     if (resource == kPods) return units_.set_pod(key, object.get());
+    if (resource == kGroups)
+      return units_.set_group(key,
+                              object ? api::int_at(object->parse(), {"spec", "minMember"}) : std::nullopt);
     if (key.cluster() != kRootCluster.value) return;
     if (resource == kAllocations) return load_allocation(key, object);
     if (resource == kTenants) return load_tenant(turn, key, object);
@@ -129,8 +133,10 @@ class Placement::Impl final : store::Follower::Handler {
       const auto last =
           std::find_if(first, bindings.end(), [&](const auto& b) { return b.unit != first->unit; });
       if (!bind({first, last}, turn, now)) wake_after(kRejectedAgain);
+      units_.settle();
       first = last;
     }
+    for (const scheduler::Eviction& e : placements.evictions) evict(e, turn, now);
     const bool untold = tell(placements.waiting, turn, now);
     if (placements.revisit) wake_after(*placements.revisit - now);
     return placements.more || untold;
@@ -211,7 +217,30 @@ class Placement::Impl final : store::Follower::Handler {
             .devices = b.devices,
             .cpu_milli = open->cpu_milli,
             .memory_bytes = open->memory_bytes,
+            .work = open->work,
             .simulated = simulated != labels.end() && simulated->second == "true"};
+  }
+
+  // --- who gives way ---
+
+  void evict(const scheduler::Eviction& e, store::Turn& turn, WallTime now) {
+    const ObjectPtr allocation = turn.get(root_key(kAllocations, e.pod));
+    if (!allocation) return;
+    const Json held = allocation->parse();
+    const auto at = [&](std::string_view field) { return api::string_at(held, {"spec", field}); };
+    const Key key{ClusterId(std::string(at("cluster"))), kPods, at("namespace"), at("pod")};
+    const ObjectPtr object = turn.get(key);
+    if (!object) return;
+    Json pod = object->parse();
+    if (api::string_at(pod, {"metadata", "uid"}) != e.pod || api::is_deleting(pod)) return;
+    set_condition(pod, "DisruptionTarget", "True", "PreemptionByScheduler", e.message, now);
+    if (!turn.put(key, std::move(pod), object->revision)) return;
+    say(turn, key, e.pod, "Warning", "Preempted", e.message, now);
+    const ObjectPtr marked = turn.get(key);
+    pod = marked->parse();
+    const bool gone = api::begin_deletion(pod, {}, now);
+    (void)(gone ? turn.erase(key, marked->revision) : turn.put(key, std::move(pod), marked->revision));
+    ++stats_.evicted;
   }
 
   static std::string assigned(const Bound& bound) {
@@ -219,9 +248,14 @@ class Placement::Impl final : store::Follower::Handler {
     const Key& key = bound.before->key;
     std::string message =
         "Successfully assigned " + std::string(key.ns()) + "/" + std::string(key.name()) + " to " + b.node;
-    for (const scheduler::Device& d : b.devices)
-      message += (&d == &b.devices.front() ? " with " : ", ") + d.uuid;
+    for (const scheduler::Held& d : b.devices)
+      message += (&d == &b.devices.front() ? " with " : ", ") + part_of(d) + d.uuid;
     return message;
+  }
+
+  static std::string part_of(const scheduler::Held& d) {
+    if (!d.profile.empty()) return d.profile + " of ";
+    return d.milli < 1000 ? std::to_string(d.milli) + "m of " : "";
   }
 
   // --- reasons ---

@@ -23,7 +23,7 @@ struct PlacementOptions {
 
 struct PlacementStats {
   size_t waiting = 0;  // pods
-  uint64_t passes = 0, bound = 0, refused = 0,
+  uint64_t passes = 0, bound = 0, evicted = 0, refused = 0,
            rejected = 0;  // refused: reasons written; rejected: pod had changed
 };
 

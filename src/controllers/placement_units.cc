@@ -1,6 +1,7 @@
 #include "controllers/placement_units.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "scheduler/objects.h"
 
@@ -18,9 +19,14 @@ std::shared_ptr<const std::string> told_reason(const Json& pod) {
   return nullptr;
 }
 
+std::string gang_id(std::string_view cluster, std::string_view ns, std::string_view name) {
+  return std::string(cluster) + '/' + std::string(ns) + '/' + std::string(name);
+}
+
 scheduler::Unit unit_of(const api::Key& key, const Json& pod, std::string uid) {
   scheduler::Unit unit{.id = uid, .tenant = std::string(key.cluster())};
-  unit.priority = api::int_at(pod, {"spec", "priority"}).value_or(0);
+  unit.work = scheduler::work_of(pod);
+  unit.priority = unit.work.priority;
   unit.created = parse_rfc3339(string_at(pod, {"metadata", "creationTimestamp"})).value_or(WallTime{});
   unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
   return unit;
@@ -44,6 +50,8 @@ void PlacementUnits::clear() {
   places_.clear();
   strays_.clear();
   gangs_.clear();
+  groups_.clear();
+  changed_.clear();
   tenants_.clear();
   clusters_.clear();
 }
@@ -90,7 +98,11 @@ void PlacementUnits::forget(const std::string& key) {
   Gang& gang = gangs_[place.gang];
   gang.pending.erase(key);
   gang.settled.erase(key);
-  settle_gang(place.gang);
+  changed_.insert(place.gang);
+}
+
+void PlacementUnits::settle() {
+  for (const std::string& id : std::exchange(changed_, {})) settle_gang(id);
 }
 
 void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
@@ -112,8 +124,9 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
   if (!pending && !(gang && (state == PodState::Placed || succeeded))) return forget(key.text());
   Place now{std::string(string_at(pod, {"metadata", "uid"})), "", 0};
   if (gang) {
-    now.gang = cluster + '/' + std::string(key.ns()) + '/' + gang->name;
+    now.gang = gang_id(cluster, key.ns(), gang->name);
     now.gang_size = gang->size;
+    now.gang_least = gang->least;
   }
   const auto before = places_.find(key.text());
   if (before != places_.end() && (before->second.uid != now.uid || before->second.gang != now.gang))
@@ -133,39 +146,61 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     model_.set_unit(unit_of(key, pod, now.uid));
   } else {
     Gang& gang = gangs_[now.gang];
-    gang.size = std::max(gang.size, now.gang_size);
+    if (now.gang_size >= gang.size)
+      std::tie(gang.size, gang.least) = std::pair(now.gang_size, now.gang_least);
     gang.pending.erase(key.text());
     gang.settled.erase(key.text());
     if (pending)
-      gang.pending.emplace(key.text(), unit_of(key, pod, now.uid));
+      gang.pending.emplace(key.text(), Member{unit_of(key, pod, now.uid), scheduler::rank_of(pod)});
     else
       gang.settled.insert(key.text());
-    settle_gang(now.gang);
+    changed_.insert(now.gang);
   }
   places_[key.text()] = std::move(now);
 }
 
-// The gang's unit in the model is what of it still waits; it may be placed once as many pods exist as were announced.
+// The gang's unit in the model is what of it still waits; it may be placed once as many pods exist as it needs.
 void PlacementUnits::settle_gang(const std::string& id) {
   const auto found = gangs_.find(id);
+  if (found == gangs_.end()) return;
   Gang& gang = found->second;
   if (gang.pending.empty()) {
     model_.erase_unit(id);
     if (gang.settled.empty()) gangs_.erase(found);
     return;
   }
-  scheduler::Unit unit = gang.pending.begin()->second;
+  scheduler::Unit unit = gang.pending.begin()->second.unit;
   unit.id = id;
   unit.pods.clear();
+  std::map<std::pair<int64_t, std::string_view>, const scheduler::PendingPod*> ranked;
   for (const auto& [key, alone] : gang.pending) {
-    unit.created = std::min(unit.created, alone.created);
-    unit.pods.push_back(alone.pods.front());
+    unit.created = std::min(unit.created, alone.unit.created);
+    ranked.emplace(std::pair(alone.rank, std::string_view(key)), &alone.unit.pods.front());
   }
-  const auto exist = int64_t(gang.pending.size() + gang.settled.size());
-  if (exist < gang.size)
-    unit.waits = std::to_string(exist) + " of " + std::to_string(gang.size) + " pods of gang " +
+  for (const auto& [rank, pod] : ranked) unit.pods.push_back(*pod);
+
+  const auto settled = int64_t(gang.settled.size()), pending = int64_t(gang.pending.size());
+  const auto group = groups_.find(id);
+  const int64_t least = group != groups_.end() ? group->second
+                        : gang.size > 0        ? gang.least
+                                               : settled + pending;
+  const int64_t announced = std::max(group != groups_.end() ? group->second : gang.size, least);
+  if (settled + pending < least || (group == groups_.end() && settled + pending < announced))
+    unit.waits = std::to_string(settled + pending) + " of " + std::to_string(announced) + " pods of gang " +
                  id.substr(id.rfind('/') + 1) + " exist";
+  unit.least = std::clamp<int64_t>(least - settled, 1, pending);
+  unit.work.unit = id;
+  unit.work.least = least;
   model_.set_unit(std::move(unit));
+}
+
+void PlacementUnits::set_group(const api::Key& key, std::optional<int64_t> least) {
+  const std::string id = gang_id(key.cluster(), key.ns(), key.name());
+  if (least)
+    groups_[id] = std::clamp<int64_t>(*least, 1, 1024);
+  else
+    groups_.erase(id);
+  if (gangs_.contains(id)) changed_.insert(id);
 }
 
 }  // namespace ingot::controllers

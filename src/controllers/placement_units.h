@@ -29,6 +29,10 @@ class PlacementUnits {
   void set_pod(const api::Key&, const api::Object*);
   // None: the tenant is gone. Returns the pods that came before their tenant: set them again.
   std::vector<api::Key> set_tenant(std::string_view tenant_name, std::optional<scheduler::Tenant>);
+  // A PodGroup says how many pods its gang needs; none: it is gone.
+  void set_group(const api::Key&, std::optional<int64_t> least);
+  // Brings the model's gangs up to date; to be called after the above.
+  void settle();
   void clear();
 
   // nullptr when no pending pod has this uid.
@@ -39,15 +43,19 @@ class PlacementUnits {
   std::string_view tenant_of(std::string_view cluster) const;
 
  private:
+  struct Member {
+    scheduler::Unit unit;  // as if it were alone
+    int64_t rank;
+  };
   struct Gang {
-    int64_t size = 0;
-    std::map<std::string, scheduler::Unit> pending;  // by pod key: each as if it were alone
-    std::set<std::string> settled;                   // pod keys that have their node or have succeeded
+    int64_t size = 0, least = 0;            // announced by its pods
+    std::map<std::string, Member> pending;  // by pod key
+    std::set<std::string> settled;          // pod keys that have their node or have succeeded
   };
   struct Place {
     std::string uid;
     std::string gang;  // gang id, "" for a single pod
-    int64_t gang_size = 0;
+    int64_t gang_size = 0, gang_least = 0;
   };
   void place(const api::Key&, const api::Json& pod, Place, bool pending);
   void forget(const std::string& key);
@@ -59,6 +67,8 @@ class PlacementUnits {
   std::map<std::string, Place, std::less<>> places_;                  // by pod key: pods that matter here
   std::map<std::string, std::set<std::string>, std::less<>> strays_;  // cluster of no known tenant → pod keys
   std::map<std::string, Gang, std::less<>> gangs_;                    // "cluster/namespace/name"
+  std::set<std::string> changed_;                                     // gang ids to settle
+  std::map<std::string, int64_t> groups_;                             // gang id → its PodGroup's minMember
   std::map<std::string, std::string, std::less<>> tenants_;           // cluster → tenant's name
   std::map<std::string, std::string, std::less<>> clusters_;          // tenant's name → cluster
 };

@@ -1,6 +1,7 @@
 #include "controllers/placement_writes.h"
 
 #include "base/encoding.h"
+#include "scheduler/objects.h"
 
 namespace ingot::controllers {
 namespace {
@@ -15,22 +16,30 @@ constexpr size_t kMaxMessage = 1'024;  // of an Event (pkg/apis/core/validation)
 
 Json allocation_object(const Grant& grant, WallTime now) {
   JsonArray devices;
-  for (const scheduler::Device& d : grant.devices)
-    devices.push_back(JsonObject{{"uuid", d.uuid}, {"model", d.model}});
+  for (const scheduler::Held& d : grant.devices) {
+    JsonObject device{{"uuid", d.uuid}, {"model", d.model}};
+    if (d.milli != 1000) device["milli"] = d.milli;
+    if (d.memory_mib > 0) device["memoryMiB"] = d.memory_mib;
+    if (!d.profile.empty()) {
+      device["profile"] = d.profile;
+      device["start"] = d.start;
+    }
+    devices.push_back(std::move(device));
+  }
   JsonObject metadata{{"name", grant.pod_uid}, {"uid", grant.uid}, {"creationTimestamp", to_rfc3339(now)}};
   if (grant.simulated) metadata["labels"] = JsonObject{{"ingot.dev/simulated", "true"}};
+  JsonObject spec{{"tenant", grant.tenant},       {"cluster", grant.pod.cluster()},
+                  {"namespace", grant.pod.ns()},  {"pod", grant.pod.name()},
+                  {"node", grant.node},           {"devices", std::move(devices)},
+                  {"cpuMilli", grant.cpu_milli},  {"memoryBytes", grant.memory_bytes},
+                  {"from", to_rfc3339_micro(now)}};
+  JsonObject work = scheduler::work_object(grant.work);
+  if (grant.work.unit == grant.pod_uid) work.erase("unit");  // which is what it is without saying
+  if (!work.empty()) spec["work"] = std::move(work);
   return JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
                     {"kind", "Allocation"},
                     {"metadata", std::move(metadata)},
-                    {"spec", JsonObject{{"tenant", grant.tenant},
-                                        {"cluster", grant.pod.cluster()},
-                                        {"namespace", grant.pod.ns()},
-                                        {"pod", grant.pod.name()},
-                                        {"node", grant.node},
-                                        {"devices", std::move(devices)},
-                                        {"cpuMilli", grant.cpu_milli},
-                                        {"memoryBytes", grant.memory_bytes},
-                                        {"from", to_rfc3339_micro(now)}}},
+                    {"spec", std::move(spec)},
                     {"status", JsonObject{{"phase", "Open"}}}};
 }
 

@@ -17,8 +17,9 @@ inline constexpr std::string_view kAllocations = "allocations.factory.ingot.dev"
 struct Grant {
   api::Key pod;
   std::string pod_uid, tenant, node, uid;
-  std::vector<scheduler::Device> devices;
+  std::vector<scheduler::Held> devices;
   int64_t cpu_milli = 0, memory_bytes = 0;
+  scheduler::Work work;
   bool simulated = false;
 };
 api::Json allocation_object(const Grant&, WallTime now);

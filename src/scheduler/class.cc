@@ -3,73 +3,93 @@
 #include <algorithm>
 
 namespace ingot::scheduler {
-namespace {
-
-int64_t per_mille(int64_t part, int64_t whole) {
-  return whole > 0 ? int64_t(double(part) / double(whole) * 1000.0) : 0;
-}
-
-}  // namespace
 
 bool Class::eligible(const Model& model, int slot) const {
-  const Model::NodeState& state = model.nodes_[size_t(slot)];
+  const NodeState& state = model.nodes_[size_t(slot)];
   const Node& node = state.node;
   const Constraints& where = request.where;
-  return state.known && node.ready && !node.cordoned && request.unknown.empty() &&
-         (where.node.empty() || where.node == node.name) && matches_selector(where, node.labels) &&
+  if (!state.known || !node.ready || node.cordoned || !request.unknown.empty()) return false;
+  if (!where.node.empty() && where.node != node.name) return false;
+  return model.open_to(node.pool, tenant) && matches_selector(where, node.labels) &&
          matches_affinity(where, node.name, node.labels) && !blocking_taint(where, node.taints);
 }
 
-// Fewest disliked taints; then fewest GPUs left over, which keeps whole nodes free for who needs them and
-// puts pods without GPUs where no GPU is free; then the least CPU and memory left over.
-Class::Score Class::score(const Model& model, int slot) const {
-  const Model::NodeState& state = model.nodes_[size_t(slot)];
-  const int64_t cpu = state.node.cpu_milli - state.used_cpu - request.cpu_milli;
-  const int64_t memory = state.node.memory_bytes - state.used_memory - request.memory_bytes;
-  const int64_t gpus = state.free_gpus - request.gpus;
-  if (cpu < 0 || memory < 0 || gpus < 0 || state.used_pods >= state.node.pods) return kNone;
-  const int64_t left = per_mille(cpu, state.node.cpu_milli) + per_mille(memory, state.node.memory_bytes);
-  const int disliked = std::min(disliked_taints(request.where, state.node.taints), 255);
-  return Score(disliked) << 48 | Score(std::min<int64_t>(gpus, 0xffff)) << 32 | Score(left);
+Shape Class::shape(const Model& model, int slot) const {
+  const Node& node = model.nodes_[size_t(slot)].node;
+  int32_t replicas = Pool{}.replicas;
+  if (request.replica)
+    if (const auto pool = model.pools_.find(node.pool); pool != model.pools_.end())
+      replicas = pool->second.replicas;
+  return shape_of(request, node.devices.empty() ? 0 : node.devices[0].memory_mib, replicas);
 }
 
-int Class::best(Model& model, int skip, bool* skipped) {
+Space Class::space(const Model& model, int slot) const {
+  const NodeState& state = model.nodes_[size_t(slot)];
+  if (!request.share() || state.held.empty()) return state.space;
+  const auto pool = model.pools_.find(state.node.pool);
+  return state.space_for(tenant, pool != model.pools_.end() && pool->second.shares_across_tenants);
+}
+
+bool Class::fits_now(const Model& model, int slot) const {
+  const NodeState& state = model.nodes_[size_t(slot)];
+  return state.used_pods < state.node.pods && fits(space(model, slot), shape(model, slot));
+}
+
+std::vector<Held> Class::take(const Model& model, int slot) const {
+  int gpu = -1;
+  const Shape asked = shape(model, slot);
+  if (asked.gpus > 0 && asked.milli < 1000) (void)model.costs_.cost(space(model, slot), asked, &gpu);
+  return scheduler::take(model.nodes_[size_t(slot)], request, asked, gpu);
+}
+
+// Fewest disliked taints, then the least cost.
+Class::Score Class::score(const Model& model, int slot) const {
+  const NodeState& state = model.nodes_[size_t(slot)];
+  if (state.used_pods >= state.node.pods) return kNone;
+  if (request.one_island && state.islands.largest(state.free_boards()) < request.gpus) return kNone;
+  const Cost cost = model.costs_.cost(space(model, slot), shape(model, slot), nullptr);
+  if (cost == kNoCost) return kNone;
+  const int disliked = std::min(disliked_taints(request.where, state.node.taints), 255);
+  return Score(disliked) << 48 | Score(std::clamp<Cost>(cost + kCostOffset, 0, (Cost(1) << 48) - 1));
+}
+
+bool Class::worse(const Model& model, const Candidate& a, const Candidate& b) const {
+  if (a.score != b.score) return a.score > b.score;
+  return model.by_name_[size_t(a.slot)] > model.by_name_[size_t(b.slot)];
+}
+
+int Class::best(Model& model, const Admits& admits, bool* refused) {
   catch_up(model);
-  const auto worse = [&](const Candidate& a, const Candidate& b) {
-    if (a.score != b.score) return a.score > b.score;
-    return a.slot != b.slot &&
-           model.nodes_[size_t(a.slot)].node.name > model.nodes_[size_t(b.slot)].node.name;
-  };
-  std::optional<Candidate> aside;
+  const auto worse = [&](const Candidate& a, const Candidate& b) { return this->worse(model, a, b); };
+  std::vector<Candidate> aside;
   int found = -1;
   while (!heap_.empty()) {
     const Candidate top = heap_.front();
-    const bool stale = top.score != scores_[size_t(top.slot)];
-    if (!stale && top.slot != skip) {
+    const bool current = top.score == scores_[size_t(top.slot)];
+    if (current && (!admits || admits(top.slot))) {
       found = top.slot;
       break;
     }
-    if (!stale) aside = top;
+    if (current) aside.push_back(top);
     std::pop_heap(heap_.begin(), heap_.end(), worse);
     heap_.pop_back();
+    ++model.checks_;
   }
-  *skipped = aside.has_value();
-  if (aside) {
-    heap_.push_back(*aside);
+  *refused = !aside.empty();
+  for (const Candidate& c : aside) {
+    heap_.push_back(c);
     std::push_heap(heap_.begin(), heap_.end(), worse);
   }
   return found;
 }
 
 void Class::catch_up(Model& model) {
+  model.order_names();
   const uint64_t end = model.journal_start_ + model.journal_.size();
-  const auto worse = [&](const Candidate& a, const Candidate& b) {
-    if (a.score != b.score) return a.score > b.score;
-    return a.slot != b.slot &&
-           model.nodes_[size_t(a.slot)].node.name > model.nodes_[size_t(b.slot)].node.name;
-  };
+  const auto worse = [&](const Candidate& a, const Candidate& b) { return this->worse(model, a, b); };
   const size_t slots = model.nodes_.size();
-  const bool fresh = scores_.empty() || seen_ < model.journal_start_ || end - seen_ > slots;
+  const bool fresh = scores_.empty() || seen_ < model.journal_start_ || end - seen_ > slots ||
+                     costs_ != model.costs_.version();
   scores_.resize(slots, kNone);
   eligible_.resize(slots, 0);
   if (fresh) {
@@ -86,6 +106,7 @@ void Class::catch_up(Model& model) {
     }
   }
   seen_ = end;
+  costs_ = model.costs_.version();
   if (!fresh && heap_.size() <= 4 * slots + 64) return;
   heap_.clear();
   for (size_t slot = 0; slot < slots; ++slot)

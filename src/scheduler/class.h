@@ -3,6 +3,8 @@
 // Internal to the room.
 #pragma once
 
+#include <functional>
+
 #include "scheduler/model.h"
 
 namespace ingot::scheduler {
@@ -13,31 +15,41 @@ struct Class {
 
   std::string text;
   Request request;
+  std::string tenant;  // one of those who ask for it; all of them get the same answers
   size_t users = 0;
   uint64_t failed_gain = 0;  // Model::gains_ when no node was found for it
   std::shared_ptr<const std::string> reason;
   uint64_t explained_at = 0;  // journal position of `reason`
   bool lacks_room = false;    // it fails for what others hold, not for what the factory is
 
-  // The best node's slot, or -1. `skip` is passed over; *skipped tells whether it would have been taken.
-  int best(Model&, int skip, bool* skipped);
+  using Admits = std::function<bool(int slot)>;
+  // The best node's slot, or -1. Nodes that `admits` refuses are passed over; *refused tells whether one of
+  // them would have been taken.
+  int best(Model&, const Admits& admits, bool* refused);
   bool eligible(const Model&, int slot) const;  // but for what is in use there
+  bool fits_now(const Model&, int slot) const;
+  // The request in that node's numbers, and what is free there for who asks.
+  Shape shape(const Model&, int slot) const;
+  Space space(const Model&, int slot) const;
+  // What it takes of a node that it fits.
+  std::vector<Held> take(const Model&, int slot) const;
   void forget_table();
-  size_t cells() const { return scores_.size(); }
 
  private:
-  void catch_up(Model&);
-  void rate(Model&, int slot, bool spec_changed);
-  Score score(const Model&, int slot) const;
-
   struct Candidate {
     Score score;
     int slot;
   };
+  bool worse(const Model&, const Candidate&, const Candidate&) const;
+  void catch_up(Model&);
+  void rate(Model&, int slot, bool spec_changed);
+  Score score(const Model&, int slot) const;
+
   std::vector<Score> scores_;      // by slot: the truth
   std::vector<uint8_t> eligible_;  // by slot
   std::vector<Candidate> heap_;    // may hold candidates whose score is no longer the truth
   uint64_t seen_ = 0;              // journal position
+  uint64_t costs_ = 0;             // version of the costs that the scores are of
 };
 
 }  // namespace ingot::scheduler

@@ -10,10 +10,10 @@ namespace ingot::scheduler {
 namespace {
 
 struct Seen {
+  const NodeState* state;
   const Node* node;
-  const Use* use;
-  int64_t free_cpu() const { return std::max<int64_t>(0, node->cpu_milli - use->cpu_milli); }
-  int64_t free_memory() const { return std::max<int64_t>(0, node->memory_bytes - use->memory_bytes); }
+  int64_t free_cpu() const { return std::max<int64_t>(0, state->space.cpu_milli); }
+  int64_t free_memory() const { return std::max<int64_t>(0, state->space.memory_mib) << 20; }
 };
 using Nodes = std::vector<Seen>;
 using Amount = std::function<int64_t(const Seen&)>;
@@ -76,7 +76,7 @@ std::vector<Kind> kinds(const Request& request) {
   const auto plain = [](int64_t n) { return std::to_string(n); };
   return {
       {[](const Seen& n) { return int64_t(n.node->devices.size()); },
-       [](const Seen& n) { return n.use->free_gpus; }, request.gpus, plain, " GPUs", " GPU"},
+       [](const Seen& n) { return n.state->free_gpus; }, request.gpus, plain, " GPUs", " GPU"},
       {[](const Seen& n) { return n.node->cpu_milli; }, [](const Seen& n) { return n.free_cpu(); },
        request.cpu_milli, format_milli, " CPUs", " CPU"},
       {[](const Seen& n) { return n.node->memory_bytes; }, [](const Seen& n) { return n.free_memory(); },
@@ -134,11 +134,12 @@ std::optional<std::string> closed(const Request& request, Nodes& nodes) {
 
 }  // namespace
 
-Explanation explain(const Request& request, const std::vector<const Node*>& nodes,
-                    const std::vector<Use>& uses, std::string_view reserved) {
+Explanation explain(const Request& request, const std::vector<const NodeState*>& nodes, const Sees& sees) {
   Nodes all, left;
-  for (size_t i = 0; i < nodes.size(); ++i) all.push_back({nodes[i], &uses[i]});
+  for (const NodeState* n : nodes) all.push_back({n, &n->node});
   if (auto text = never(request, all, left)) return {*text};
+  left = only(left, [&](const Seen& n) { return sees.open(*n.node); });
+  if (left.empty()) return {"the nodes that match are in pools that are closed to its tenant"};
   if (auto text = closed(request, left)) return {*text};
 
   std::string where = request.where.node.empty() ? pools(left) : "on node " + request.where.node;
@@ -153,9 +154,9 @@ Explanation explain(const Request& request, const std::vector<const Node*>& node
     left = roomy;
     if (kind.noun == " GPUs" && request.gpus > 0) where = "on nodes with " + count(request.gpus, "free GPU");
   }
-  left = only(left, [](const Seen& n) { return n.use->pods < n.node->pods; });
+  left = only(left, [](const Seen& n) { return n.state->used_pods < n.node->pods; });
   if (left.empty()) return {"every pod place " + where + " is taken", true};
-  left = only(left, [&](const Seen& n) { return n.node->name != reserved; });
+  left = only(left, [&](const Seen& n) { return !sees.kept(*n.node); });
   if (left.empty()) return {"what is free " + where + " is kept for a pod that has waited longer", true};
   return {"waits for its turn", true};
 }

@@ -2,6 +2,7 @@
 // Pure. Internal to the room.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "scheduler/model.h"
@@ -13,13 +14,12 @@ struct Explanation {
   bool lacks_room = false;  // it would fit if others held less
 };
 
-// What is in use on the node of the same position.
-struct Use {
-  int64_t cpu_milli = 0, memory_bytes = 0, pods = 0, free_gpus = 0;
+// What the pod may see of a node: whether its pool is open to the pod's tenant, whether it is kept for others.
+struct Sees {
+  std::function<bool(const Node&)> open, kept;
 };
 
-// `reserved`: the node kept for another unit, or "".
-Explanation explain(const Request&, const std::vector<const Node*>& nodes, const std::vector<Use>& uses,
-                    std::string_view reserved);
+// `nodes`: all that are known, in name order.
+Explanation explain(const Request&, const std::vector<const NodeState*>& nodes, const Sees&);
 
 }  // namespace ingot::scheduler

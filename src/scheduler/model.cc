@@ -6,28 +6,24 @@
 #include "scheduler/class.h"
 
 namespace ingot::scheduler {
-namespace {
-
-constexpr size_t kIdleClasses =
-    64;  // kept though nobody waits with them: the next pod of a template comes soon
-
-}  // namespace
 
 Model::Model() = default;
 Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
-bool Model::TenantState::Order::operator<(const Order& o) const {
-  if (priority != o.priority) return priority > o.priority;
-  if (created != o.created) return created < o.created;
-  return id < o.id;
+void Model::set_costs(PlacementCost kind, uint64_t seed) { costs_.set(kind, seed); }
+
+ModelId Model::model_id(std::string_view name) {
+  const auto found = std::ranges::find(gpu_models_, name);
+  if (found != gpu_models_.end()) return ModelId(found - gpu_models_.begin());
+  // Past the bound all further models are one: they still count as GPUs, but not apart.
+  if (gpu_models_.size() >= kMaxGpuModels) return kMaxGpuModels - 1;
+  gpu_models_.emplace_back(name);
+  return ModelId(gpu_models_.size() - 1);
 }
 
-std::string Request::text() const {
-  return std::to_string(cpu_milli) + ' ' + std::to_string(memory_bytes) + ' ' + std::to_string(gpus) + ' ' +
-         unknown + '|' + where.text();
-}
+// --- nodes ---
 
 int Model::slot(std::string_view name) {
   const auto found = slots_.find(name);
@@ -42,6 +38,7 @@ int Model::slot(std::string_view name) {
   }
   nodes_[size_t(slot)].node.name = name;
   slots_.emplace(name, slot);
+  by_name_.clear();
   return slot;
 }
 
@@ -49,7 +46,7 @@ void Model::forget_slot(int slot) {
   NodeState& state = nodes_[size_t(slot)];
   if (state.known || state.used_pods > 0) return;
   slots_.erase(state.node.name);
-  state = {};
+  state = NodeState{};
   vacant_.push_back(slot);
 }
 
@@ -64,21 +61,25 @@ void Model::touched(int slot, Changed changed) {
   ++version_;
 }
 
-void Model::recount(NodeState& state) {
-  state.free_gpus = std::ranges::count_if(
-      state.node.devices, [&](const Device& d) { return d.healthy && !state.held.contains(d.uuid); });
+void Model::capacity(const Node& node, int sign) {
+  Amounts a;
+  a.cpu_milli = node.cpu_milli;
+  a.memory_mib = node.memory_bytes >> 20;
+  for (const Device& d : node.devices) a.add_gpu(model_id(d.model), 1000);
+  sign > 0 ? capacity_ += a : capacity_ -= a;
+  queues_.set_capacity(capacity_);
 }
 
 void Model::set_node(Node node) {
   const int at = slot(node.name);
   NodeState& state = nodes_[size_t(at)];
   if (state.known && state.node == node) return;
-  total_gpus_ += int64_t(node.devices.size()) - int64_t(state.node.devices.size());
-  total_cpu_ += node.cpu_milli - state.node.cpu_milli;
-  total_memory_ += node.memory_bytes - state.node.memory_bytes;
-  state.node = std::move(node);
+  capacity(state.node, -1);
+  capacity(node, 1);
+  const ModelId model = node.devices.empty() ? ModelId(0) : model_id(node.devices[0].model);
+  state.set_node(std::move(node), model);
   state.known = true;
-  recount(state);
+  topology_.set_node(at, state.node.name, state.node.labels);
   touched(at, Changed::Spec);
 }
 
@@ -88,14 +89,33 @@ void Model::erase_node(std::string_view name) {
   const int at = found->second;
   set_node({.name = std::string(name)});  // takes its capacity out of the totals
   nodes_[size_t(at)].known = false;
+  topology_.erase_node(at);
   forget_slot(at);
 }
+
+void Model::order_names() {
+  if (!by_name_.empty()) return;
+  by_name_.resize(nodes_.size());
+  int place = 0;
+  for (const auto& [name, at] : slots_) by_name_[size_t(at)] = place++;
+}
+
+void Model::set_levels(std::vector<Level> levels) {
+  topology_ = TopologyTree(std::move(levels));
+  for (const auto& [name, at] : slots_)
+    if (nodes_[size_t(at)].known) topology_.set_node(at, name, nodes_[size_t(at)].node.labels);
+  ++gains_;
+  ++version_;
+}
+
+// --- tenants, pools, queues ---
 
 Model::TenantState& Model::tenant(std::string_view id) {
   const auto found = tenants_.find(id);
   if (found != tenants_.end()) return found->second;
   TenantState& made = tenants_[std::string(id)];
   made.tenant = {.id = std::string(id), .name = std::string(id)};
+  set_leaf(made.tenant);
   return made;
 }
 
@@ -103,9 +123,24 @@ void Model::forget_tenant(std::string_view id) {
   const auto found = tenants_.find(id);
   if (found == tenants_.end()) return;
   const TenantState& t = found->second;
-  if (t.tenant == Tenant{.id = t.tenant.id, .name = t.tenant.id} && t.queue.empty() && t.gpus == 0 &&
-      t.cpu_milli == 0 && t.memory_bytes == 0)
-    tenants_.erase(found);
+  if (!(t.tenant == Tenant{.id = t.tenant.id, .name = t.tenant.id}) || !t.held.empty()) return;
+  const std::string leaf = leaf_of(id, "");
+  if (lines_.contains(leaf)) return;
+  queues_.erase(leaf);
+  tenants_.erase(found);
+}
+
+// A tenant's own leaf. No object's name holds a '~'.
+std::string Model::leaf_of(std::string_view tenant, std::string_view queue) const {
+  if (!queue.empty() && queue != leaving_queue_ && queues_.contains(queue)) return std::string(queue);
+  return "~" + std::string(tenant);
+}
+
+void Model::set_leaf(const Tenant& t) {
+  Queue leaf{.name = leaf_of(t.id, ""), .title = "tenant " + t.name, .parent = t.queue, .weight = t.weight};
+  leaf.guarantee.gpu_milli = t.gpu_guarantee * 1000;
+  if (t.gpu_limit) leaf.limit.gpu_milli = *t.gpu_limit * 1000;
+  queues_.set(leaf);
 }
 
 void Model::set_tenant(Tenant t) {
@@ -114,8 +149,10 @@ void Model::set_tenant(Tenant t) {
   if (state.tenant == t) return;
   const std::string id = t.id;
   state.tenant = std::move(t);
+  set_leaf(state.tenant);
   ++gains_;
   ++version_;
+  rekey();
   forget_tenant(id);
 }
 
@@ -123,129 +160,70 @@ void Model::erase_tenant(std::string_view id) {
   if (tenants_.contains(id)) set_tenant({.id = std::string(id), .name = std::string(id)});
 }
 
-Class* Model::class_of(const Request& request) {
-  std::string text = request.text();
-  auto found = classes_.find(text);
-  if (found == classes_.end()) {
-    auto made = std::make_unique<Class>();
-    made->text = text;
-    made->request = request;
-    found = classes_.emplace(std::move(text), std::move(made)).first;
-  } else if (found->second->users == 0) {
-    --idle_classes_;
-  }
-  ++found->second->users;
-  return found->second.get();
+void Model::set_pool(Pool pool) {
+  ASSERT(pool.replicas >= 1);
+  const auto found = pools_.find(pool.name);
+  if (found != pools_.end() && found->second == pool) return;
+  std::string name = pool.name;
+  pools_[std::move(name)] = std::move(pool);
+  rekey();
 }
 
-void Model::release(Class* c) {
-  ASSERT(c->users > 0);
-  if (--c->users > 0) return;
-  if (idle_classes_ < kIdleClasses)
-    ++idle_classes_;
-  else
-    classes_.erase(std::string(c->text));
+void Model::erase_pool(std::string_view name) {
+  const auto found = pools_.find(name);
+  if (found == pools_.end()) return;
+  pools_.erase(found);
+  rekey();
 }
 
-bool Model::same_unit(const Unit& unit) const {
-  const auto found = units_.find(unit.id);
-  if (found == units_.end()) return false;
-  const UnitState& now = found->second;
-  if (now.unit.tenant != unit.tenant || now.unit.priority != unit.priority ||
-      now.unit.created != unit.created || now.unit.waits != unit.waits ||
-      now.unit.pods.size() != unit.pods.size())
-    return false;
-  for (size_t i = 0; i < unit.pods.size(); ++i)
-    if (now.unit.pods[i].uid != unit.pods[i].uid || now.classes[i]->text != unit.pods[i].request.text())
-      return false;
-  return true;
+bool Model::open_to(std::string_view pool, std::string_view tenant) const {
+  const auto found = pools_.find(pool);
+  return found == pools_.end() || !found->second.closed ||
+         found->second.tenants.contains(std::string(tenant));
 }
 
-void Model::set_unit(Unit unit) {
-  ASSERT(!unit.pods.empty());
-  if (same_unit(unit)) return;
-  erase_unit(unit.id);
+// Place i: the i-th closed pool, in name order, is open to the tenant.
+std::string Model::access_of(std::string_view tenant) const {
+  std::string out;
+  for (const auto& [name, pool] : pools_)
+    if (pool.closed) out += pool.tenants.contains(std::string(tenant)) ? '1' : '0';
+  return out;
+}
+
+void Model::set_queue(const Queue& queue) {
+  const bool known = queues_.contains(queue.name);
+  queues_.set(queue);
+  ++gains_;
   ++version_;
-  UnitState state;
-  for (const PendingPod& pod : unit.pods) {
-    state.classes.push_back(class_of(pod.request));
-    state.gpus += pod.request.gpus;
+  if (!known) resort(queue.name);
+}
+
+void Model::erase_queue(std::string_view name) {
+  if (!queues_.contains(name)) return;
+  const std::string gone(name);
+  leaving_queue_ = gone;
+  resort(gone);
+  leaving_queue_.clear();
+  queues_.erase(gone);
+}
+
+// A queue came or went: what named it counts elsewhere now.
+void Model::resort(std::string_view queue) {
+  std::vector<std::string> claims;
+  for (const auto& [unit, r] : reservations_)
+    if (r.leaf == queue) claims.push_back(unit);
+  for (const std::string& unit : claims) drop_reservation(unit);
+  for (auto& [id, u] : units_) {
+    if (u.unit.work.queue != queue) continue;
+    take_out(u);
+    sort_in(u);
   }
-  tenant(unit.tenant).queue.insert({unit.priority, unit.created, unit.id});
-  state.unit = std::move(unit);
-  std::string id = state.unit.id;
-  units_.emplace(std::move(id), std::move(state));
-}
-
-void Model::erase_unit(std::string_view id) {
-  const auto found = units_.find(id);
-  if (found == units_.end()) return;
+  std::vector<Allocation> moved;
+  for (const auto& [uid, a] : allocations_)
+    if (a.work.queue == queue) moved.push_back(a);
+  for (Allocation& a : moved) open(std::move(a));  // which finds its leaf anew
+  ++gains_;
   ++version_;
-  const Unit& unit = found->second.unit;
-  tenant(unit.tenant).queue.erase({unit.priority, unit.created, unit.id});
-  for (Class* c : found->second.classes) release(c);
-  const std::string owner = unit.tenant;
-  units_.erase(found);
-  forget_tenant(owner);
-}
-
-void Model::count(const Allocation& a, int sign) {
-  const int at = slot(a.node);
-  NodeState& state = nodes_[size_t(at)];
-  state.used_cpu += sign * a.cpu_milli;
-  state.used_memory += sign * a.memory_bytes;
-  state.used_pods += sign;
-  for (const std::string& uuid : a.devices)
-    if ((state.held[uuid] += sign) <= 0) state.held.erase(uuid);
-  recount(state);
-  TenantState& t = tenant(a.tenant);
-  t.gpus += sign * int64_t(a.devices.size());
-  t.cpu_milli += sign * a.cpu_milli;
-  t.memory_bytes += sign * a.memory_bytes;
-  touched(at, sign > 0 ? Changed::Less : Changed::More);
-  forget_slot(at);
-  forget_tenant(a.tenant);
-}
-
-void Model::open(Allocation a) {
-  close(a.uid);
-  count(a, 1);
-  std::string uid = a.uid;
-  allocations_.emplace(std::move(uid), std::move(a));
-}
-
-void Model::close(std::string_view uid) {
-  const auto found = allocations_.find(uid);
-  if (found == allocations_.end()) return;
-  const Allocation gone = std::move(found->second);
-  allocations_.erase(found);
-  count(gone, -1);
-}
-
-const Node* Model::node(std::string_view name) const {
-  const auto found = slots_.find(name);
-  if (found == slots_.end() || !nodes_[size_t(found->second)].known) return nullptr;
-  return &nodes_[size_t(found->second)].node;
-}
-
-int64_t Model::free_gpus(std::string_view name) const {
-  const auto found = slots_.find(name);
-  return found == slots_.end() ? 0 : nodes_[size_t(found->second)].free_gpus;
-}
-
-const Allocation* Model::allocation(std::string_view uid) const {
-  const auto found = allocations_.find(uid);
-  return found == allocations_.end() ? nullptr : &found->second;
-}
-
-const Unit* Model::unit(std::string_view id) const {
-  const auto found = units_.find(id);
-  return found == units_.end() ? nullptr : &found->second.unit;
-}
-
-int64_t Model::gpus_held(std::string_view id) const {
-  const auto found = tenants_.find(id);
-  return found == tenants_.end() ? 0 : found->second.gpus;
 }
 
 }  // namespace ingot::scheduler

@@ -1,9 +1,9 @@
-// The scheduler's own picture of the factory: nodes and their devices, tenants, open allocations, pending
-// units. It is kept up to date change by change, and answers "the best node for this request" without looking
-// at every node.
+// The scheduler's own picture of the factory: nodes and their boards, pools, queues, what is held, what waits.
+// It is kept up to date change by change, and answers "the best node for this request" without looking at
+// every node.
 //
 // Thread rule: one thread at a time; no clock, no I/O. Invariants: what a node has free is its allocatable
-// less every open allocation on it, known node or not; a device is free only when it is healthy and in no
+// less every open allocation on it, known node or not; a board is free only when it is healthy and in no
 // allocation; the same contents give the same answers whatever order they arrived in.
 #pragma once
 
@@ -16,72 +16,29 @@
 #include <string_view>
 #include <vector>
 
-#include "base/time.h"
-#include "scheduler/constraints.h"
+#include "scheduler/cost.h"
+#include "scheduler/node_state.h"
+#include "scheduler/queues.h"
+#include "scheduler/topology.h"
+#include "scheduler/work.h"
 
 namespace ingot::scheduler {
-
-struct Device {
-  std::string uuid, model;
-  bool healthy = true;
-  bool operator==(const Device&) const = default;
-};
-
-struct Node {
-  std::string name;
-  std::string pool = "default";
-  int64_t cpu_milli = 0, memory_bytes = 0, pods = 0;  // allocatable
-  std::vector<Device> devices;                        // in index order
-  Labels labels;
-  std::vector<Taint> taints;
-  bool ready = false;
-  bool cordoned = false;
-  bool operator==(const Node&) const = default;
-};
-
-struct Tenant {
-  std::string id;    // the cluster's: what units and allocations name
-  std::string name;  // what people are told
-  int64_t gpu_guarantee = 0;
-  std::optional<int64_t> gpu_limit;
-  int64_t weight = 1;  // ≥ 1
-  bool terminating = false;
-  bool operator==(const Tenant&) const = default;
-};
-
-// What is held: opened with a binding, closed when the node says the sandbox is gone.
-struct Allocation {
-  std::string uid;                   // the pod's
-  std::string tenant, node;          // ids
-  std::vector<std::string> devices;  // uuids
-  int64_t cpu_milli = 0, memory_bytes = 0;
-};
-
-struct Request {
-  int64_t cpu_milli = 0, memory_bytes = 0, gpus = 0;
-  std::string unknown;  // "" or a resource that no node of ours offers
-  Constraints where;
-  std::string text() const;
-};
-
-struct PendingPod {
-  std::string uid;
-  Request request;
-};
-
-// What is placed as a whole or not at all: one pod, or a gang.
-struct Unit {
-  std::string id;  // the pod's uid, or the gang's name; unique
-  std::string tenant;
-  int64_t priority = 0;
-  WallTime created;
-  std::vector<PendingPod> pods;
-  std::string waits;  // not "": not placeable yet, and why ("2 of 4 pods of gang train exist")
-};
 
 // A kind of request, shared by all pending pods that ask for the same: the search for a node is remembered
 // per class.
 struct Class;
+
+// Nodes kept for a unit that is blocked: backfilled only by work that does not delay it, or, while its victims
+// leave, by nobody else.
+struct Reservation {
+  std::string unit;
+  std::map<std::string, int64_t> pods;  // per node name
+  WallTime since;
+  std::optional<WallTime> starts;  // when what it waits for is expected to have ended; none: not known
+  bool evicting = false;           // room was made for it by eviction
+  std::string leaf;                // where, meanwhile, what was made free counts as held: its owner's queue …
+  Amounts claimed{};               // … and how much; the model's
+};
 
 class Model {
  public:
@@ -92,80 +49,108 @@ class Model {
 
   void set_node(Node);
   void erase_node(std::string_view name);
+  void set_pool(Pool);
+  void erase_pool(std::string_view name);
   void set_tenant(Tenant);
   void erase_tenant(std::string_view id);
-  void set_unit(Unit);  // replaces the unit of the same id; an equal one changes nothing
+  void set_queue(const Queue&);
+  void erase_queue(std::string_view name);
+  void set_levels(std::vector<Level>);  // of the topology, broad to narrow
+  void set_unit(Unit);                  // replaces the unit of the same id; an equal one changes nothing
   void erase_unit(std::string_view id);
   void open(Allocation);  // replaces the allocation of the same uid
   void close(std::string_view uid);
+  void set_leaving(std::string_view uid);  // its pod was told to go
+  void set_reservation(Reservation);       // remembered from before a restart
 
+  void set_costs(PlacementCost, uint64_t seed);
+  ModelId model_id(std::string_view gpu_model);   // the same name, the same id
   const Node* node(std::string_view name) const;  // nullptr: not known
   int64_t free_gpus(std::string_view node) const;
   const Allocation* allocation(std::string_view uid) const;
   const std::map<std::string, Allocation, std::less<>>& allocations() const { return allocations_; }
   const Unit* unit(std::string_view id) const;
   size_t units() const { return units_.size(); }
-  int64_t gpus_held(std::string_view tenant_id) const;
+  int64_t gpus_held(std::string_view tenant_id) const;  // whole GPUs; shares count as what they take
+  const std::map<std::string, Reservation>& reservations() const { return reservations_; }
+  const QueueTree& queues() const { return queues_; }
+  const TopologyTree& topology() const { return topology_; }
   // Grows with every change that a pass could answer to.
   uint64_t version() const { return version_; }
 
  private:
-  friend class Scheduling;
+  friend class Pass;
   friend struct Class;
 
-  struct NodeState {
-    Node node;
-    bool known = false;  // false: only allocations speak of it
-    int64_t used_cpu = 0, used_memory = 0, used_pods = 0, free_gpus = 0;
-    std::map<std::string, int> held;  // device uuid → allocations that hold it; 1 unless something is broken
-  };
   struct TenantState {
     Tenant tenant;
-    int64_t gpus = 0, cpu_milli = 0, memory_bytes = 0;  // held
-    struct Order {
-      int64_t priority;
-      WallTime created;
-      std::string id;
-      bool operator<(const Order&) const;
-    };
-    std::set<Order> queue;
+    Amounts held;
   };
+  struct Order {
+    int64_t priority = 0;
+    double rank = 0;  // of the queue's order; smaller first
+    WallTime created;
+    std::string id;
+    bool operator<(const Order&) const;
+  };
+  using Line = std::set<Order>;  // the pending units of a leaf
   struct UnitState {
     Unit unit;
+    std::string leaf;
+    Order order;
     std::vector<Class*> classes;                // one per pod
-    int64_t gpus = 0;                           // of all its pods
+    Amounts asks;                               // of all its pods
     uint64_t failed_gain = 0;                   // gains_ when it last did not fit
     std::shared_ptr<const std::string> reason;  // why it waits, where its class does not say it
+    bool lacks_room = false;                    // of a gang: it fails for what others hold
     WallTime rests_until{};                     // it had a reservation and gave it back
-  };
-  // Only its owner's GPU pods go to a reserved node.
-  struct Reservation {
-    std::string unit, node;
-    WallTime since;
   };
 
   int slot(std::string_view name);
   void forget_slot(int slot);
   enum class Changed : uint8_t { Spec, More, Less };
   void touched(int slot, Changed);
+  void capacity(const Node&, int sign);
   void count(const Allocation&, int sign);
-  static void recount(NodeState&);
+  Amounts amounts(const Request&) const;
+  Amounts amounts(const Allocation&);
+  std::string leaf_of(std::string_view tenant, std::string_view queue) const;
+  void set_leaf(const Tenant&);
   TenantState& tenant(std::string_view id);
   void forget_tenant(std::string_view id);
-  Class* class_of(const Request&);
+  bool open_to(std::string_view pool, std::string_view tenant) const;
+  void order_names();
+  std::string access_of(std::string_view tenant) const;
+  void sort_in(UnitState&);
+  void take_out(UnitState&);
+  void resort(std::string_view queue);
+  void rekey();
+  Class* class_of(const Request&, std::string_view tenant);
   void release(Class*);
   bool same_unit(const Unit&) const;
+  void drop_reservation(std::string_view unit);
 
   std::vector<NodeState> nodes_;  // by slot
   std::vector<int> vacant_;
   std::map<std::string, int, std::less<>> slots_;
-  int64_t total_gpus_ = 0, total_cpu_ = 0, total_memory_ = 0;
+  std::vector<int> by_name_;  // by slot: its place in name order; empty: to be made again
+  std::vector<std::string> gpu_models_;
+  std::map<std::string, Pool, std::less<>> pools_;
+  TopologyTree topology_;
+  Amounts capacity_;
+  QueueTree queues_;
+  std::string leaving_queue_;                       // while it is erased
+  std::map<std::string, Line, std::less<>> lines_;  // by leaf, none empty
   std::map<std::string, TenantState, std::less<>> tenants_;
   std::map<std::string, Allocation, std::less<>> allocations_;
   std::map<std::string, UnitState, std::less<>> units_;
   std::map<std::string, std::unique_ptr<Class>, std::less<>> classes_;
   size_t idle_classes_ = 0;
-  std::optional<Reservation> reservation_;
+  Costs costs_;
+  std::map<std::string, std::set<std::string>, std::less<>> held_by_;   // unit → uids
+  std::map<std::string, std::map<int64_t, int>, std::less<>> running_;  // leaf → priority → allocations
+  std::map<std::string, Reservation> reservations_;                     // by unit
+  std::set<std::string> leaving_;                                       // uids
   // What changed, in order (slot * 2, + 1 when more than its load did); a class catches up from where it
   // stopped.
   std::vector<int> journal_;

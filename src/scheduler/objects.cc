@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/quantity.h"
+#include "scheduler/objects_links.h"
 
 namespace ingot::scheduler {
 namespace {
@@ -86,17 +87,20 @@ std::string name_or(std::string_view name, std::string_view otherwise) {
   return std::string(name.size() <= 253 && std::ranges::all_of(name, plain) ? name : otherwise);
 }
 
+// What containers ask for; of boards one kind: whole GPUs, replicas of one, or instances of one MIG profile.
 struct Sum {
-  int64_t cpu = 0, memory = 0, gpus = 0;
-  void add(const Sum& o) {
-    cpu = std::min(cpu + o.cpu, kMost);
-    memory = std::min(memory + o.memory, kMost);
-    gpus = std::min(gpus + o.gpus, kMost);
+  int64_t cpu = 0, memory = 0, gpus = 0, replicas = 0;
+  std::map<std::string, int64_t> slices;  // by profile
+  void merge(const Sum& o, const std::function<int64_t(int64_t, int64_t)>& f) {
+    cpu = std::min(f(cpu, o.cpu), kMost);
+    memory = std::min(f(memory, o.memory), kMost);
+    gpus = std::min(f(gpus, o.gpus), kMost);
+    replicas = std::min(f(replicas, o.replicas), kMost);
+    for (const auto& [profile, n] : o.slices) slices[profile] = std::min(f(slices[profile], n), kMost);
   }
+  void add(const Sum& o) { merge(o, std::plus<int64_t>()); }
   void at_least(const Sum& o) {
-    cpu = std::max(cpu, o.cpu);
-    memory = std::max(memory, o.memory);
-    gpus = std::max(gpus, o.gpus);
+    merge(o, [](int64_t a, int64_t b) { return std::max(a, b); });
   }
 };
 
@@ -113,10 +117,25 @@ Sum resources(const Json* resources, std::string& unknown) {
       sum.memory = units(value);
     else if (name == kGpuResource)
       sum.gpus = units(value);
+    else if (name == kSharedResource)
+      sum.replicas = units(value);
+    else if (name.starts_with(kMigPrefix) && units(value) > 0)
+      sum.slices[name_or(name.substr(kMigPrefix.size()), "a profile of that name")] = units(value);
     else if (name != "ephemeral-storage" && units(value) > 0 && (unknown.empty() || name < unknown))
       unknown = name_or(name, "a resource of that name");
   }
   return sum;
+}
+
+// Annotations of fractional GPUs as KAI-Scheduler reads them: gpu-fraction "0.5", gpu-memory "4096" (MiB).
+void share(const Json& pod, Request& request) {
+  const std::string_view fraction = string_at(pod, {"metadata", "annotations", kFraction});
+  if (const auto q = Quantity::parse(fraction); !fraction.empty() && q && q->milli > 0 && q->milli < 1000)
+    request.milli = int32_t(q->milli);
+  const std::string_view memory = string_at(pod, {"metadata", "annotations", kShareMemory});
+  if (const auto q = Quantity::parse(memory); !memory.empty() && q && q->milli > 0)
+    request.share_memory_mib = std::min(q->units(), kMost >> 20);
+  if (request.share()) request.gpus = 1;
 }
 
 }  // namespace
@@ -143,6 +162,15 @@ Request request_of(const Json& pod) {
   request.cpu_milli = total.cpu > 0 ? total.cpu : 100;
   request.memory_bytes = total.memory > 0 ? total.memory : int64_t(64) << 20;
   request.gpus = total.gpus;
+  if (total.gpus == 0 && total.replicas > 0) {
+    request.gpus = 1;  // more replicas of one GPU give no more of it
+    request.replica = true;
+  } else if (total.gpus == 0 && !total.slices.empty()) {
+    std::tie(request.profile, request.gpus) = *total.slices.begin();
+    if (total.slices.size() > 1) request.unknown = "MIG instances of several profiles to one pod";
+  }
+  if (request.gpus == 0) share(pod, request);
+  request.one_island = string_at(pod, {"metadata", "annotations", kGpuTopology}) == "nvlink";
   request.where.selector = labels_from(object_at(pod, {"spec", "nodeSelector"}));
   request.where.affinity = affinity_from(pod);
   request.where.tolerations = tolerations_from(pod);
@@ -160,16 +188,6 @@ PodState state_of(const Json& pod) {
   const bool ours = scheduler.empty() || scheduler == "default-scheduler";
   const bool proposed = !string_at(pod, {"metadata", "annotations", kProposedNode}).empty();
   return ours || proposed ? PodState::Pending : PodState::Waiting;
-}
-
-std::optional<Gang> gang_of(const Json& pod) {
-  const std::string_view name = string_at(pod, {"metadata", "labels", kGangLabel});
-  const std::string_view size = string_at(pod, {"metadata", "annotations", kGangSize});
-  int64_t n = 0;
-  const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), n);
-  if (name.empty() || error != std::errc{} || end != size.data() + size.size() || n < 2 || n > 1024)
-    return std::nullopt;
-  return Gang{std::string(name), n};
 }
 
 Node node_from(const Json& node, const Json* slice) {
@@ -194,8 +212,11 @@ Node node_from(const Json& node, const Json* slice) {
     Device device{.uuid = std::string(string_at(d, {"attributes", "uuid", "string"})),
                   .model = std::string(string_at(d, {"attributes", "model", "string"})),
                   .healthy = api::bool_at(d, {"attributes", "healthy", "bool"}, true)};
+    if (const Json* memory = find(d, {"capacity", "memory", "value"}))
+      device.memory_mib = units(*memory) >> 20;
     if (!device.uuid.empty()) out.devices.push_back(std::move(device));
   }
+  out.links = links_from(*slice);
   return out;
 }
 
@@ -203,6 +224,7 @@ Tenant tenant_from(const Json& tenant) {
   Tenant out{.id = std::string(string_at(tenant, {"status", "cluster"})),
              .name = std::string(string_at(tenant, {"metadata", "name"}))};
   out.gpu_guarantee = std::max<int64_t>(api::int_at(tenant, {"spec", "gpus", "guarantee"}).value_or(0), 0);
+  out.queue = string_at(tenant, {"spec", "queue"});
   out.gpu_limit = api::int_at(tenant, {"spec", "gpus", "limit"});
   out.weight = std::clamp<int64_t>(api::int_at(tenant, {"spec", "weight"}).value_or(1), 1, 1'000'000);
   out.terminating = string_at(tenant, {"status", "phase"}) == "Terminating" ||
@@ -214,8 +236,17 @@ Allocation allocation_from(const Json& allocation) {
   Allocation out{.uid = std::string(string_at(allocation, {"metadata", "name"})),
                  .tenant = std::string(string_at(allocation, {"spec", "cluster"})),
                  .node = std::string(string_at(allocation, {"spec", "node"}))};
-  for (const Json& d : array_at(allocation, {"spec", "devices"}))
-    out.devices.emplace_back(string_at(d, {"uuid"}));
+  for (const Json& d : array_at(allocation, {"spec", "devices"})) {
+    Held held(std::string(string_at(d, {"uuid"})));
+    held.model = string_at(d, {"model"});
+    held.milli = int32_t(api::int_at(d, {"milli"}).value_or(1000));
+    held.memory_mib = api::int_at(d, {"memoryMiB"}).value_or(0);
+    held.profile = string_at(d, {"profile"});
+    held.start = int(api::int_at(d, {"start"}).value_or(-1));
+    out.devices.push_back(std::move(held));
+  }
+  out.work = work_from(object_at(allocation, {"spec", "work"}));
+  out.since = parse_rfc3339(string_at(allocation, {"spec", "from"})).value_or(WallTime{});
   out.cpu_milli = api::int_at(allocation, {"spec", "cpuMilli"}).value_or(0);
   out.memory_bytes = api::int_at(allocation, {"spec", "memoryBytes"}).value_or(0);
   return out;

@@ -12,16 +12,27 @@
 namespace ingot::scheduler {
 
 inline constexpr std::string_view kGpuResource = "nvidia.com/gpu";
+inline constexpr std::string_view kSharedResource = "nvidia.com/gpu.shared";
+inline constexpr std::string_view kMigPrefix = "nvidia.com/mig-";
+inline constexpr std::string_view kFraction = "gpu-fraction", kShareMemory = "gpu-memory";
+inline constexpr std::string_view kGpuTopology = "factory.ingot.dev/gpu-topology";  // "nvlink": one island
 inline constexpr std::string_view kProposedNode = "factory.ingot.dev/proposed-node";
 inline constexpr std::string_view kPoolLabel = "factory.ingot.dev/pool";
-// A gang: pods of one namespace with the same label and, in the annotation, how many they are.
+// A gang: pods of one namespace with the same label.
 inline constexpr std::string_view kGangLabel = "scheduling.x-k8s.io/pod-group";
 inline constexpr std::string_view kGangSize = "factory.ingot.dev/gang-size";
+inline constexpr std::string_view kGangMin = "factory.ingot.dev/gang-min";
+inline constexpr std::string_view kQueueLabel = "kueue.x-k8s.io/queue-name";
+inline constexpr std::string_view kMovable = "factory.ingot.dev/movable";          // "true"
+inline constexpr std::string_view kPreemptible = "factory.ingot.dev/preemptible";  // "false"
 
 // `slice` may be null: a node without devices. Capacity is status.allocatable.
 Node node_from(const api::Json& node, const api::Json* slice);
 Tenant tenant_from(const api::Json& tenant);
 Allocation allocation_from(const api::Json& allocation);
+// What an Allocation keeps of its work, in spec.work.
+api::JsonObject work_object(const Work&);
+Work work_from(const api::JsonObject&);
 
 // What the pod asks for: the sum of its containers, or its largest init container where that is more;
 // sidecars (init containers that always restart) run beside both (k8s.io/component-helpers/resource). A limit
@@ -37,10 +48,17 @@ enum class PodState : uint8_t {
 };
 PodState state_of(const api::Json& pod);
 
+// The pod's group. How many it is of says its PodGroup, or an annotation of its pods; 0: nobody says, so it is
+// the pods that are there.
 struct Gang {
   std::string name;
-  int64_t size;  // 2 … 1,024
+  int64_t size = 0;   // 2 … 1,024 announced
+  int64_t least = 0;  // of an elastic gang, else size
 };
 std::optional<Gang> gang_of(const api::Json& pod);
+int64_t rank_of(const api::Json& pod);  // its index in its Job or StatefulSet; large where it has none
+
+// What the pod says of itself as work: queue, preemption, grace, run time (activeDeadlineSeconds).
+Work work_of(const api::Json& pod);
 
 }  // namespace ingot::scheduler

@@ -146,13 +146,15 @@ TEST(StateOf, ForeignSchedulersProposeFirst) {
             PodState::Pending);
 }
 
-TEST(GangOf, NeedsNameAndSize) {
+TEST(GangOf, HasANameAndPerhapsASize) {
   const auto gang = gang_of(json(R"({"metadata":{"labels":{"scheduling.x-k8s.io/pod-group":"train"},
                                      "annotations":{"factory.ingot.dev/gang-size":"4"}}})"));
   ASSERT_TRUE(gang);
   EXPECT_EQ(gang->name, "train");
   EXPECT_EQ(gang->size, 4);
-  EXPECT_FALSE(gang_of(json(R"({"metadata":{"labels":{"scheduling.x-k8s.io/pod-group":"train"}}})")));
+  EXPECT_EQ(gang->least, 4);
+  EXPECT_EQ(gang_of(json(R"({"metadata":{"labels":{"scheduling.x-k8s.io/pod-group":"train"}}})"))->size, 0);
+  EXPECT_FALSE(gang_of(json(R"({"metadata":{"annotations":{"factory.ingot.dev/gang-size":"4"}}})")));
 }
 
 }  // namespace

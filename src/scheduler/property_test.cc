@@ -16,7 +16,7 @@ struct World {
   Model model;
   std::mt19937_64 random;
   std::map<std::string, Node> nodes;
-  std::map<std::string, int64_t> limits;
+  std::map<std::string, int64_t> limits, guarantees;
   std::map<std::string, size_t> gangs;  // unit → pods
   int made = 0;
 
@@ -25,8 +25,12 @@ struct World {
     for (const char* name : {"vision", "speech", "search"}) {
       const int64_t limit = below(20);
       limits[name] = limit;
-      model.set_tenant(
-          {.id = name, .name = name, .gpu_guarantee = below(5), .gpu_limit = limit, .weight = 1 + below(4)});
+      guarantees[name] = below(5);
+      model.set_tenant({.id = name,
+                        .name = name,
+                        .gpu_guarantee = guarantees[name],
+                        .gpu_limit = limit,
+                        .weight = 1 + below(4)});
     }
   }
 
@@ -35,7 +39,7 @@ struct World {
   void change_node(int64_t i) {
     Node n{.name = "n" + std::to_string(i),
            .cpu_milli = 4'000 + below(30'000),
-           .memory_bytes = 1'000 + below(9'000),
+           .memory_bytes = (1'000 + below(9'000)) << 20,
            .pods = 3 + below(30),
            .labels = {{"zone", below(2) ? "a" : "b"}},
            .ready = below(8) > 0,
@@ -52,7 +56,7 @@ struct World {
            .tenant = kTenants[below(3)],
            .priority = below(3),
            .created = kStart - std::chrono::seconds(below(600))};
-    Request r{.cpu_milli = 100 * (1 + below(40)), .memory_bytes = 1 + below(2'000), .gpus = below(5)};
+    Request r{.cpu_milli = 100 * (1 + below(40)), .memory_bytes = (1 + below(2'000)) << 20, .gpus = below(5)};
     if (below(4) == 0) r.where.selector = {{"zone", "a"}};
     for (int64_t i = below(5) == 0 ? 2 + below(4) : 1; i > 0; --i)
       u.pods.push_back({u.id + "." + std::to_string(i), r});
@@ -67,7 +71,7 @@ struct World {
   }
 
   // Per pass: what it decided is possible, counted from nothing but the nodes and the open allocations.
-  void check(const Placements& placements) {
+  void check(const Placements& placements, const std::map<std::string, int64_t>& before) {
     std::set<std::string> devices;
     std::map<std::string, int64_t> cpu, memory, pods, gpus;
     for (const auto& [uid, a] : model.allocations()) {
@@ -75,7 +79,8 @@ struct World {
       memory[a.node] += a.memory_bytes;
       pods[a.node] += 1;
       gpus[a.tenant] += int64_t(a.devices.size());
-      for (const std::string& d : a.devices) ASSERT_TRUE(devices.insert(d).second) << d << " is held twice";
+      for (const Held& d : a.devices)
+        ASSERT_TRUE(devices.insert(d.uuid).second) << d.uuid << " is held twice";
     }
     std::map<std::string, size_t> placed;
     for (const Binding& b : placements.bindings) {
@@ -84,7 +89,10 @@ struct World {
       EXPECT_LE(cpu[b.node], n.cpu_milli);
       EXPECT_LE(memory[b.node], n.memory_bytes);
       EXPECT_LE(pods[b.node], n.pods);
-      for (const Device& d : b.devices) EXPECT_TRUE(d.healthy && std::ranges::count(n.devices, d) == 1);
+      for (const Held& h : b.devices)
+        EXPECT_EQ(
+            std::ranges::count_if(n.devices, [&](const Device& d) { return d.healthy && d.uuid == h.uuid; }),
+            1);
       const std::string tenant = model.allocation(b.pod)->tenant;
       if (!b.devices.empty()) EXPECT_LE(gpus[tenant], limits.at(tenant));
       EXPECT_EQ(int64_t(gpus[tenant]), model.gpus_held(tenant));
@@ -92,6 +100,24 @@ struct World {
     }
     for (const auto& [unit, count] : placed) EXPECT_EQ(count, gangs.at(unit)) << "a partial gang";
     if (!placements.more) EXPECT_EQ(placements.waiting.size(), model.units());
+    for (const Eviction& e : placements.evictions) {
+      const Allocation* victim = model.allocation(e.pod);
+      ASSERT_TRUE(victim && victim->leaving);
+      const Unit* claimant = model.unit(e.for_unit);
+      if (victim->tenant == claimant->tenant) {
+        EXPECT_LT(victim->work.priority, claimant->priority);
+        continue;
+      }
+      int64_t asks = 0, stays = gpus[victim->tenant];
+      for (const PendingPod& pod : claimant->pods) asks += pod.request.gpus;
+      EXPECT_LE(before.at(claimant->tenant) + asks, guarantees.at(claimant->tenant));
+      for (const auto& [uid, a] : model.allocations())
+        if (a.tenant == victim->tenant && a.leaving && a.work.unit != victim->work.unit)
+          stays -= int64_t(a.devices.size());
+      for (const auto& [unit, r] : model.reservations())  // promised to it already
+        if (model.unit(unit)->tenant == victim->tenant) stays += r.claimed.gpu_milli / 1000;
+      EXPECT_GT(stays, guarantees.at(victim->tenant)) << "more is taken back than was lent";
+    }
     for (const Waiting& w : placements.waiting) EXPECT_FALSE(w.reason->empty());
   }
 };
@@ -117,8 +143,10 @@ TEST(SchedulerProperties, HoldOverRandomHistories) {
       if (w.below(4) == 0) w.change_node(w.below(8));
       policy.max_units = size_t(1 + w.below(10));
       policy.max_checks = size_t(10 + w.below(1'000));
+      std::map<std::string, int64_t> before;
+      for (const auto& [name, limit] : w.limits) before[name] = w.model.gpus_held(name);
       const Placements p = schedule(w.model, policy, kStart + std::chrono::seconds(step * 20));
-      w.check(p);
+      w.check(p, before);
       if (HasFailure()) return;
       bound += p.bindings.size();
     }
@@ -132,15 +160,16 @@ TEST(SchedulerProperties, TheSameContentsGiveTheSamePlacements) {
     World w(seed);
     std::vector<Unit> units;
     for (int i = 0; i < 40; ++i) w.add_unit();
-    schedule(w.model, {.patience = std::chrono::hours(1)}, kStart);
+    schedule(w.model, {.patience = std::chrono::hours(1), .preempt = false}, kStart);
     for (int i = 0; i < 8; ++i) w.release_one();
     for (int i = 0; i < w.made; ++i)
       if (const Unit* u = w.model.unit("u" + std::to_string(i))) units.push_back(*u);
     Model copy = copy_of(w, units);
     for (const auto& [name, limit] : w.limits) w.model.erase_tenant(name);
     // With patience for all, for a reservation is memory of an earlier pass.
-    const Placements a = schedule(w.model, {.patience = std::chrono::hours(1)}, kStart);
-    const Placements b = schedule(copy, {.patience = std::chrono::hours(1)}, kStart);
+    const Policy patient{.patience = std::chrono::hours(1), .preempt = false};
+    const Placements a = schedule(w.model, patient, kStart);
+    const Placements b = schedule(copy, patient, kStart);
     ASSERT_EQ(a.bindings.size(), b.bindings.size());
     for (size_t i = 0; i < a.bindings.size(); ++i) {
       EXPECT_EQ(a.bindings[i].pod, b.bindings[i].pod);
@@ -159,7 +188,7 @@ TEST(SchedulerProperties, EqualRequestsShareOneSearch) {
   for (int i = 0; i < 1'000; ++i) {
     Node n{.name = "n" + std::to_string(i),
            .cpu_milli = 64'000,
-           .memory_bytes = 1 << 20,
+           .memory_bytes = int64_t(1) << 40,
            .pods = 110,
            .ready = true};
     for (int d = 0; d < 8; ++d) n.devices.push_back({n.name + "-" + std::to_string(d), "H100-80GB"});
@@ -170,7 +199,7 @@ TEST(SchedulerProperties, EqualRequestsShareOneSearch) {
     model.set_unit({.id = id,
                     .tenant = "vision",
                     .created = kStart,
-                    .pods = {{id, {.cpu_milli = 1'000, .memory_bytes = 1'000, .gpus = 1}}}});
+                    .pods = {{id, {.cpu_milli = 1'000, .memory_bytes = 1 << 20, .gpus = 1}}}});
   }
   // With 40,000 node checks allowed a pass that searched per pod would place at most 40.
   const Placements p = schedule(model, {.max_units = 10'000, .max_checks = 40'000}, kStart);

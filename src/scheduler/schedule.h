@@ -1,16 +1,28 @@
-// One pass of the scheduler: what goes where, and why the rest waits. Pure but for the model it is given, in
-// which its bindings are open allocations afterwards.
+// One pass of the scheduler: what goes where, who gives way, and why the rest waits. Pure but for the model it
+// is given, in which its bindings are open allocations afterwards.
 //
-// Order. Tenants below their GPU guarantee come first, then the smallest dominant share ÷ weight (dominant
-// share: the largest of the tenant's parts of all GPUs, CPU and memory), then the oldest waiting unit. Within
-// a tenant: priority, then age.
+// Order. The tree of queues says whose turn it is (queues.h): queues below their guarantee first, then the
+// smallest dominant share ÷ weight, then the oldest waiting unit. Within a queue: priority, then the rank of
+// the policy's order (order.h), then age.
+//
+// Admission and placement are one decision: a unit counts against its queue's limits only once all of its pods
+// (of an elastic gang: as many as it needs at least) have their nodes, and a try that fails is taken back whole.
+//
+// Making room. A unit that no free room holds may have others evicted: its queue's guarantee comes back from
+// queues that borrowed it; within its queue lower priorities give way. Who is evicted cannot come back by
+// evicting: queues.h and victims.h say why. Until they are gone their room is kept for whom they left.
 //
 // A unit that does not fit is passed over, so that nothing is idle behind a large head. Against starvation
-// the unit that has waited longest beyond `patience` for room (not for its limit, nor for a node that does
-// not exist) gets a node reserved: no other GPU pod goes there until it fits, or for `hold`; then it gives
-// the node back for `patience`.
+// units that have waited beyond `patience` for room (not for a limit, nor for nodes that do not exist) get
+// nodes reserved, the first of each queue in the order of their turns, `max_reservations` in all. A reserved
+// node is backfilled only by what cannot delay its owner: work whose run time ends before, or that leaves
+// enough. Where run times are not known, nothing else that asks for GPUs goes there until the owner fits, or
+// for `hold`; then it gives the nodes back for `patience`. So a unit that is first of its queue and fits an
+// idle factory starts no later than patience + the longest run time of what holds its nodes, when run times
+// are known.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,15 +35,33 @@ namespace ingot::scheduler {
 struct Policy {
   size_t max_units = 256;         // units placed in one pass
   size_t max_checks = 2'000'000;  // nodes looked at in one pass
+  size_t max_preemptors = 32;     // units that room is looked for among victims in one pass
+  size_t max_reservations = 8;
   Duration patience = std::chrono::minutes(5);
   Duration hold = std::chrono::minutes(30);
+  PlacementCost placement = PlacementCost::Pack;
+  uint64_t seed = 0;  // of the random placement
+  bool preempt = true;
+  // Within a queue and a priority: who runs first, the smaller the sooner, and who gives way to it. Empty: age
+  // decides, and nobody gives way. `ran`: since its last start, 0 while it waits; `waited`: since it was made.
+  std::function<double(const Work&, int64_t gpus, Duration ran, Duration waited)> rank;
+  double rank_margin = 1.0;         // a victim's rank times this must still be the larger
   bool plant_partial_gang = false;  // planted bug for the simulation: keeps the placed part of a gang
 };
 
 struct Binding {
   std::string unit, pod;  // ids
   std::string node;
-  std::vector<Device> devices;
+  std::vector<Held> devices;
+};
+
+struct Eviction {
+  enum class Why : uint8_t { Reclaim, Priority, Order, Move };
+  std::string pod;  // uid
+  std::string unit, node;
+  std::string for_unit;
+  Why why;
+  std::string message;  // for people
 };
 
 struct Waiting {
@@ -41,6 +71,7 @@ struct Waiting {
 
 struct Placements {
   std::vector<Binding> bindings;    // a unit's bindings stand together
+  std::vector<Eviction> evictions;  // a preemptor's stand together
   std::vector<Waiting> waiting;     // every pending unit that was looked at, in order
   bool more = false;                // a bound of the policy was reached: call again
   std::optional<WallTime> revisit;  // time alone changes the answer then

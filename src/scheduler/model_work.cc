@@ -1,0 +1,257 @@
+#include <algorithm>
+
+#include "base/assert.h"
+#include "scheduler/class.h"
+#include "scheduler/model.h"
+
+namespace ingot::scheduler {
+namespace {
+
+constexpr size_t kIdleClasses =
+    512;  // kept though nobody waits with them: the next pod of a template comes soon
+
+}  // namespace
+
+bool Model::Order::operator<(const Order& o) const {
+  if (priority != o.priority) return priority > o.priority;
+  if (rank != o.rank) return rank < o.rank;
+  if (created != o.created) return created < o.created;
+  return id < o.id;
+}
+
+// --- what waits ---
+
+std::string Request::text() const {
+  std::string out;
+  for (const int64_t n : {cpu_milli, memory_bytes, gpus, int64_t(milli), share_memory_mib,
+                          int64_t(replica) + 2 * int64_t(one_island), int64_t(models)})
+    out += std::to_string(n) + ' ';
+  return out + profile + ' ' + unknown + '|' + where.text();
+}
+
+// Classes of one request differ where the answer depends on who asks: by the closed pools open to the tenant,
+// and, for shares of GPUs, by the tenant.
+Class* Model::class_of(const Request& request, std::string_view tenant) {
+  std::string text = request.text() + access_of(tenant);
+  if (request.share()) (text += '@') += tenant;
+  auto found = classes_.find(text);
+  if (found == classes_.end()) {
+    auto made = std::make_unique<Class>();
+    made->text = text;
+    made->request = request;
+    made->tenant = tenant;
+    found = classes_.emplace(std::move(text), std::move(made)).first;
+  } else if (found->second->users == 0) {
+    --idle_classes_;
+  }
+  ++found->second->users;
+  return found->second.get();
+}
+
+void Model::release(Class* c) {
+  ASSERT(c->users > 0);
+  if (--c->users > 0) return;
+  if (idle_classes_ < kIdleClasses)
+    ++idle_classes_;
+  else
+    classes_.erase(std::string(c->text));
+}
+
+// Pools changed, or who may use them.
+void Model::rekey() {
+  for (auto& [id, u] : units_) {
+    for (Class*& c : u.classes) release(c);
+    for (size_t i = 0; i < u.classes.size(); ++i)
+      u.classes[i] = class_of(u.unit.pods[i].request, u.unit.tenant);
+  }
+  for (auto& [text, c] : classes_) c->forget_table();
+  ++gains_;
+  ++version_;
+}
+
+void Model::sort_in(UnitState& u) {
+  u.leaf = leaf_of(u.unit.tenant, u.unit.work.queue);
+  u.order = {u.unit.priority, u.order.rank, u.unit.created, u.unit.id};
+  lines_[u.leaf].insert(u.order);
+  queues_.set_pending(u.leaf, lines_[u.leaf].begin()->created);
+}
+
+void Model::take_out(UnitState& u) {
+  const auto line = lines_.find(u.leaf);
+  line->second.erase(u.order);
+  if (!line->second.empty()) return queues_.set_pending(u.leaf, line->second.begin()->created);
+  queues_.clear_pending(u.leaf);
+  lines_.erase(line);
+}
+
+bool Model::same_unit(const Unit& unit) const {
+  const auto found = units_.find(unit.id);
+  if (found == units_.end()) return false;
+  const Unit& now = found->second.unit;
+  if (now.tenant != unit.tenant || now.priority != unit.priority || now.created != unit.created ||
+      now.waits != unit.waits || now.least != unit.least || !(now.topology == unit.topology) ||
+      now.work.queue != unit.work.queue || now.work.run_time != unit.work.run_time ||
+      now.work.attained != unit.work.attained || now.pods.size() != unit.pods.size())
+    return false;
+  for (size_t i = 0; i < unit.pods.size(); ++i)
+    if (now.pods[i].uid != unit.pods[i].uid || now.pods[i].request.text() != unit.pods[i].request.text())
+      return false;
+  return true;
+}
+
+void Model::set_unit(Unit unit) {
+  ASSERT(!unit.pods.empty());
+  if (same_unit(unit)) return;
+  erase_unit(unit.id);
+  ++version_;
+  tenant(unit.tenant);
+  UnitState state;
+  for (const PendingPod& pod : unit.pods) {
+    state.classes.push_back(class_of(pod.request, unit.tenant));
+    if (int64_t(state.classes.size()) <= unit.least.value_or(INT64_MAX)) state.asks += amounts(pod.request);
+  }
+  if (unit.work.unit.empty()) {  // else it is the rest of a gang
+    unit.work.unit = unit.id;
+    unit.work.least = unit.least.value_or(int64_t(unit.pods.size()));
+  }
+  unit.work.priority = unit.priority;
+  state.unit = std::move(unit);
+  std::string id = state.unit.id;
+  sort_in(units_.emplace(std::move(id), std::move(state)).first->second);
+}
+
+void Model::erase_unit(std::string_view id) {
+  const auto found = units_.find(id);
+  if (found == units_.end()) return;
+  ++version_;
+  drop_reservation(id);
+  take_out(found->second);
+  for (Class* c : found->second.classes) release(c);
+  const std::string owner = found->second.unit.tenant;
+  units_.erase(found);
+  forget_tenant(owner);
+}
+
+// --- what is held ---
+
+// A request's GPUs count before it is known where it goes: without a model, and a share that is asked for by
+// its memory, or as a replica, as nothing until it is placed.
+Amounts Model::amounts(const Request& r) const {
+  Amounts a;
+  a.cpu_milli = r.cpu_milli;
+  a.memory_mib = mib_needed(r.memory_bytes);
+  a.gpu_milli = r.profile.empty() ? r.gpus * r.milli : 0;
+  return a;
+}
+
+Amounts Model::amounts(const Allocation& a) {
+  Amounts out;
+  out.cpu_milli = a.cpu_milli;
+  out.memory_mib = mib_needed(a.memory_bytes);
+  for (const Held& h : a.devices) out.add_gpu(model_id(h.model), h.milli);
+  return out;
+}
+
+void Model::count(const Allocation& a, int sign) {
+  const int at = slot(a.node);
+  nodes_[size_t(at)].count(a, sign);
+  const Amounts held = amounts(a);
+  TenantState& t = tenant(a.tenant);
+  if (sign > 0) {
+    t.held += held;
+    queues_.add_usage(a.leaf, held);
+  } else {
+    t.held -= held;
+    queues_.remove_usage(a.leaf, held);
+  }
+  touched(at, sign > 0 ? Changed::Less : Changed::More);
+  forget_slot(at);
+  forget_tenant(a.tenant);
+}
+
+void Model::open(Allocation a) {
+  close(a.uid);
+  if (a.work.unit.empty()) a.work.unit = a.uid;
+  a.leaf = leaf_of(a.tenant, a.work.queue);
+  tenant(a.tenant);
+  count(a, 1);
+  held_by_[a.work.unit].insert(a.uid);
+  ++running_[a.leaf][a.work.priority];
+  std::string uid = a.uid;
+  if (a.leaving) leaving_.insert(uid);
+  allocations_.emplace(std::move(uid), std::move(a));
+}
+
+void Model::close(std::string_view uid) {
+  const auto found = allocations_.find(uid);
+  if (found == allocations_.end()) return;
+  const Allocation gone = std::move(found->second);
+  allocations_.erase(found);
+  leaving_.erase(gone.uid);
+  const auto unit = held_by_.find(gone.work.unit);
+  unit->second.erase(gone.uid);
+  if (unit->second.empty()) held_by_.erase(unit);
+  const auto leaf = running_.find(gone.leaf);
+  if (--leaf->second[gone.work.priority] == 0) leaf->second.erase(gone.work.priority);
+  if (leaf->second.empty()) running_.erase(leaf);
+  count(gone, -1);
+}
+
+void Model::set_leaving(std::string_view uid) {
+  const auto found = allocations_.find(uid);
+  if (found == allocations_.end() || found->second.leaving) return;
+  found->second.leaving = true;
+  leaving_.insert(found->first);
+  ++version_;
+}
+
+// Room that was made by eviction counts for its owner already, so that it is not claimed twice.
+void Model::set_reservation(Reservation r) {
+  drop_reservation(r.unit);
+  ++version_;
+  const auto unit = units_.find(r.unit);
+  if (r.evicting && unit != units_.end()) {
+    r.leaf = unit->second.leaf;
+    r.claimed = unit->second.asks;
+    queues_.add_usage(r.leaf, r.claimed);
+  }
+  std::string id = r.unit;
+  reservations_.emplace(std::move(id), std::move(r));
+}
+
+void Model::drop_reservation(std::string_view unit) {
+  const auto found = reservations_.find(std::string(unit));
+  if (found == reservations_.end()) return;
+  if (!found->second.claimed.empty()) queues_.remove_usage(found->second.leaf, found->second.claimed);
+  reservations_.erase(found);
+}
+
+// --- answers ---
+
+const Node* Model::node(std::string_view name) const {
+  const auto found = slots_.find(name);
+  if (found == slots_.end() || !nodes_[size_t(found->second)].known) return nullptr;
+  return &nodes_[size_t(found->second)].node;
+}
+
+int64_t Model::free_gpus(std::string_view name) const {
+  const auto found = slots_.find(name);
+  return found == slots_.end() ? 0 : nodes_[size_t(found->second)].free_gpus;
+}
+
+const Allocation* Model::allocation(std::string_view uid) const {
+  const auto found = allocations_.find(uid);
+  return found == allocations_.end() ? nullptr : &found->second;
+}
+
+const Unit* Model::unit(std::string_view id) const {
+  const auto found = units_.find(id);
+  return found == units_.end() ? nullptr : &found->second.unit;
+}
+
+int64_t Model::gpus_held(std::string_view id) const {
+  const auto found = tenants_.find(id);
+  return found == tenants_.end() ? 0 : found->second.held.gpu_milli / 1000;
+}
+
+}  // namespace ingot::scheduler

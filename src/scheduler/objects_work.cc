@@ -1,0 +1,112 @@
+#include <charconv>
+
+#include "scheduler/objects.h"
+
+namespace ingot::scheduler {
+namespace {
+
+using api::Json;
+using api::JsonObject;
+using api::string_at;
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+constexpr int64_t kLargestGang = 1024;
+
+std::optional<int64_t> number(std::string_view text) {
+  int64_t n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return n;
+}
+
+// Every field of Work that an Allocation keeps, in both directions.
+struct Field {
+  std::string_view name;
+  int64_t (*get)(const Work&);
+  void (*set)(Work&, int64_t);
+};
+template <Duration Work::* Member>
+constexpr Field time_field(std::string_view name) {
+  return {name, [](const Work& w) { return int64_t(duration_cast<seconds>(w.*Member).count()); },
+          [](Work& w, int64_t n) { w.*Member = seconds(n); }};
+}
+template <bool Work::* Member>
+constexpr Field flag_field(std::string_view name) {
+  return {name, [](const Work& w) { return int64_t(w.*Member); },
+          [](Work& w, int64_t n) { w.*Member = n != 0; }};
+}
+constexpr Field kFields[] = {
+    {"priority", [](const Work& w) { return w.priority; }, [](Work& w, int64_t n) { w.priority = n; }},
+    {"least", [](const Work& w) { return w.least; }, [](Work& w, int64_t n) { w.least = n; }},
+    time_field<&Work::grace>("graceSeconds"),
+    time_field<&Work::least_run>("leastRunSeconds"),
+    time_field<&Work::attained>("attainedSeconds"),
+    flag_field<&Work::preempts>("preempts"),
+    flag_field<&Work::preemptible>("preemptible"),
+    flag_field<&Work::movable>("movable"),
+};
+
+}  // namespace
+
+JsonObject work_object(const Work& work) {
+  const Work usual;
+  JsonObject out{{"unit", work.unit}};
+  if (!work.queue.empty()) out["queue"] = work.queue;
+  for (const Field& f : kFields)
+    if (f.get(work) != f.get(usual)) out[f.name] = f.get(work);
+  if (work.run_time) out["runSeconds"] = duration_cast<seconds>(*work.run_time).count();
+  return out;
+}
+
+Work work_from(const JsonObject& object) {
+  const auto number = [&](std::string_view name) -> std::optional<int64_t> {
+    const api::Json* value = object.if_contains(name);
+    return value && value->is_int64() ? std::optional(value->get_int64()) : std::nullopt;
+  };
+  const auto string = [&](std::string_view name) {
+    const api::Json* value = object.if_contains(name);
+    return value && value->is_string() ? std::string(value->get_string()) : std::string();
+  };
+  Work out;
+  out.unit = string("unit");
+  out.queue = string("queue");
+  for (const Field& f : kFields)
+    if (const auto n = number(f.name)) f.set(out, *n);
+  if (const auto n = number("runSeconds")) out.run_time = seconds(*n);
+  return out;
+}
+
+std::optional<Gang> gang_of(const Json& pod) {
+  Gang gang{.name = std::string(string_at(pod, {"metadata", "labels", kGangLabel}))};
+  if (gang.name.empty()) return std::nullopt;
+  const auto size = number(string_at(pod, {"metadata", "annotations", kGangSize}));
+  if (!size || *size < 2 || *size > kLargestGang) return gang;
+  const auto least = number(string_at(pod, {"metadata", "annotations", kGangMin}));
+  gang.size = *size;
+  gang.least = least && *least >= 1 && *least < *size ? *least : *size;
+  return gang;
+}
+
+int64_t rank_of(const Json& pod) {
+  for (const std::string_view label :
+       {"batch.kubernetes.io/job-completion-index", "apps.kubernetes.io/pod-index"})
+    if (const auto n = number(string_at(pod, {"metadata", "labels", label}))) return *n;
+  return INT64_MAX;
+}
+
+Work work_of(const Json& pod) {
+  Work work;
+  work.queue = string_at(pod, {"metadata", "labels", kQueueLabel});
+  work.priority = api::int_at(pod, {"spec", "priority"}).value_or(0);
+  work.preempts = string_at(pod, {"spec", "preemptionPolicy"}) != "Never";
+  work.preemptible = string_at(pod, {"metadata", "annotations", kPreemptible}) != "false";
+  work.movable = string_at(pod, {"metadata", "annotations", kMovable}) == "true";
+  const auto bounded = [](int64_t s) { return seconds(std::clamp<int64_t>(s, 0, 10LL * 366 * 86'400)); };
+  work.grace = bounded(api::int_at(pod, {"spec", "terminationGracePeriodSeconds"}).value_or(30));
+  if (const auto deadline = api::int_at(pod, {"spec", "activeDeadlineSeconds"}))
+    work.run_time = bounded(*deadline);
+  return work;
+}
+
+}  // namespace ingot::scheduler

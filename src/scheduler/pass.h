@@ -1,0 +1,91 @@
+// One pass, phase by phase, over a model that nothing else changes meanwhile. Internal to the room: each phase
+// has its own file.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "scheduler/class.h"
+#include "scheduler/explain.h"
+#include "scheduler/schedule.h"
+#include "scheduler/topology_choice.h"
+
+namespace ingot::scheduler {
+
+WallTime later(WallTime, Duration);
+// The node's space once the allocation is gone.
+void release(Space&, const NodeState&, const Allocation&);
+int64_t pods_that_fit(Space, const Shape&, int64_t most);
+// By slot: the domain of the level that the gang requires, -1 where there is none; all one without such a level.
+std::vector<int> domains_of(const TopologyTree&, const TopologyAsk&, size_t slots);
+
+class Pass {
+ public:
+  Pass(Model& model, const Policy& policy, WallTime now) : m_(model), policy_(policy), now_(now) {}
+  Placements run();
+
+ private:
+  using UnitState = Model::UnitState;
+  // A node that is kept for a unit.
+  struct Kept {
+    const Reservation* by = nullptr;
+    Space spare;  // what others may take of it for longer than until by->starts
+  };
+
+  // Phase 1 (pass_reserve.cc): reservations end with their unit, their nodes or their time.
+  void settle_reservations();
+  std::optional<WallTime> ends(const Allocation&) const;
+  const Class& largest(const UnitState&) const;
+  bool holds(const Reservation&, const UnitState&) const;
+  int32_t room_for(const Class&, int slot, int64_t most) const;  // pods that fit there now
+  Space projected(const Class&, int slot, WallTime by) const;
+  std::optional<WallTime> starts(const Reservation&, const UnitState&) const;
+  void keep(const Reservation&, const UnitState&);
+  bool admits(const UnitState&, const Class&, int slot) const;
+  bool ends_before(const UnitState&, const Reservation&) const;
+  void spend(const UnitState&, const Class&, int slot);
+  // Phase 2 (pass_place.cc): queue by queue, unit by unit.
+  void place();
+  bool try_unit(UnitState&);
+  std::optional<std::string> refused(const UnitState&, const Amounts& claimed) const;
+  bool over_limit(const UnitState&, size_t pod) const;
+  bool place_pods(UnitState&);
+  void finish(const UnitState&, size_t placed);
+  bool place_by_topology(UnitState&, size_t pods, std::string* why);
+  bool take_any(UnitState&, size_t pod, bool alone);
+  void take_at(UnitState&, size_t pod, int slot);
+  void rank_units();
+  // Phase 3 (pass_preempt.cc): room for who is due it.
+  class Clearing;
+  bool may_preempt(const UnitState&) const;
+  double rank(const Allocation&) const;
+  void forget_reservation(const std::string& unit);
+  void make_room(UnitState&);
+  // Phase 4 (pass_reserve.cc): room for who has waited longest, and when to look again for that.
+  void reserve();
+  bool lacks_room(UnitState&);
+  std::optional<Reservation> earliest_room(const UnitState&);
+  // Phase 5 (pass_explain.cc): a reason for every unit that was looked at.
+  void explain_waiting();
+  void explain_class(Class&);
+  std::shared_ptr<const std::string> gang_reason(UnitState&, size_t placed);
+  Explanation explain_now(const Class&);
+  bool may_explain() const { return m_.checks_ - checks_placed_ < policy_.max_checks; }
+
+  UnitState& state(const std::string& id) { return m_.units_.find(id)->second; }
+  uint64_t journal_end() const { return m_.journal_start_ + m_.journal_.size(); }
+  size_t work() const { return m_.checks_ - checks_start_; }
+  void wake(WallTime at);
+
+  Model& m_;
+  const Policy& policy_;
+  const WallTime now_;
+  size_t checks_start_ = 0, checks_placed_ = 0, placed_ = 0, preemptors_ = 0;
+  std::map<int, Kept> kept_;  // by slot
+  std::vector<std::string> waiting_;
+  std::vector<const NodeState*> nodes_;
+  uint64_t looked_at_ = 0;
+  Placements out_;
+};
+
+}  // namespace ingot::scheduler

@@ -1,0 +1,57 @@
+#include "scheduler/pass.h"
+
+namespace ingot::scheduler {
+
+// First those without any reason, then, as far as the work allowed for a pass goes, those whose reason is
+// older than the last change.
+void Pass::explain_waiting() {
+  for (const std::string& id : waiting_) {
+    const UnitState& u = state(id);
+    if (u.reason || u.classes.front()->reason) continue;
+    if (may_explain())
+      explain_class(*u.classes.front());
+    else
+      out_.more = true;
+  }
+  for (const std::string& id : waiting_) {
+    UnitState& u = state(id);
+    if (u.reason) {
+      out_.waiting.push_back({id, u.reason});
+      continue;
+    }
+    Class& c = *u.classes.front();
+    if (may_explain()) explain_class(c);
+    if (c.reason) out_.waiting.push_back({id, c.reason});
+  }
+}
+
+void Pass::explain_class(Class& c) {
+  if (c.reason && c.explained_at == journal_end()) return;
+  Explanation e = explain_now(c);
+  c.explained_at = journal_end();
+  c.lacks_room = e.lacks_room;
+  if (!c.reason || *c.reason != e.text) c.reason = std::make_shared<const std::string>(std::move(e.text));
+}
+
+std::shared_ptr<const std::string> Pass::gang_reason(UnitState& u, size_t placed) {
+  const Explanation e = explain_now(*u.classes[placed]);
+  u.lacks_room = e.lacks_room;
+  return std::make_shared<const std::string>(std::to_string(placed) + " of " +
+                                             std::to_string(u.classes.size()) +
+                                             " pods of the gang fit: " + e.text);
+}
+
+Explanation Pass::explain_now(const Class& c) {
+  if (nodes_.empty() || looked_at_ != journal_end()) {
+    looked_at_ = journal_end();
+    nodes_.clear();
+    for (const auto& [name, slot] : m_.slots_)
+      if (m_.nodes_[size_t(slot)].known) nodes_.push_back(&m_.nodes_[size_t(slot)]);
+  }
+  m_.checks_ += nodes_.size();
+  return explain(c.request, nodes_,
+                 {[&](const Node& n) { return m_.open_to(n.pool, c.tenant); },
+                  [&](const Node& n) { return kept_.contains(m_.slots_.find(n.name)->second); }});
+}
+
+}  // namespace ingot::scheduler

@@ -1,0 +1,174 @@
+#include <algorithm>
+
+#include "base/assert.h"
+#include "scheduler/pass.h"
+
+namespace ingot::scheduler {
+
+// Ranks move with time.
+void Pass::rank_units() {
+  if (!policy_.rank) return;
+  for (auto& [id, u] : m_.units_) {
+    const double rank = policy_.rank(u.unit.work, u.asks.gpu_milli / 1000, {},
+                                     std::max(Duration{}, Duration(now_ - u.unit.created)));
+    if (rank == u.order.rank) continue;
+    m_.take_out(u);
+    u.order.rank = rank;
+    m_.sort_in(u);
+  }
+}
+
+void Pass::place() {
+  m_.queues_.start_pass();
+  std::map<std::string, Model::Line::const_iterator> next;  // per leaf: where its line stands
+  while (const std::string* leaf = m_.queues_.first()) {
+    if (placed_ >= policy_.max_units || work() >= policy_.max_checks) {
+      out_.more = true;
+      return;
+    }
+    const std::string name = *leaf;
+    const Model::Line& line = m_.lines_.find(name)->second;
+    const auto at = next.try_emplace(name, line.begin()).first;
+    const std::string id = at->second->id;
+    const auto following = std::next(at->second);
+    const bool last = following == line.end();
+    if (last) m_.queues_.skip(name);
+    at->second = following;
+    if (!try_unit(state(id))) {
+      waiting_.push_back(id);
+      continue;
+    }
+    ++placed_;
+  }
+}
+
+bool Pass::try_unit(UnitState& u) {
+  const auto reserved = m_.reservations_.find(u.unit.id);
+  const Amounts claimed = reserved == m_.reservations_.end() ? Amounts{} : reserved->second.claimed;
+  if (auto refusal = refused(u, claimed)) {
+    u.reason = std::make_shared<const std::string>(std::move(*refusal));
+    return false;
+  }
+  if (u.failed_gain == m_.gains_ && u.classes.size() > 1) return false;  // its reason stands
+  u.reason = nullptr;
+  const uint64_t gains = m_.gains_;
+  if (!place_pods(u)) {
+    m_.gains_ = gains;  // nothing was gained: it was taken and given back
+    u.failed_gain = gains;
+    make_room(u);
+    return false;
+  }
+  return true;
+}
+
+std::optional<std::string> Pass::refused(const UnitState& u, const Amounts& claimed) const {
+  if (!u.unit.waits.empty()) return u.unit.waits;
+  const Tenant& tenant = m_.tenants_.find(u.unit.tenant)->second.tenant;
+  if (tenant.terminating) return "tenant " + tenant.name + " is being deleted";
+  Amounts more = u.asks;
+  more -= claimed;  // counts already
+  return m_.queues_.refused(u.leaf, more, m_.gpu_models_);
+}
+
+// Of an elastic gang's further pods: each counts once it is placed.
+bool Pass::over_limit(const UnitState& u, size_t pod) const {
+  return m_.queues_.refused(u.leaf, m_.amounts(u.unit.pods[pod].request), m_.gpu_models_).has_value();
+}
+
+// All of its pods, or of an elastic gang as many as fit, but no fewer than it needs; else none.
+bool Pass::place_pods(UnitState& u) {
+  const size_t first = out_.bindings.size(), all = u.classes.size();
+  const size_t least = std::clamp<size_t>(size_t(u.unit.least.value_or(int64_t(all))), 1, all);
+  size_t placed = 0;
+  std::string why;
+  if (all > 1 && (u.unit.topology.mode != TopologyAsk::Mode::None || u.unit.topology.group > 1)) {
+    for (size_t n = all; n >= least && placed == 0; n = n > least ? std::max(least, n / 2) : 0)
+      if (place_by_topology(u, n, &why)) placed = n;
+  } else {
+    while (placed < all && (placed < least || !over_limit(u, placed)) && take_any(u, placed, placed == 0))
+      ++placed;
+    if (placed < least && placed > 0 && policy_.plant_partial_gang) return finish(u, placed), true;
+  }
+  if (placed >= least) return finish(u, placed), true;
+  if (all > 1)
+    u.reason = why.empty() ? gang_reason(u, placed) : std::make_shared<const std::string>(std::move(why));
+  for (size_t b = first; b < out_.bindings.size(); ++b) m_.close(out_.bindings[b].pod);
+  out_.bindings.resize(first);
+  return false;
+}
+
+// What an elastic gang could not place goes on waiting, pod by pod, for the same domain.
+void Pass::finish(const UnitState& u, size_t placed) {
+  std::optional<Unit> rest;
+  if (placed < u.unit.pods.size() && !policy_.plant_partial_gang) {
+    rest = u.unit;
+    rest->pods.erase(rest->pods.begin(), rest->pods.begin() + std::ptrdiff_t(placed));
+    rest->least = 1;
+    rest->topology = {};
+    const Labels& here = m_.node(out_.bindings.back().node)->labels;
+    if (u.unit.topology.mode == TopologyAsk::Mode::Required && u.unit.topology.level < m_.topology_.host())
+      for (const std::string& key : m_.topology_.level(u.unit.topology.level).keys)
+        if (const auto value = here.find(key); value != here.end())
+          for (PendingPod& pod : rest->pods) pod.request.where.selector[key] = value->second;
+  }
+  const std::string id = u.unit.id;
+  forget_reservation(id);
+  m_.erase_unit(id);
+  if (rest) m_.set_unit(std::move(*rest));
+}
+
+// The first `n` pods, in one go. A gang whose pods differ is placed as if all were its largest.
+bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
+  const Class& c = largest(u);
+  const auto most = int32_t(n);
+  std::vector<int32_t> pods(m_.nodes_.size()), groups;
+  if (u.unit.topology.group > 1 && u.unit.topology.group_level == m_.topology_.island()) groups = pods;
+  for (size_t slot = 0; slot < pods.size(); ++slot) {
+    ++m_.checks_;
+    if (!c.eligible(m_, int(slot)) || !admits(u, c, int(slot))) continue;
+    pods[slot] = room_for(c, int(slot), most);
+    if (!groups.empty())
+      groups[slot] = int32_t(m_.nodes_[slot].islands.groups(m_.nodes_[slot].free_boards(),
+                                                            u.unit.topology.group * int(c.request.gpus)));
+  }
+  const auto slots = TopologyChoice(m_.topology_, u.unit.topology, most, {pods, groups}).best();
+  if (!slots) {
+    *why = slots.error();
+    u.lacks_room = true;
+    return false;
+  }
+  for (size_t i = 0; i < n; ++i) take_at(u, i, (*slots)[i]);
+  return true;
+}
+
+bool Pass::take_any(UnitState& u, size_t pod, bool alone) {
+  Class& c = *u.classes[pod];
+  if (c.failed_gain == m_.gains_) return false;
+  bool refused = false;
+  const auto admitted = [&](int slot) { return admits(u, c, slot); };
+  const int slot = kept_.empty() ? c.best(m_, {}, &refused) : c.best(m_, admitted, &refused);
+  if (slot < 0) {
+    if (alone && !refused) c.failed_gain = m_.gains_;
+    return false;
+  }
+  take_at(u, pod, slot);
+  return true;
+}
+
+void Pass::take_at(UnitState& u, size_t pod, int slot) {
+  const Class& c = *u.classes[pod];
+  const NodeState& node = m_.nodes_[size_t(slot)];
+  Allocation a{.uid = u.unit.pods[pod].uid,
+               .tenant = u.unit.tenant,
+               .node = node.node.name,
+               .cpu_milli = c.request.cpu_milli,
+               .memory_bytes = c.request.memory_bytes,
+               .work = u.unit.work,
+               .since = now_};
+  a.devices = c.take(m_, slot);
+  out_.bindings.push_back({.unit = u.unit.id, .pod = a.uid, .node = a.node, .devices = a.devices});
+  spend(u, c, slot);
+  m_.open(std::move(a));
+}
+
+}  // namespace ingot::scheduler

@@ -1,0 +1,347 @@
+#include <algorithm>
+
+#include "scheduler/pass.h"
+
+namespace ingot::scheduler {
+namespace {
+
+double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+}  // namespace
+
+// The running work that may give way to a unit, and the room that it would make. Units are taken and given back
+// whole, but for what an elastic gang runs beyond its least.
+class Pass::Clearing {
+ public:
+  Clearing(Pass& pass, UnitState& u) : p_(pass), m_(pass.m_), u_(u), c_(pass.largest(u)) {}
+
+  // The cheapest evictions after which the unit fits; empty: there are none.
+  bool find() {
+    pods_ = u_.unit.least.value_or(int64_t(u_.unit.pods.size()));
+    candidates();
+    if (victims_.empty()) return false;
+    const std::vector<int> domains = domains_of(m_.topology_, u_.unit.topology, m_.nodes_.size());
+    std::map<int, int64_t> most;  // pods a domain would hold with every candidate gone
+    for (const auto& [slot, seat] : seats_) most[domains[size_t(slot)]] += seat.emptied;
+    bool found = false;
+    Choice best;
+    for (const auto& [domain, n] : most) {
+      if (domain < 0 || n < pods_) continue;
+      Choice choice = within(domain, domains);
+      if (choice.pods >= pods_ && (!found || choice.price() < best.price())) {
+        best = std::move(choice);
+        found = true;
+      }
+    }
+    if (found) commit(best);
+    return found;
+  }
+
+ private:
+  // What goes together.
+  struct Victim {
+    std::string unit;
+    std::vector<const Allocation*> pods;
+    Eviction::Why why = Eviction::Why::Reclaim;
+    int64_t priority = 0;
+    double lost = 0;  // GPU-seconds of work, and its grace
+  };
+  struct Seat {
+    Space space;  // free now
+    Shape shape;
+    int64_t fits = 0, emptied = 0;  // pods now; with every candidate gone
+    std::vector<size_t> victims;    // with a pod here
+  };
+  struct Choice {
+    std::set<size_t> gone;
+    int64_t pods = 0, priority = INT64_MIN;
+    double lost = 0;
+    int domain = 0;
+    std::tuple<int64_t, double, size_t> price() const { return {priority, lost, gone.size()}; }
+  };
+
+  // What was taken back already and is on its way counts on both sides. `given`: by the victim's side, in this
+  // search.
+  bool reclaims(const std::string& leaf, const std::map<std::string, Amounts>& given) {
+    const auto [mine, theirs] = m_.queues_.part(u_.leaf, leaf);
+    auto known = sides_.find(mine + "/" + theirs);
+    if (known == sides_.end()) {
+      Side side{u_.asks, {}};
+      for (const std::string& uid : m_.leaving_) {
+        const Allocation& a = m_.allocations_.find(uid)->second;
+        if (m_.queues_.part(u_.leaf, a.leaf).second == theirs) side.given += m_.amounts(a);
+      }
+      known = sides_.emplace(mine + "/" + theirs, std::move(side)).first;
+    }
+    Amounts gone = known->second.given;
+    if (const auto more = given.find(theirs); more != given.end()) gone += more->second;
+    return m_.queues_.may_reclaim(u_.leaf, known->second.more, leaf, gone);
+  }
+
+  std::optional<Eviction::Why> allowed(const Allocation& a, const std::map<std::string, Amounts>& given) {
+    if (a.leaving || !a.work.preemptible || a.since + a.work.least_run > p_.now_) return std::nullopt;
+    if (a.leaf == u_.leaf) {
+      if (u_.unit.work.preempts && a.work.priority < u_.unit.priority) return Eviction::Why::Priority;
+      if (!p_.policy_.rank || a.work.priority != u_.unit.priority) return std::nullopt;
+      if (u_.order.rank < p_.rank(a) * p_.policy_.rank_margin) return Eviction::Why::Order;
+      return std::nullopt;
+    }
+    return reclaims(a.leaf, given) ? std::optional(Eviction::Why::Reclaim) : std::nullopt;
+  }
+
+  void candidates() {
+    std::map<std::string, size_t> whole;   // unit → its victim
+    std::map<std::string, int64_t> spare;  // of an elastic gang: pods beyond its least
+    for (const auto& [name, slot] : m_.slots_) {
+      ++m_.checks_;
+      if (!c_.eligible(m_, slot) || !p_.admits(u_, c_, slot)) continue;
+      Seat seat{c_.space(m_, slot), c_.shape(m_, slot)};
+      seat.fits = p_.room_for(c_, slot, pods_);
+      Space emptied = seat.space;
+      for (const std::string& uid : m_.nodes_[size_t(slot)].pods) {
+        const Allocation& a = m_.allocations_.find(uid)->second;
+        if (!helps(a)) continue;
+        const auto why = allowed(a, {});
+        if (!why) continue;
+        const size_t victim = victim_of(a, *why, whole, spare);
+        if (std::ranges::find(seat.victims, victim) == seat.victims.end()) seat.victims.push_back(victim);
+        release(emptied, m_.nodes_[size_t(slot)], a);
+      }
+      seat.emptied = pods_that_fit(emptied, seat.shape, pods_);
+      if (seat.emptied > 0) seats_.emplace(slot, std::move(seat));
+    }
+  }
+
+  // Evicting pods without GPUs makes no GPU free.
+  bool helps(const Allocation& a) const { return c_.request.gpus == 0 || !a.devices.empty(); }
+
+  size_t victim_of(const Allocation& a, Eviction::Why why, std::map<std::string, size_t>& whole,
+                   std::map<std::string, int64_t>& spare) {
+    const std::set<std::string>& members = m_.held_by_.find(a.work.unit)->second;
+    const auto beyond =
+        spare.try_emplace(a.work.unit, std::max<int64_t>(0, int64_t(members.size()) - a.work.least)).first;
+    if (beyond->second > 0) {
+      --beyond->second;
+      victims_.push_back({a.work.unit, {&a}, why, a.work.priority, loss(a)});
+      return victims_.size() - 1;
+    }
+    const auto [at, fresh] = whole.try_emplace(a.work.unit, victims_.size());
+    if (fresh) {
+      Victim v{a.work.unit, {}, why, a.work.priority, 0};
+      for (const std::string& uid : members) {
+        const Allocation& member = m_.allocations_.find(uid)->second;
+        if (member.leaving) continue;
+        v.pods.push_back(&member);
+        v.lost += loss(member);
+      }
+      victims_.push_back(std::move(v));
+    }
+    return at->second;
+  }
+
+  double loss(const Allocation& a) const {
+    const double weight = std::max<double>(0.1, double(m_.amounts(a).gpu_milli) / 1000);
+    return weight * (std::max(0.0, seconds(p_.now_ - a.since)) + seconds(a.work.grace));
+  }
+
+  bool dearer(size_t a, size_t b) const {
+    const Victim &x = victims_[a], &y = victims_[b];
+    return std::tuple(x.priority, x.lost, x.unit) > std::tuple(y.priority, y.lost, y.unit);
+  }
+
+  // Node by node, the cheapest per pod gained first, until the unit fits; then whoever turns out not to be in
+  // the way stays, the dearest first.
+  Choice within(int domain, const std::vector<int>& domains) {
+    Choice out{.domain = domain};
+    std::vector<std::tuple<int64_t, double, int>> order;  // priority, loss per pod gained, slot
+    std::map<int, Space> now;
+    for (auto& [slot, seat] : seats_) {
+      if (domains[size_t(slot)] != domain) continue;
+      now.emplace(slot, seat.space);
+      out.pods += seat.fits;
+      if (seat.emptied <= seat.fits) continue;
+      std::ranges::sort(seat.victims, [&](size_t a, size_t b) { return dearer(b, a); });
+      // What its pods cost one by one: the cheapest victims that make room for as many as it could gain.
+      const auto [priority, lost, gained] = price_of(slot, seat);
+      order.emplace_back(priority, lost / double(gained), slot);
+    }
+    std::ranges::sort(order);
+    std::map<std::string, Amounts> given;
+    for (const auto& [priority, lost, slot] : order) {
+      if (out.pods >= pods_) break;
+      const Seat& seat = seats_.at(slot);
+      const int64_t want = std::min(seat.emptied, fits_at(now, slot) + pods_ - out.pods);
+      for (const size_t v : seat.victims) {
+        if (fits_at(now, slot) >= want || out.pods >= pods_) break;
+        if (!out.gone.contains(v) && still_allowed(v, given)) apply(v, +1, now, given, out);
+      }
+    }
+    if (out.pods < pods_) return out;
+    std::vector<size_t> back(out.gone.begin(), out.gone.end());
+    std::ranges::sort(back, [&](size_t a, size_t b) { return dearer(a, b); });
+    for (const size_t v : back) {
+      apply(v, -1, now, given, out);
+      if (out.pods < pods_) apply(v, +1, now, given, out);
+    }
+    for (const size_t v : out.gone) {
+      out.priority = std::max(out.priority, victims_[v].priority);
+      out.lost += victims_[v].lost;
+    }
+    return out;
+  }
+
+  std::tuple<int64_t, double, int64_t> price_of(int slot, const Seat& seat) const {
+    Space space = seat.space;
+    const int64_t want = pods_ == 1 ? 1 : seat.emptied;
+    int64_t priority = INT64_MIN, fits = seat.fits;
+    double lost = 0;
+    for (const size_t v : seat.victims) {
+      if (fits >= want) break;
+      for (const Allocation* a : victims_[v].pods)
+        if (a->node == m_.nodes_[size_t(slot)].node.name) release(space, m_.nodes_[size_t(slot)], *a);
+      fits = pods_that_fit(space, seat.shape, want);
+      priority = std::max(priority, victims_[v].priority);
+      lost += victims_[v].lost;
+    }
+    return {priority, lost, std::max<int64_t>(1, fits - seat.fits)};
+  }
+
+  int64_t fits_at(const std::map<int, Space>& now, int slot) const {
+    return pods_that_fit(now.at(slot), seats_.at(slot).shape, pods_);
+  }
+
+  bool still_allowed(size_t v, const std::map<std::string, Amounts>& given) {
+    const Victim& victim = victims_[v];
+    if (victim.why != Eviction::Why::Reclaim) return true;
+    return reclaims(victim.pods.front()->leaf, given);
+  }
+
+  // Takes the victim (+1) or gives it back (-1).
+  void apply(size_t v, int sign, std::map<int, Space>& now, std::map<std::string, Amounts>& given,
+             Choice& out) {
+    if (sign > 0)
+      out.gone.insert(v);
+    else
+      out.gone.erase(v);
+    for (const Allocation* a : victims_[v].pods) {
+      Amounts& side = given[m_.queues_.part(u_.leaf, a->leaf).second];
+      sign > 0 ? side += m_.amounts(*a) : side -= m_.amounts(*a);
+      const int slot = m_.slots_.find(a->node)->second;
+      const auto space = now.find(slot);
+      if (space == now.end()) continue;
+      out.pods -= fits_at(now, slot);
+      if (sign > 0) {
+        release(space->second, m_.nodes_[size_t(slot)], *a);
+      } else {
+        space->second = seats_.at(slot).space;
+        for (const size_t other : out.gone)
+          for (const Allocation* b : victims_[other].pods)
+            if (b->node == a->node) release(space->second, m_.nodes_[size_t(slot)], *b);
+      }
+      out.pods += fits_at(now, slot);
+    }
+  }
+
+  void commit(const Choice& choice) {
+    std::map<int, Space> now;
+    for (const auto& [slot, seat] : seats_) now.emplace(slot, seat.space);
+    Reservation r{.unit = u_.unit.id, .since = p_.now_, .starts = p_.now_, .evicting = true};
+    std::set<int> emptied;
+    for (const size_t v : choice.gone)
+      for (const Allocation* a : victims_[v].pods) {
+        const int slot = m_.slots_.find(a->node)->second;
+        if (const auto space = now.find(slot); space != now.end()) {
+          release(space->second, m_.nodes_[size_t(slot)], *a);
+          emptied.insert(slot);
+        }
+        r.starts = std::max(*r.starts, later(p_.now_, a->work.grace));
+        p_.out_.evictions.push_back(
+            {a->uid, a->work.unit, a->node, u_.unit.id, victims_[v].why, message(*a, victims_[v].why)});
+      }
+    const std::vector<int> domains = domains_of(m_.topology_, u_.unit.topology, m_.nodes_.size());
+    std::vector<std::tuple<bool, int64_t, int>> nodes;  // those emptied first, then the roomiest
+    for (const auto& [slot, space] : now)
+      if (domains[size_t(slot)] == choice.domain)
+        if (const int64_t n = fits_at(now, slot); n > 0)
+          nodes.emplace_back(!emptied.contains(slot), -n, slot);
+    std::ranges::sort(nodes);
+    int64_t left = pods_;
+    for (const auto& [untouched, n, slot] : nodes) {
+      if (left == 0) break;
+      left -= r.pods[m_.nodes_[size_t(slot)].node.name] = std::min(left, -n);
+    }
+    for (const Eviction& e : p_.out_.evictions) m_.set_leaving(e.pod);
+    m_.set_reservation(std::move(r));
+    p_.keep(m_.reservations_.find(u_.unit.id)->second, u_);
+  }
+
+  std::string message(const Allocation& a, Eviction::Why why) const {
+    const auto title = [&](const std::string& leaf) { return m_.queues_.title(leaf); };
+    switch (why) {
+      case Eviction::Why::Reclaim:
+        return title(m_.queues_.part(u_.leaf, a.leaf).first) + " takes back its guarantee, which " +
+               title(m_.queues_.part(u_.leaf, a.leaf).second) + " had borrowed";
+      case Eviction::Why::Priority:
+        return "gives way to work of priority " + std::to_string(u_.unit.priority) + " in " + title(a.leaf) +
+               "; its own is " + std::to_string(a.work.priority);
+      case Eviction::Why::Order:
+        return "gives way to work that the order of " + title(a.leaf) + " puts first";
+      case Eviction::Why::Move:
+        return "moves to another node, so that a gang fits";
+    }
+    return "";
+  }
+
+  Pass& p_;
+  Model& m_;
+  UnitState& u_;
+  const Class& c_;
+  int64_t pods_ = 1;
+  struct Side {
+    Amounts more, given;
+  };
+  std::map<std::string, Side> sides_;
+  std::vector<Victim> victims_;
+  std::map<int, Seat> seats_;  // by slot
+};
+
+double Pass::rank(const Allocation& a) const {
+  int64_t milli = 0;
+  for (const std::string& uid : m_.held_by_.find(a.work.unit)->second)
+    for (const Held& h : m_.allocations_.find(uid)->second.devices) milli += h.milli;
+  return policy_.rank(a.work, milli / 1000, now_ - a.since, {});
+}
+
+// Whether there can be anybody: a cheap look before the search.
+bool Pass::may_preempt(const UnitState& u) const {
+  const auto running = m_.running_.find(u.leaf);
+  if (running != m_.running_.end()) {
+    if (u.unit.work.preempts && running->second.begin()->first < u.unit.priority) return true;
+    if (policy_.rank && running->second.contains(u.unit.priority)) return true;
+  }
+  return m_.queues_.entitled(u.leaf, u.asks);
+}
+
+void Pass::make_room(UnitState& u) {
+  if (!policy_.preempt || preemptors_ >= policy_.max_preemptors || !may_preempt(u)) return;
+  if (const auto r = m_.reservations_.find(u.unit.id); r != m_.reservations_.end() && r->second.evicting) {
+    const bool leaving = std::ranges::any_of(r->second.pods, [&](const auto& on) {
+      const auto slot = m_.slots_.find(on.first);
+      return slot != m_.slots_.end() &&
+             std::ranges::any_of(m_.nodes_[size_t(slot->second)].pods, [&](const std::string& uid) {
+               return m_.allocations_.find(uid)->second.leaving;
+             });
+    });
+    if (leaving) return;
+  }
+  ++preemptors_;
+  forget_reservation(u.unit.id);
+  Clearing(*this, u).find();
+}
+
+void Pass::forget_reservation(const std::string& unit) {
+  std::erase_if(kept_, [&](const auto& k) { return k.second.by->unit == unit; });
+  m_.drop_reservation(unit);
+}
+
+}  // namespace ingot::scheduler

@@ -1,0 +1,289 @@
+#include <algorithm>
+
+#include "scheduler/pass.h"
+
+namespace ingot::scheduler {
+
+WallTime later(WallTime t, Duration d) { return std::chrono::time_point_cast<WallTime::duration>(t + d); }
+
+void release(Space& space, const NodeState& node, const Allocation& a) {
+  space.cpu_milli += a.cpu_milli;
+  space.memory_mib += mib_needed(a.memory_bytes);
+  for (const Held& h : a.devices)
+    for (size_t i = 0; i < size_t(space.gpus); ++i)
+      if (node.node.devices[i].uuid == h.uuid && node.node.devices[i].healthy)
+        space.free_milli[i] = int16_t(std::min(1000, space.free_milli[i] + h.milli));
+}
+
+namespace {
+
+// Takes the shape out of the space: a share from the fullest board that holds it. False: it does not fit.
+bool put(Space& space, const Shape& shape) {
+  if (!fits(space, shape)) return false;
+  int gpu = -1;
+  for (int i = 0; i < space.gpus && shape.milli < 1000 && shape.gpus > 0; ++i) {
+    const int16_t free = space.free_milli[size_t(i)];
+    if (free >= shape.milli && (gpu < 0 || free < space.free_milli[size_t(gpu)])) gpu = i;
+  }
+  space = after(space, shape, gpu);
+  return true;
+}
+
+}  // namespace
+
+int64_t pods_that_fit(Space space, const Shape& shape, int64_t most) {
+  int64_t n = 0;
+  while (n < most && put(space, shape)) ++n;
+  return n;
+}
+
+// By slot: the domain of the level that the gang requires, -1 where there is none; all one without such a level.
+std::vector<int> domains_of(const TopologyTree& tree, const TopologyAsk& ask, size_t slots) {
+  if (ask.mode != TopologyAsk::Mode::Required || ask.level > tree.host()) return std::vector<int>(slots, 0);
+  std::vector<int> out(slots, -1);
+  const auto& runs = tree.runs(ask.level + 1);
+  for (size_t r = 0; r < runs.size(); ++r)
+    for (int i = runs[r].begin; i < runs[r].end && runs[r].named; ++i)
+      out[size_t(tree.order()[size_t(i)])] = int(r);
+  return out;
+}
+
+namespace {
+
+struct Release {
+  WallTime at;
+  int64_t unknown_gpus;  // of its node: those with fewer come first
+  int slot;
+  const Allocation* allocation;
+  bool operator<(const Release& o) const {
+    return std::tie(at, unknown_gpus, slot, allocation->uid) <
+           std::tie(o.at, o.unknown_gpus, o.slot, o.allocation->uid);
+  }
+};
+
+}  // namespace
+
+int32_t Pass::room_for(const Class& c, int slot, int64_t most) const {
+  const NodeState& state = m_.nodes_[size_t(slot)];
+  return int32_t(
+      pods_that_fit(c.space(m_, slot), c.shape(m_, slot), std::min(most, state.node.pods - state.used_pods)));
+}
+
+void Pass::wake(WallTime at) {
+  if (at > now_ && (!out_.revisit || at < *out_.revisit)) out_.revisit = at;
+}
+
+// When an allocation is expected to be gone; none: nobody knows, or it is overdue.
+std::optional<WallTime> Pass::ends(const Allocation& a) const {
+  if (a.leaving) return later(now_, a.work.grace);
+  if (!a.work.run_time) return std::nullopt;
+  const WallTime end = later(a.since, *a.work.run_time - a.work.attained);
+  return end > now_ ? std::optional(end) : std::nullopt;
+}
+
+// --- what is kept ---
+
+void Pass::settle_reservations() {
+  for (auto at = m_.reservations_.begin(); at != m_.reservations_.end();) {
+    Reservation& r = at->second;
+    const auto unit = m_.units_.find(r.unit);
+    const bool known = unit != m_.units_.end();
+    r.starts = known ? starts(r, unit->second) : std::nullopt;
+    const bool over = later(r.since, policy_.hold) <= now_ && !r.starts;
+    if (known && over) unit->second.rests_until = later(now_, policy_.patience);
+    if (known && !over && holds(r, unit->second)) {
+      keep(r, unit->second);
+      ++at;
+    } else {
+      const std::string gone = (at++)->first;
+      m_.drop_reservation(gone);
+    }
+  }
+}
+
+// The kind of pod that its nodes are kept for: the largest, where a gang has several.
+const Class& Pass::largest(const UnitState& u) const {
+  return **std::ranges::max_element(u.classes, [](const Class* a, const Class* b) {
+    const auto size = [](const Class& c) {
+      return std::tuple(c.request.gpus * c.request.milli, c.request.cpu_milli, c.request.memory_bytes);
+    };
+    return size(*a) < size(*b);
+  });
+}
+
+bool Pass::holds(const Reservation& r, const UnitState& u) const {
+  const Class& c = largest(u);
+  return std::ranges::all_of(r.pods, [&](const auto& kept) {
+    const auto slot = m_.slots_.find(kept.first);
+    return slot != m_.slots_.end() && c.eligible(m_, slot->second) && !kept_.contains(slot->second);
+  });
+}
+
+// The free space of a node once everything that ends by then has ended.
+Space Pass::projected(const Class& c, int slot, WallTime by) const {
+  const NodeState& node = m_.nodes_[size_t(slot)];
+  Space space = c.space(m_, slot);
+  for (const std::string& uid : node.pods) {
+    const Allocation& a = m_.allocations_.find(uid)->second;
+    if (const auto end = ends(a); end && *end <= by) release(space, node, a);
+  }
+  return space;
+}
+
+// When all of its nodes have room, as far as run times tell.
+std::optional<WallTime> Pass::starts(const Reservation& r, const UnitState& u) const {
+  const Class& c = largest(u);
+  WallTime latest = now_;
+  for (const auto& [name, pods] : r.pods) {
+    const auto at = m_.slots_.find(name);
+    if (at == m_.slots_.end()) return std::nullopt;
+    std::set<WallTime> times{now_};
+    for (const std::string& uid : m_.nodes_[size_t(at->second)].pods)
+      if (const auto end = ends(m_.allocations_.find(uid)->second)) times.insert(*end);
+    const Shape shape = c.shape(m_, at->second);
+    const auto first = std::ranges::find_if(times, [&, pods = pods](WallTime t) {
+      return pods_that_fit(projected(c, at->second, t), shape, pods) == pods;
+    });
+    if (first == times.end()) return std::nullopt;
+    latest = std::max(latest, *first);
+  }
+  return latest;
+}
+
+void Pass::keep(const Reservation& r, const UnitState& u) {
+  const Class& c = largest(u);
+  for (const auto& [name, pods] : r.pods) {
+    const int slot = m_.slots_.find(name)->second;
+    const NodeState& node = m_.nodes_[size_t(slot)];
+    Kept kept{&r, projected(c, slot, r.starts.value_or(now_))};
+    if (!r.starts) {
+      // Its room comes as GPUs come free, whenever that is: nobody else gets any, and of CPU and memory what
+      // the owner will not need.
+      for (const std::string& uid : node.pods) {
+        const Allocation& a = m_.allocations_.find(uid)->second;
+        if (!a.devices.empty()) release(kept.spare, node, a);
+      }
+    }
+    const Shape shape = c.shape(m_, slot);
+    for (int64_t i = 0; i < pods; ++i)
+      if (!put(kept.spare, shape)) kept.spare = {};
+    if (!r.starts) kept.spare.free_milli = {};
+    kept_.emplace(slot, kept);
+  }
+}
+
+bool Pass::admits(const UnitState& u, const Class& c, int slot) const {
+  const auto kept = kept_.find(slot);
+  if (kept == kept_.end() || kept->second.by->unit == u.unit.id) return true;
+  if (ends_before(u, *kept->second.by)) return true;
+  return c.request.profile.empty() && fits(kept->second.spare, c.shape(m_, slot));
+}
+
+bool Pass::ends_before(const UnitState& u, const Reservation& r) const {
+  const Work& work = u.unit.work;
+  return r.starts && work.run_time && later(now_, *work.run_time - work.attained) <= *r.starts;
+}
+
+void Pass::spend(const UnitState& u, const Class& c, int slot) {
+  const auto kept = kept_.find(slot);
+  if (kept == kept_.end() || kept->second.by->unit == u.unit.id || ends_before(u, *kept->second.by)) return;
+  (void)put(kept->second.spare, c.shape(m_, slot));
+}
+
+// --- what is to be kept ---
+
+void Pass::reserve() {
+  for (const auto& [id, r] : m_.reservations_)
+    wake(r.starts && *r.starts > now_ ? *r.starts : later(r.since, policy_.hold));
+  std::set<std::string> served;  // leaves whose first blocked unit was looked at
+  for (const std::string& id : waiting_) {
+    UnitState& u = state(id);
+    if (served.contains(u.leaf) || !lacks_room(u)) continue;
+    served.insert(u.leaf);
+    if (m_.reservations_.contains(id)) continue;
+    const WallTime due = std::max(later(u.unit.created, policy_.patience), u.rests_until);
+    wake(due);
+    if (due > now_ || m_.reservations_.size() >= policy_.max_reservations) continue;
+    auto room = earliest_room(u);
+    if (!room) continue;
+    wake(room->starts.value_or(later(now_, policy_.hold)));
+    m_.set_reservation(std::move(*room));
+    keep(m_.reservations_.find(id)->second, u);
+  }
+}
+
+bool Pass::lacks_room(UnitState& u) {
+  if (u.classes.size() > 1) return u.lacks_room;
+  Class& c = *u.classes.front();
+  if (u.reason) return false;
+  if (!c.reason && may_explain()) explain_class(c);
+  return c.reason && c.lacks_room;
+}
+
+// The nodes on which the unit fits first as running work ends: what ends at a known time in that order, then,
+// node by node, what ends nobody knows when.
+std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
+  const Class& c = largest(u);
+  const int64_t pods = u.unit.least.value_or(int64_t(u.unit.pods.size()));
+  struct Seat {
+    Space space;
+    Shape shape;
+    int64_t fits = 0;
+    int domain = 0;
+  };
+  std::map<int, Seat> seats;       // by slot
+  std::map<int, int64_t> domains;  // pods that fit
+  std::vector<Release> releases;
+  const std::vector<int> domain_of = domains_of(m_.topology_, u.unit.topology, m_.nodes_.size());
+  for (const auto& [name, slot] : m_.slots_) {
+    ++m_.checks_;
+    if (!c.eligible(m_, slot) || kept_.contains(slot)) continue;
+    const int domain = domain_of[size_t(slot)];
+    if (domain < 0) continue;
+    const NodeState& node = m_.nodes_[size_t(slot)];
+    Seat seat{c.space(m_, slot), c.shape(m_, slot), 0, domain};
+    domains[domain] += seat.fits = pods_that_fit(seat.space, seat.shape, pods);
+    seats.emplace(slot, seat);
+    int64_t unknown = 0;
+    const size_t first = releases.size();
+    for (const std::string& uid : node.pods) {
+      const Allocation& a = m_.allocations_.find(uid)->second;
+      const auto end = ends(a);
+      if (!end) unknown += int64_t(a.devices.size());
+      releases.push_back({end.value_or(WallTime::max()), 0, slot, &a});
+    }
+    for (size_t i = first; i < releases.size(); ++i) releases[i].unknown_gpus = unknown;
+  }
+  std::sort(releases.begin(), releases.end());
+  int chosen = -1;
+  WallTime at = now_;
+  for (const auto& [domain, n] : domains)
+    if (n >= pods && chosen < 0) chosen = domain;
+  for (const Release& r : releases) {
+    if (chosen >= 0) break;
+    Seat& seat = seats.at(r.slot);
+    release(seat.space, m_.nodes_[size_t(r.slot)], *r.allocation);
+    int64_t& total = domains[seat.domain];
+    total -= seat.fits;
+    total += seat.fits = pods_that_fit(seat.space, seat.shape, pods);
+    at = r.at;
+    if (total >= pods) chosen = seat.domain;
+  }
+  if (chosen < 0) return std::nullopt;
+  Reservation out{.unit = u.unit.id, .since = now_};
+  if (at != WallTime::max()) out.starts = at;
+  std::vector<std::pair<int64_t, std::string>> best;  // pods, most first, then by name
+  for (const auto& [slot, seat] : seats)
+    if (seat.domain == chosen && seat.fits > 0)
+      best.emplace_back(-seat.fits, m_.nodes_[size_t(slot)].node.name);
+  std::ranges::sort(best);
+  int64_t left = pods;
+  for (const auto& [fits, name] : best) {
+    if (left == 0) break;
+    out.pods[name] = std::min(left, -fits);
+    left -= out.pods[name];
+  }
+  return out;
+}
+
+}  // namespace ingot::scheduler
