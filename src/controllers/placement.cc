@@ -9,6 +9,7 @@
 #include "controllers/placement_units.h"
 #include "controllers/placement_writes.h"
 #include "scheduler/objects.h"
+#include "scheduler/objects_affinity.h"
 #include "store/follower.h"
 
 namespace ingot::controllers {
@@ -18,7 +19,7 @@ using api::Json;
 using api::Key;
 using api::ObjectPtr;
 
-constexpr std::string_view kNodes = "nodes", kPods = "pods";
+constexpr std::string_view kNodes = "nodes", kPods = "pods", kNamespaces = "namespaces";
 constexpr std::string_view kSlices = "resourceslices.resource.k8s.io";
 constexpr std::string_view kGroups = "podgroups.scheduling.x-k8s.io";
 constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
@@ -35,7 +36,8 @@ std::vector<store::Scope> scopes() {
   const std::string root = kRootCluster.value;
   return {{root, std::string(kAllocations), ""}, {root, std::string(kTenants), ""},
           {root, std::string(kNodes), ""},       {root, std::string(kSlices), ""},
-          {"", std::string(kGroups), ""},        {"", std::string(kPods), ""}};
+          {"", std::string(kNamespaces), ""},    {"", std::string(kGroups), ""},
+          {"", std::string(kPods), ""}};
 }
 
 }  // namespace
@@ -85,6 +87,7 @@ class Placement::Impl final : store::Follower::Handler {
     const ObjectPtr object = turn.get(key);
     const std::string_view resource = key.resource();
     if (resource == kPods) return units_.set_pod(key, object.get());
+    if (resource == kNamespaces) return load_namespace(key, object);
     if (resource == kGroups)
       return units_.set_group(key,
                               object ? api::int_at(object->parse(), {"spec", "minMember"}) : std::nullopt);
@@ -102,6 +105,13 @@ class Placement::Impl final : store::Follower::Handler {
       model_.close(key.name());
     else
       model_.open(scheduler::allocation_from(allocation));
+  }
+
+  // Affinity may select pods by their namespace's labels.
+  void load_namespace(const Key& key, const ObjectPtr& object) {
+    const std::string cluster(key.cluster()), name(key.name());
+    if (!object) return model_.erase_space(cluster, name);
+    model_.set_space(cluster, name, scheduler::labels_of(object->parse()));
   }
 
   void load_tenant(store::Turn& turn, const Key& key, const ObjectPtr& object) {

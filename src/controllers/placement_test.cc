@@ -328,6 +328,72 @@ TEST_P(PlacementTest, ManyPodsAreAllPlacedOrTold) {
   EXPECT_EQ(told, 290);
 }
 
+TEST_P(PlacementTest, PodsThatKeepApartDoSoInTheirOwnClusterOnly) {
+  tenant("vision", "c1");
+  tenant("speech", "c2");
+  node("n1", 0);
+  settle();
+  const auto alone = [&](std::string name, std::string cluster) {
+    Json pod = pod_object(name, 0, {{"labels", JsonObject{{"app", "web"}}}}, cluster);
+    api::set(pod, {"spec", "affinity"}, *api::parse_json(R"({"podAntiAffinity":
+        {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname",
+          "namespaceSelector": {"matchLabels": {"team": "red"}}, "labelSelector": {"matchLabels": {"app": "web"}}}]}})"));
+    put(pod_key(name, cluster), std::move(pod));
+  };
+  const Key space{ClusterId("c1"), "namespaces", "", "default"};
+  put(space,
+      JsonObject{{"metadata", JsonObject{{"name", "default"}, {"labels", JsonObject{{"team", "red"}}}}}});
+  alone("a", "c1");
+  settle();
+  put(root("nodes", "n1"), [&] {
+    Json n = get(root("nodes", "n1"));
+    api::set(n, {"metadata", "labels", "kubernetes.io/hostname"}, "n1");
+    return n;
+  }());
+  settle();
+  EXPECT_EQ(node_of("a"), "n1");
+  alone("b", "c1");
+  alone("c", "c2");
+  settle();
+  EXPECT_EQ(node_of("b"), "");
+  EXPECT_EQ(reason("b"),
+            "1 of 1 node: pods with app=web in the same kubernetes.io/hostname (its pod anti-affinity)");
+  EXPECT_EQ(node_of("c", "c2"), "n1");
+  erase(pod_key("a"));  // its container still runs, but it is nobody's neighbour any more
+  f.t.loop.advance(20s);
+  settle();
+  EXPECT_EQ(node_of("b"), "n1");
+}
+
+TEST_P(PlacementTest, AGangsTopologyIsReadFromKueuesAnnotations) {
+  tenant("vision", "c1");
+  for (const char* name : {"n1", "n2", "n3"}) {
+    node(name, 2);
+    Json n = get(root("nodes", name));
+    api::set(n, {"metadata", "labels", "cloud.provider.com/topology-rack"},
+             name == std::string("n1") ? "r1" : "r2");
+    put(root("nodes", name), std::move(n));
+  }
+  settle();
+  const auto member = [&](std::string name, int index, std::string gang_name, const char* level) {
+    JsonObject metadata = gang(2);
+    metadata["labels"] = JsonObject{{scheduler::kGangLabel, gang_name},
+                                    {"batch.kubernetes.io/job-completion-index", std::to_string(index)}};
+    metadata["annotations"].as_object()["kueue.x-k8s.io/podset-required-topology"] = level;
+    pod(name, 2, metadata);
+  };
+  member("first", 1, "g", "cloud.provider.com/topology-rack");
+  member("second", 0, "g", "cloud.provider.com/topology-rack");
+  settle();
+  EXPECT_EQ(node_of("second"), "n2") << "rank 0 comes first";
+  EXPECT_EQ(node_of("first"), "n3");
+  member("x", 0, "h", "rack");
+  member("y", 1, "h", "rack");
+  settle();
+  EXPECT_THAT(reason("x"),
+              HasSubstr("podset-required-topology names \"rack\", which is no level of the topology"));
+}
+
 TEST_P(PlacementTest, ABindingWhoseCommitFailsIsMadeAgain) {
   tenant("vision", "c1");
   node("n1", 1);

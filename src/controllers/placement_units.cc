@@ -4,13 +4,18 @@
 #include <utility>
 
 #include "scheduler/objects.h"
+#include "scheduler/objects_affinity.h"
 
 namespace ingot::controllers {
 namespace {
 
 using api::Json;
 using api::string_at;
+using scheduler::Affinity;
+using scheduler::Constraints;
+using scheduler::Labels;
 using scheduler::PodState;
+using scheduler::Subject;
 
 std::shared_ptr<const std::string> told_reason(const Json& pod) {
   for (const Json& c : api::array_at(pod, {"status", "conditions"}))
@@ -29,7 +34,24 @@ scheduler::Unit unit_of(const api::Key& key, const Json& pod, std::string uid) {
   unit.priority = unit.work.priority;
   unit.created = parse_rfc3339(string_at(pod, {"metadata", "creationTimestamp"})).value_or(WallTime{});
   unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
+  const auto asks = scheduler::affinity_of(pod);
+  const Subject subject =
+      scheduler::subject_of(key.cluster(), pod, asks.value_or(Affinity()), unit.pods[0].request.where);
+  if (!asks)
+    unit.waits = asks.error();
+  else if (auto never = scheduler::contradiction(*asks, subject.where, subject.space, subject.labels))
+    unit.waits = *std::move(never);
   return unit;
+}
+
+// What of its topology's annotations says something about a pod alone: its GPUs in one island.
+void ask_alone(scheduler::Unit& unit, const Labels& annotations, const scheduler::TopologyTree& tree) {
+  if (annotations.empty()) return;
+  const auto ask = scheduler::topology_ask(annotations, 1, tree);
+  if (!ask)
+    unit.waits = ask.error();
+  else if (ask->mode == scheduler::TopologyAsk::Mode::Required && ask->level == tree.island())
+    unit.pods[0].request.one_island = true;
 }
 
 }  // namespace
@@ -48,6 +70,7 @@ WaitingPod* PlacementUnits::waiting(std::string_view uid) {
 void PlacementUnits::clear() {
   waiting_.clear();
   places_.clear();
+  subjects_.clear();
   strays_.clear();
   gangs_.clear();
   groups_.clear();
@@ -80,6 +103,11 @@ void PlacementUnits::forget_cluster(const std::string& cluster) {
   for (auto at = places_.lower_bound(prefix); at != places_.end() && at->first.starts_with(prefix); ++at)
     keys.insert(at->first);
   for (const std::string& key : keys) forget(key);
+  for (auto at = subjects_.lower_bound(prefix); at != subjects_.end() && at->first.starts_with(prefix);) {
+    keys.insert(at->first);
+    model_.erase_subject(at->second);
+    at = subjects_.erase(at);
+  }
   if (!keys.empty()) strays_[cluster].merge(keys);
   model_.erase_tenant(cluster);
   tenants_.erase(cluster);
@@ -115,9 +143,13 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
       if (strays->second.empty()) strays_.erase(strays);
     return;
   }
-  if (!object) return forget(key.text());
+  if (!object) {
+    forget_subject(key.text());
+    return forget(key.text());
+  }
   const Json pod = object->parse();
   const PodState state = scheduler::state_of(pod);
+  set_subject(key, pod, state);
   const auto gang = scheduler::gang_of(pod);
   const bool succeeded = string_at(pod, {"status", "phase"}) == "Succeeded";
   const bool pending = state == PodState::Pending;
@@ -143,7 +175,9 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     waiting_.erase(now.uid);
   }
   if (now.gang.empty()) {
-    model_.set_unit(unit_of(key, pod, now.uid));
+    scheduler::Unit unit = unit_of(key, pod, now.uid);
+    ask_alone(unit, scheduler::topology_annotations(pod), model_.topology());
+    model_.set_unit(std::move(unit));
   } else {
     Gang& gang = gangs_[now.gang];
     if (now.gang_size >= gang.size)
@@ -151,7 +185,8 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     gang.pending.erase(key.text());
     gang.settled.erase(key.text());
     if (pending)
-      gang.pending.emplace(key.text(), Member{unit_of(key, pod, now.uid), scheduler::rank_of(pod)});
+      gang.pending.emplace(key.text(), Member{unit_of(key, pod, now.uid), scheduler::rank_of(pod),
+                                              scheduler::topology_annotations(pod)});
     else
       gang.settled.insert(key.text());
     changed_.insert(now.gang);
@@ -171,10 +206,12 @@ void PlacementUnits::settle_gang(const std::string& id) {
   }
   scheduler::Unit unit = gang.pending.begin()->second.unit;
   unit.id = id;
+  const Labels& topology = gang.pending.begin()->second.topology;
   unit.pods.clear();
   std::map<std::pair<int64_t, std::string_view>, const scheduler::PendingPod*> ranked;
   for (const auto& [key, alone] : gang.pending) {
     unit.created = std::min(unit.created, alone.unit.created);
+    if (unit.waits.empty()) unit.waits = alone.unit.waits;
     ranked.emplace(std::pair(alone.rank, std::string_view(key)), &alone.unit.pods.front());
   }
   for (const auto& [rank, pod] : ranked) unit.pods.push_back(*pod);
@@ -188,10 +225,37 @@ void PlacementUnits::settle_gang(const std::string& id) {
   if (settled + pending < least || (group == groups_.end() && settled + pending < announced))
     unit.waits = std::to_string(settled + pending) + " of " + std::to_string(announced) + " pods of gang " +
                  id.substr(id.rfind('/') + 1) + " exist";
+  const auto ask =
+      scheduler::topology_ask(topology, std::max(announced, settled + pending), model_.topology());
+  if (ask)
+    unit.topology = *ask;
+  else
+    unit.waits = ask.error();
   unit.least = std::clamp<int64_t>(least - settled, 1, pending);
   unit.work.unit = id;
   unit.work.least = least;
   model_.set_unit(std::move(unit));
+}
+
+// What other pods' affinity looks at: every pod that waits or runs.
+void PlacementUnits::set_subject(const api::Key& key, const Json& pod, PodState state) {
+  const std::string uid(string_at(pod, {"metadata", "uid"}));
+  if (const auto before = subjects_.find(key.text()); before != subjects_.end() && before->second != uid)
+    forget_subject(key.text());
+  if (state == PodState::Finished) return forget_subject(key.text());
+  subjects_[key.text()] = uid;
+  auto asks = scheduler::affinity_of(pod);
+  Constraints where = asks && !asks->spread.empty() ? scheduler::request_of(pod).where : Constraints();
+  model_.set_subject(
+      uid, scheduler::subject_of(key.cluster(), pod, asks ? *std::move(asks) : Affinity(), std::move(where)),
+      api::find(pod, {"metadata", "deletionTimestamp"}) != nullptr);
+}
+
+void PlacementUnits::forget_subject(const std::string& key) {
+  const auto found = subjects_.find(key);
+  if (found == subjects_.end()) return;
+  model_.erase_subject(found->second);
+  subjects_.erase(found);
 }
 
 void PlacementUnits::set_group(const api::Key& key, std::optional<int64_t> least) {

@@ -12,6 +12,7 @@
 
 #include "api/object.h"
 #include "scheduler/model.h"
+#include "scheduler/objects.h"
 
 namespace ingot::controllers {
 
@@ -46,6 +47,7 @@ class PlacementUnits {
   struct Member {
     scheduler::Unit unit;  // as if it were alone
     int64_t rank;
+    scheduler::Labels topology;  // its annotations for that
   };
   struct Gang {
     int64_t size = 0, least = 0;            // announced by its pods
@@ -61,10 +63,13 @@ class PlacementUnits {
   void forget(const std::string& key);
   void forget_cluster(const std::string& cluster);
   void settle_gang(const std::string& id);
+  void set_subject(const api::Key&, const api::Json& pod, scheduler::PodState);
+  void forget_subject(const std::string& key);
 
   scheduler::Model& model_;
   std::map<std::string, WaitingPod, std::less<>> waiting_;            // by uid
   std::map<std::string, Place, std::less<>> places_;                  // by pod key: pods that matter here
+  std::map<std::string, std::string, std::less<>> subjects_;          // pod key → uid: all that affinity sees
   std::map<std::string, std::set<std::string>, std::less<>> strays_;  // cluster of no known tenant → pod keys
   std::map<std::string, Gang, std::less<>> gangs_;                    // "cluster/namespace/name"
   std::set<std::string> changed_;                                     // gang ids to settle

@@ -14,6 +14,7 @@ namespace ingot::gpu {
 
 inline constexpr int kMaxBoards = 16;
 using BoardMask = uint16_t;
+inline constexpr BoardMask kAllBoards = 0xffff;
 
 // How the boards of one node are joined.
 struct Links {

@@ -63,13 +63,14 @@ void AffinityIndex::apply(State& s, int slot, int sign) {
   for (Owned* o : s.owned) o->counter.add(slot, sign * placed.pods);
 }
 
-void AffinityIndex::set_space(const std::string& cluster, const std::string& space, Labels labels) {
+bool AffinityIndex::set_space(const std::string& cluster, const std::string& space, Labels labels) {
   auto& c = clusters_[cluster];
   if (!c) c = std::make_unique<Cluster>(cluster);
   Labels& now = c->spaces[space];
-  if (now == labels) return;
+  if (now == labels) return false;
   now = std::move(labels);
   rematch(*c);
+  return true;
 }
 
 void AffinityIndex::erase_space(const std::string& cluster, const std::string& space) {
@@ -113,6 +114,8 @@ AffinityIndex::Id AffinityIndex::acquire(const Subject& subject) {
   own(s);
   return id;
 }
+
+void AffinityIndex::acquire(Id id) { ++states_[size_t(id)]->acquired; }
 
 void AffinityIndex::release(Id id) {
   State& s = *states_[size_t(id)];

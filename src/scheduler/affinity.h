@@ -38,16 +38,18 @@ class AffinityIndex {
 
   void set_node(int slot, std::string_view name, const Labels&, const std::vector<Taint>&, bool cordoned);
   void erase_node(int slot);  // what is placed there stays placed, in no domain
-  void set_space(const std::string& cluster, const std::string& space, Labels);
+  bool set_space(const std::string& cluster, const std::string& space, Labels);  // whether that changed any
   void erase_space(const std::string& cluster, const std::string& space);
 
   Id acquire(const Subject&);
+  void acquire(Id);  // of one that is acquired or placed
   void release(Id);  // may still be placed
   // `pods` more (or, negative, fewer) of the subject at the slot. `ending`: being deleted, spread ignores it.
   void place(Id, int slot, int pods, bool ending = false);
 
   // Of an acquired subject. `concerned`: some node may be refused, or preferred, now.
   bool concerned(Id);
+  bool restricts(Id);  // refuses some node
   bool prefers(Id);
   bool allowed(Id, int slot);
   // Adds up to 100 each for preferred node affinity, for pod affinity and for spread, as they compare among

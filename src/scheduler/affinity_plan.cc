@@ -117,9 +117,11 @@ const AffinityIndex::Plan& AffinityIndex::plan(Id id) {
   return *s.plan;
 }
 
-bool AffinityIndex::concerned(Id id) {
+bool AffinityIndex::concerned(Id id) { return restricts(id) || prefers(id); }
+
+bool AffinityIndex::restricts(Id id) {
   const Plan& p = plan(id);
-  return !p.near.empty() || !p.apart.empty() || !p.theirs.empty() || !p.spread.empty() || prefers(id);
+  return !p.near.empty() || !p.apart.empty() || !p.theirs.empty() || !p.spread.empty();
 }
 
 bool AffinityIndex::prefers(Id id) {

@@ -35,11 +35,11 @@ bool Class::fits_now(const Model& model, int slot) const {
   return state.used_pods < state.node.pods && fits(space(model, slot), shape(model, slot));
 }
 
-std::vector<Held> Class::take(const Model& model, int slot) const {
+std::vector<Held> Class::take(const Model& model, int slot, gpu::BoardMask within) const {
   int gpu = -1;
   const Shape asked = shape(model, slot);
   if (asked.gpus > 0 && asked.milli < 1000) (void)model.costs_.cost(space(model, slot), asked, &gpu);
-  return scheduler::take(model.nodes_[size_t(slot)], request, asked, gpu);
+  return scheduler::take(model.nodes_[size_t(slot)], request, asked, gpu, within);
 }
 
 // Fewest disliked taints, then the least cost.
@@ -81,6 +81,15 @@ int Class::best(Model& model, const Admits& admits, bool* refused) {
     std::push_heap(heap_.begin(), heap_.end(), worse);
   }
   return found;
+}
+
+std::vector<std::pair<Class::Score, int>> Class::candidates(Model& model, const Admits& admits) {
+  catch_up(model);
+  model.checks_ += scores_.size();
+  std::vector<std::pair<Score, int>> out;
+  for (size_t slot = 0; slot < scores_.size(); ++slot)
+    if (scores_[slot] != kNone && admits(int(slot))) out.emplace_back(scores_[slot], int(slot));
+  return out;
 }
 
 void Class::catch_up(Model& model) {

@@ -26,13 +26,15 @@ struct Class {
   // The best node's slot, or -1. Nodes that `admits` refuses are passed over; *refused tells whether one of
   // them would have been taken.
   int best(Model&, const Admits& admits, bool* refused);
+  // Every node that it fits now, and that `admits`, with its score.
+  std::vector<std::pair<Score, int>> candidates(Model&, const Admits& admits);
   bool eligible(const Model&, int slot) const;  // but for what is in use there
   bool fits_now(const Model&, int slot) const;
   // The request in that node's numbers, and what is free there for who asks.
   Shape shape(const Model&, int slot) const;
   Space space(const Model&, int slot) const;
   // What it takes of a node that it fits.
-  std::vector<Held> take(const Model&, int slot) const;
+  std::vector<Held> take(const Model&, int slot, gpu::BoardMask within) const;
   void forget_table();
 
  private:

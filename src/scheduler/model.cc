@@ -80,6 +80,7 @@ void Model::set_node(Node node) {
   state.set_node(std::move(node), model);
   state.known = true;
   topology_.set_node(at, state.node.name, state.node.labels);
+  affinity_.set_node(at, state.node.name, state.node.labels, state.node.taints, state.node.cordoned);
   touched(at, Changed::Spec);
 }
 
@@ -90,6 +91,7 @@ void Model::erase_node(std::string_view name) {
   set_node({.name = std::string(name)});  // takes its capacity out of the totals
   nodes_[size_t(at)].known = false;
   topology_.erase_node(at);
+  affinity_.erase_node(at);
   forget_slot(at);
 }
 

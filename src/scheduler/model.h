@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scheduler/affinity.h"
 #include "scheduler/cost.h"
 #include "scheduler/node_state.h"
 #include "scheduler/queues.h"
@@ -60,6 +61,11 @@ class Model {
   void erase_unit(std::string_view id);
   void open(Allocation);  // replaces the allocation of the same uid
   void close(std::string_view uid);
+  // What other pods' affinity sees of a pod that waits or runs, and what it asks. `ending`: it is being deleted.
+  void set_subject(std::string_view pod_uid, const Subject&, bool ending);
+  void erase_subject(std::string_view pod_uid);
+  void set_space(const std::string& cluster, const std::string& space, Labels);  // a namespace
+  void erase_space(const std::string& cluster, const std::string& space);
   void set_leaving(std::string_view uid);  // its pod was told to go
   void set_reservation(Reservation);       // remembered from before a restart
 
@@ -106,7 +112,14 @@ class Model {
     WallTime rests_until{};                     // it had a reservation and gave it back
   };
 
+  struct SubjectState {
+    AffinityIndex::Id id = -1;
+    int slot = -1;  // placed there; -1: it waits, and its subject is acquired
+    bool ending = false;
+  };
+
   int slot(std::string_view name);
+  void seat(SubjectState&, int slot);
   void forget_slot(int slot);
   enum class Changed : uint8_t { Spec, More, Less };
   void touched(int slot, Changed);
@@ -145,6 +158,8 @@ class Model {
   std::map<std::string, Allocation, std::less<>> allocations_;
   std::map<std::string, UnitState, std::less<>> units_;
   std::map<std::string, std::unique_ptr<Class>, std::less<>> classes_;
+  std::map<std::string, SubjectState, std::less<>> subjects_;  // by the pod's uid
+  AffinityIndex affinity_;
   size_t idle_classes_ = 0;
   Costs costs_;
   std::map<std::string, std::set<std::string>, std::less<>> held_by_;   // unit → uids

@@ -155,6 +155,8 @@ Amounts Model::amounts(const Allocation& a) {
 void Model::count(const Allocation& a, int sign) {
   const int at = slot(a.node);
   nodes_[size_t(at)].count(a, sign);
+  if (const auto subject = subjects_.find(a.uid); subject != subjects_.end())
+    seat(subject->second, sign > 0 ? at : -1);
   const Amounts held = amounts(a);
   TenantState& t = tenant(a.tenant);
   if (sign > 0) {

@@ -100,7 +100,8 @@ Shape shape_of(const Request& r, int64_t board_memory_mib, int32_t replicas) {
   return shape;
 }
 
-std::vector<Held> take(const NodeState& state, const Request& request, const Shape& shape, int gpu) {
+std::vector<Held> take(const NodeState& state, const Request& request, const Shape& shape, int gpu,
+                       gpu::BoardMask within) {
   std::vector<Held> out;
   const auto held = [&](size_t i, int32_t milli) {
     const Device& d = state.node.devices[i];
@@ -115,7 +116,8 @@ std::vector<Held> take(const NodeState& state, const Request& request, const Sha
     return {held(size_t(gpu), shape.milli)};
   }
   if (shape.gpus == 0) return out;
-  const gpu::BoardMask taken = state.islands.pick(state.free_boards(), shape.gpus, request.one_island);
+  const gpu::BoardMask taken =
+      state.islands.pick(state.free_boards() & within, shape.gpus, request.one_island);
   for (size_t i = 0; i < size_t(state.space.gpus); ++i)
     if (taken >> i & 1) out.push_back(held(i, 1000));
   ASSERT(int64_t(out.size()) == request.gpus);

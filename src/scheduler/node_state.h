@@ -70,6 +70,7 @@ int64_t mib_needed(int64_t bytes);  // rounded up
 // The request in numbers, on a board of that memory.
 Shape shape_of(const Request&, int64_t board_memory_mib, int32_t replicas);
 // Which boards a request takes that fits: an island or a NUMA node where possible. `gpu`: of a share.
-std::vector<Held> take(const NodeState&, const Request&, const Shape&, int gpu);
+// Whole ones come from `within`.
+std::vector<Held> take(const NodeState&, const Request&, const Shape&, int gpu, gpu::BoardMask within);
 
 }  // namespace ingot::scheduler

@@ -94,6 +94,15 @@ struct Reader {
 
 }  // namespace
 
+Labels labels_of(const Json& object) {
+  Labels out;
+  for (const auto& [key, value] : api::object_at(object, {"metadata", "labels"}))
+    if (value.is_string())
+      out.emplace(std::string(key.data(), key.size()),
+                  std::string(value.get_string().data(), value.get_string().size()));
+  return out;
+}
+
 Selector selector_from(const Json* selector) {
   if (!selector || !selector->is_object()) return std::nullopt;
   std::vector<Requirement> out;
@@ -118,11 +127,8 @@ std::expected<Affinity, std::string> affinity_of(const Json& pod) {
     return std::unexpected("the pod has " + std::to_string(terms) +
                            " affinity terms and topology spread constraints; " +
                            std::to_string(kMaxAffinityTerms) + " at most");
-  Reader reader{.space = std::string(string_at(pod, {"metadata", "namespace"}))};
-  for (const auto& [key, value] : api::object_at(pod, {"metadata", "labels"}))
-    if (value.is_string())
-      reader.labels.emplace(std::string(key.data(), key.size()),
-                            std::string(value.get_string().data(), value.get_string().size()));
+  const Reader reader{.space = std::string(string_at(pod, {"metadata", "namespace"})),
+                      .labels = labels_of(pod)};
   reader.terms(pod, "podAffinity", out.near, out.prefer_near);
   reader.terms(pod, "podAntiAffinity", out.apart, out.prefer_apart);
   for (const Json& s : array_at(pod, {"spec", "topologySpreadConstraints"}))
@@ -132,6 +138,23 @@ std::expected<Affinity, std::string> affinity_of(const Json& pod) {
         {.term = {requirements(array_at(t, {"preference", "matchExpressions"})),
                   requirements(array_at(t, {"preference", "matchFields"}))},
          .weight = int32_t(std::clamp<int64_t>(api::int_at(t, {"weight"}).value_or(1), 1, 100))});
+  return out;
+}
+
+Subject subject_of(std::string_view cluster, const Json& pod, Affinity asks, Constraints where) {
+  return {.cluster = std::string(cluster),
+          .space = std::string(string_at(pod, {"metadata", "namespace"})),
+          .labels = labels_of(pod),
+          .asks = std::move(asks),
+          .where = std::move(where)};
+}
+
+Labels topology_annotations(const Json& pod) {
+  Labels out;
+  for (const std::string_view name :
+       {kRequiredTopology, kPreferredTopology, kUnconstrainedTopology, kSliceTopology, kSliceSize})
+    if (const auto value = string_at(pod, {"metadata", "annotations", name}); !value.empty())
+      out.emplace(name, value);
   return out;
 }
 

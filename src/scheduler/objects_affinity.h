@@ -6,7 +6,8 @@
 #include <string>
 
 #include "api/json.h"
-#include "scheduler/affinity_terms.h"
+#include "scheduler/affinity.h"
+#include "scheduler/topology.h"
 
 namespace ingot::scheduler {
 
@@ -15,6 +16,14 @@ inline constexpr size_t kMaxAffinityTerms = 128;  // of a pod, of all kinds toge
 // matchLabelKeys and mismatchLabelKeys are resolved with the pod's labels, absent namespaces with its own. The error
 // is for people: more terms than a pod may have.
 std::expected<Affinity, std::string> affinity_of(const api::Json& pod);
+
+Labels labels_of(const api::Json& object);  // metadata.labels
+
+// The pod as other pods' affinity sees it; its namespace and labels from its metadata.
+Subject subject_of(std::string_view cluster, const api::Json& pod, Affinity asks, Constraints where);
+
+// Of the pod's annotations those that topology_ask() reads.
+Labels topology_annotations(const api::Json& pod);
 
 // A metav1.LabelSelector; an absent one selects nothing.
 Selector selector_from(const api::Json* selector);

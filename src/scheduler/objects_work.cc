@@ -1,6 +1,7 @@
 #include <charconv>
 
 #include "scheduler/objects.h"
+#include "scheduler/objects_affinity.h"
 
 namespace ingot::scheduler {
 namespace {
@@ -89,10 +90,7 @@ std::optional<Gang> gang_of(const Json& pod) {
 }
 
 int64_t rank_of(const Json& pod) {
-  for (const std::string_view label :
-       {"batch.kubernetes.io/job-completion-index", "apps.kubernetes.io/pod-index"})
-    if (const auto n = number(string_at(pod, {"metadata", "labels", label}))) return *n;
-  return INT64_MAX;
+  return rank_of(labels_of(pod), string_at(pod, {"metadata", "name"})).value_or(INT64_MAX);
 }
 
 Work work_of(const Json& pod) {

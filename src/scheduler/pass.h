@@ -53,8 +53,17 @@ class Pass {
   void finish(const UnitState&, size_t placed);
   bool place_by_topology(UnitState&, size_t pods, std::string* why);
   bool take_any(UnitState&, size_t pod, bool alone);
-  void take_at(UnitState&, size_t pod, int slot);
+  void take_at(UnitState&, size_t pod, int slot, gpu::BoardMask within = gpu::kAllBoards);
+  gpu::BoardMask island_for(const UnitState&, size_t first, size_t group, size_t n, int slot) const;
   void rank_units();
+  // Other pods' places (pass_affinity.cc): -1: nothing of that kind says anything about the pod.
+  AffinityIndex::Id subject(const UnitState&, size_t pod) const;
+  int choose_near(UnitState&, size_t pod, AffinityIndex::Id, bool* refused);
+  int32_t pods_allowed(AffinityIndex::Id, int slot, int32_t most);
+  bool allowed(const UnitState&, size_t pod, int slot);
+  // A gang whose pods may be in each other's way: where it would fit is not known before it is tried.
+  bool entangled(const UnitState&) const;
+  std::shared_ptr<const std::string> affinity_reason(UnitState&, size_t pod);
   // Phase 3 (pass_preempt.cc): room for who is due it.
   class Clearing;
   bool may_preempt(const UnitState&) const;

@@ -49,7 +49,8 @@ bool Pass::try_unit(UnitState& u) {
     u.reason = std::make_shared<const std::string>(std::move(*refusal));
     return false;
   }
-  if (u.failed_gain == m_.gains_ && u.classes.size() > 1) return false;  // its reason stands
+  if (u.failed_gain == m_.gains_ && u.classes.size() > 1 && subject(u, 0) < 0)
+    return false;  // its reason stands
   u.reason = nullptr;
   const uint64_t gains = m_.gains_;
   if (!place_pods(u)) {
@@ -81,17 +82,23 @@ bool Pass::place_pods(UnitState& u) {
   const size_t least = std::clamp<size_t>(size_t(u.unit.least.value_or(int64_t(all))), 1, all);
   size_t placed = 0;
   std::string why;
-  if (all > 1 && (u.unit.topology.mode != TopologyAsk::Mode::None || u.unit.topology.group > 1)) {
+  const TopologyAsk& ask = u.unit.topology;
+  const bool by_topology = all > 1 && (ask.mode != TopologyAsk::Mode::None || ask.group > 1);
+  if (by_topology) {
     for (size_t n = all; n >= least && placed == 0; n = n > least ? std::max(least, n / 2) : 0)
       if (place_by_topology(u, n, &why)) placed = n;
-  } else {
+  }
+  // A mere preference must not keep a gang waiting whose pods keep one another away.
+  const bool must = ask.mode == TopologyAsk::Mode::Required || ask.group > 1;
+  if (!by_topology || (placed == 0 && !must && entangled(u))) {
+    why.clear();
     while (placed < all && (placed < least || !over_limit(u, placed)) && take_any(u, placed, placed == 0))
       ++placed;
     if (placed < least && placed > 0 && policy_.plant_partial_gang) return finish(u, placed), true;
   }
   if (placed >= least) return finish(u, placed), true;
-  if (all > 1)
-    u.reason = why.empty() ? gang_reason(u, placed) : std::make_shared<const std::string>(std::move(why));
+  u.reason = why.empty() ? affinity_reason(u, placed) : std::make_shared<const std::string>(std::move(why));
+  if (all > 1 && !u.reason) u.reason = gang_reason(u, placed);
   for (size_t b = first; b < out_.bindings.size(); ++b) m_.close(out_.bindings[b].pod);
   out_.bindings.resize(first);
   return false;
@@ -121,15 +128,23 @@ void Pass::finish(const UnitState& u, size_t placed) {
 bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
   const Class& c = largest(u);
   const auto most = int32_t(n);
+  const AffinityIndex::Id near = subject(u, 0);
   std::vector<int32_t> pods(m_.nodes_.size()), groups;
-  if (u.unit.topology.group > 1 && u.unit.topology.group_level == m_.topology_.island()) groups = pods;
+  const TopologyAsk& ask = u.unit.topology;
+  const bool all_in_one = ask.mode == TopologyAsk::Mode::Required && ask.level == m_.topology_.island();
+  const int64_t group = all_in_one ? int64_t(n) : ask.group;
+  if (all_in_one || (ask.group > 1 && ask.group_level == m_.topology_.island())) groups = pods;
   for (size_t slot = 0; slot < pods.size(); ++slot) {
     ++m_.checks_;
     if (!c.eligible(m_, int(slot)) || !admits(u, c, int(slot))) continue;
     pods[slot] = room_for(c, int(slot), most);
-    if (!groups.empty())
-      groups[slot] = int32_t(m_.nodes_[slot].islands.groups(m_.nodes_[slot].free_boards(),
-                                                            u.unit.topology.group * int(c.request.gpus)));
+    if (near >= 0) pods[slot] = pods_allowed(near, int(slot), pods[slot]);
+    if (groups.empty()) continue;
+    const NodeState& state = m_.nodes_[slot];
+    groups[slot] =
+        int32_t(c.request.gpus == 0 ? pods[slot] / group
+                                    : state.islands.groups(state.free_boards(), int(group * c.request.gpus)));
+    groups[slot] = int32_t(std::min<int64_t>(groups[slot], pods[slot] / group));
   }
   const auto slots = TopologyChoice(m_.topology_, u.unit.topology, most, {pods, groups}).best();
   if (!slots) {
@@ -137,8 +152,29 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
     u.lacks_room = true;
     return false;
   }
-  for (size_t i = 0; i < n; ++i) take_at(u, i, (*slots)[i]);
+  gpu::BoardMask island = gpu::kAllBoards;
+  for (size_t i = 0; i < n; ++i) {
+    if (!allowed(u, i, (*slots)[i])) {  // its own pods are in each other's way, across nodes
+      for (size_t taken = 0; taken < i; ++taken) m_.close(u.unit.pods[taken].uid);
+      out_.bindings.resize(out_.bindings.size() - i);
+      *why = std::to_string(i) + " of " + std::to_string(n) +
+             " pods of the gang fit its topology and its pod affinity or spread";
+      u.lacks_room = false;
+      return false;
+    }
+    if (!groups.empty() && i % size_t(group) == 0) island = island_for(u, i, size_t(group), n, (*slots)[i]);
+    take_at(u, i, (*slots)[i], island);
+  }
   return true;
+}
+
+// The boards that the group of ranks from `first` takes, where it must have them in one island; else all.
+gpu::BoardMask Pass::island_for(const UnitState& u, size_t first, size_t group, size_t n, int slot) const {
+  int gpus = 0;
+  for (size_t i = first; i < std::min(n, first + group); ++i) gpus += int(u.unit.pods[i].request.gpus);
+  const NodeState& state = m_.nodes_[size_t(slot)];
+  const gpu::BoardMask boards = state.islands.pick(state.free_boards(), gpus, true);
+  return boards ? boards : gpu::kAllBoards;
 }
 
 bool Pass::take_any(UnitState& u, size_t pod, bool alone) {
@@ -146,7 +182,10 @@ bool Pass::take_any(UnitState& u, size_t pod, bool alone) {
   if (c.failed_gain == m_.gains_) return false;
   bool refused = false;
   const auto admitted = [&](int slot) { return admits(u, c, slot); };
-  const int slot = kept_.empty() ? c.best(m_, {}, &refused) : c.best(m_, admitted, &refused);
+  const AffinityIndex::Id near = subject(u, pod);
+  const int slot = near >= 0       ? choose_near(u, pod, near, &refused)
+                   : kept_.empty() ? c.best(m_, {}, &refused)
+                                   : c.best(m_, admitted, &refused);
   if (slot < 0) {
     if (alone && !refused) c.failed_gain = m_.gains_;
     return false;
@@ -155,7 +194,7 @@ bool Pass::take_any(UnitState& u, size_t pod, bool alone) {
   return true;
 }
 
-void Pass::take_at(UnitState& u, size_t pod, int slot) {
+void Pass::take_at(UnitState& u, size_t pod, int slot, gpu::BoardMask within) {
   const Class& c = *u.classes[pod];
   const NodeState& node = m_.nodes_[size_t(slot)];
   Allocation a{.uid = u.unit.pods[pod].uid,
@@ -165,7 +204,7 @@ void Pass::take_at(UnitState& u, size_t pod, int slot) {
                .memory_bytes = c.request.memory_bytes,
                .work = u.unit.work,
                .since = now_};
-  a.devices = c.take(m_, slot);
+  a.devices = c.take(m_, slot, within);
   out_.bindings.push_back({.unit = u.unit.id, .pod = a.uid, .node = a.node, .devices = a.devices});
   spend(u, c, slot);
   m_.open(std::move(a));

@@ -94,7 +94,7 @@ class Pass::Clearing {
     std::map<std::string, int64_t> spare;  // of an elastic gang: pods beyond its least
     for (const auto& [name, slot] : m_.slots_) {
       ++m_.checks_;
-      if (!c_.eligible(m_, slot) || !p_.admits(u_, c_, slot)) continue;
+      if (!c_.eligible(m_, slot) || !p_.admits(u_, c_, slot) || !p_.allowed(u_, 0, slot)) continue;
       Seat seat{c_.space(m_, slot), c_.shape(m_, slot)};
       seat.fits = p_.room_for(c_, slot, pods_);
       Space emptied = seat.space;
@@ -323,7 +323,7 @@ bool Pass::may_preempt(const UnitState& u) const {
 }
 
 void Pass::make_room(UnitState& u) {
-  if (!policy_.preempt || preemptors_ >= policy_.max_preemptors || !may_preempt(u)) return;
+  if (!policy_.preempt || preemptors_ >= policy_.max_preemptors || !may_preempt(u) || entangled(u)) return;
   if (const auto r = m_.reservations_.find(u.unit.id); r != m_.reservations_.end() && r->second.evicting) {
     const bool leaving = std::ranges::any_of(r->second.pods, [&](const auto& on) {
       const auto slot = m_.slots_.find(on.first);

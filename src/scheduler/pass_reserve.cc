@@ -198,7 +198,7 @@ void Pass::reserve() {
   std::set<std::string> served;  // leaves whose first blocked unit was looked at
   for (const std::string& id : waiting_) {
     UnitState& u = state(id);
-    if (served.contains(u.leaf) || !lacks_room(u)) continue;
+    if (served.contains(u.leaf) || !lacks_room(u) || entangled(u)) continue;
     served.insert(u.leaf);
     if (m_.reservations_.contains(id)) continue;
     const WallTime due = std::max(later(u.unit.created, policy_.patience), u.rests_until);
@@ -237,7 +237,7 @@ std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
   const std::vector<int> domain_of = domains_of(m_.topology_, u.unit.topology, m_.nodes_.size());
   for (const auto& [name, slot] : m_.slots_) {
     ++m_.checks_;
-    if (!c.eligible(m_, slot) || kept_.contains(slot)) continue;
+    if (!c.eligible(m_, slot) || kept_.contains(slot) || !allowed(u, 0, slot)) continue;
     const int domain = domain_of[size_t(slot)];
     if (domain < 0) continue;
     const NodeState& node = m_.nodes_[size_t(slot)];
