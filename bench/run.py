@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
-BENCHES = {"control-plane": "control_plane", "node": "node_start"}
+BENCHES = {"control-plane": "control_plane", "node": "node_start", "scheduler": "scheduler"}
 
 
 def row(id, figure, value, unit, bar, ok, peer=None, note=""):

@@ -130,6 +130,9 @@ void AffinityIndex::forget(Id id) {
   Cluster& c = *s.cluster;
   disown(s);
   c.subjects.erase(s.text);
+  if (c.subjects.empty())
+    for (const auto& [cluster, k] : std::vector(idle_))
+      if (cluster == &c) erase(c, *k);
   states_[size_t(id)].reset();
   vacant_.push_back(id);
   if (c.subjects.empty() && c.spaces.empty()) clusters_.erase(std::string(c.id));
@@ -220,6 +223,7 @@ AffinityIndex::Kind& AffinityIndex::kind(Cluster& c, const std::string& text, co
   auto& k = c.kinds[text];
   if (k) {
     if (counted) drop(*counted);  // it has its own
+    if (k->users == 0) std::erase(idle_, std::pair(&c, k.get()));
   } else {
     Domains& d = domains(key);
     k = std::make_unique<Kind>(text, std::move(terms), &d, counted, Counter(d, counted));
@@ -241,6 +245,12 @@ AffinityIndex::Kind& AffinityIndex::kind(Cluster& c, const std::string& text, co
 
 void AffinityIndex::drop(Cluster& c, Kind& k) {
   if (--k.users > 0) return;
+  idle_.emplace_back(&c, &k);
+  if (idle_.size() > kKeptKinds) erase(*idle_.front().first, *idle_.front().second);
+}
+
+void AffinityIndex::erase(Cluster& c, Kind& k) {
+  std::erase(idle_, std::pair(&c, &k));
   for (const auto& [name, id] : c.subjects) std::erase(states_[size_t(id)]->counted_by, &k);
   std::erase(spreads_, &k);
   if (k.table) drop(*k.table);

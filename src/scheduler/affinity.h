@@ -60,6 +60,7 @@ class AffinityIndex {
 
  private:
   static constexpr size_t kKeptKeys = 8;
+  static constexpr size_t kKeptKinds = 64;
   struct Kind;
   struct Owned;
   struct Plan;
@@ -79,6 +80,7 @@ class AffinityIndex {
   void drop(PlaceTable&);
   Kind& kind(Cluster&, const std::string& text, const std::string& key, std::vector<PodTerm>, PlaceTable*);
   void drop(Cluster&, Kind&);
+  void erase(Cluster&, Kind&);
   void own(State&);
   void disown(State&);
   const Plan& plan(Id);
@@ -100,6 +102,8 @@ class AffinityIndex {
   std::vector<std::unique_ptr<State>> states_;  // by Id
   std::vector<Id> vacant_;
   std::vector<Kind*> spreads_;
+  // Kinds that nobody uses, the longest unused first: the next replica will ask the same.
+  std::vector<std::pair<Cluster*, Kind*>> idle_;
 };
 
 }  // namespace ingot::scheduler
