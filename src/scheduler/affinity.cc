@@ -1,6 +1,7 @@
 #include "scheduler/affinity.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/assert.h"
 #include "scheduler/affinity_state.h"
@@ -154,25 +155,37 @@ void AffinityIndex::place(Id id, int slot, int pods, bool ending) {
   if (s.placed.empty() && s.acquired == 0) forget(id);
 }
 
-// The terms that newcomers will have to answer to.
-void AffinityIndex::own(State& s) {
+// The terms that newcomers will have to answer to; all of them or none. Called again when there may be room.
+bool AffinityIndex::own(State& s) {
+  if (s.owns_all) return true;
   Cluster& c = *s.cluster;
-  const auto add = [&](Owned::Why why, const PodTerm& term) {
-    std::string text = std::to_string(int(why)) + ":" + std::to_string(term.weight) + ":";
-    put_text(text, term);
+  std::vector<std::tuple<std::string, Owned::Why, const PodTerm*>> terms;
+  const auto add = [&](Owned::Why why, const std::vector<PodTerm>& list) {
+    for (const PodTerm& term : list) {
+      std::string text = std::to_string(int(why)) + ":" + std::to_string(term.weight) + ":";
+      put_text(text, term);
+      terms.emplace_back(std::move(text), why, &term);
+    }
+  };
+  add(Owned::Why::Apart, s.subject.asks.apart);
+  add(Owned::Why::Near, s.subject.asks.near);
+  add(Owned::Why::PreferNear, s.subject.asks.prefer_near);
+  add(Owned::Why::PreferApart, s.subject.asks.prefer_apart);
+  const auto fresh =
+      std::ranges::count_if(terms, [&](const auto& t) { return !c.owned.contains(std::get<0>(t)); });
+  if (fresh > 0 && c.owned.size() + size_t(fresh) > kMaxOwned) return false;
+  for (const auto& [text, why, term] : terms) {
     auto& o = c.owned[text];
     if (!o) {
-      Domains& d = domains(term.key);
-      o = std::make_unique<Owned>(why, term, &d, Counter(d, nullptr));
+      Domains& d = domains(term->key);
+      o = std::make_unique<Owned>(why, *term, &d, Counter(d, nullptr));
       ++c.epoch;
     }
     ++o->users;
     s.owned.push_back(o.get());
-  };
-  for (const PodTerm& term : s.subject.asks.apart) add(Owned::Why::Apart, term);
-  for (const PodTerm& term : s.subject.asks.near) add(Owned::Why::Near, term);
-  for (const PodTerm& term : s.subject.asks.prefer_near) add(Owned::Why::PreferNear, term);
-  for (const PodTerm& term : s.subject.asks.prefer_apart) add(Owned::Why::PreferApart, term);
+    for (const auto& [slot, placed] : s.placed) o->counter.add(slot, placed.pods);
+  }
+  return s.owns_all = true;
 }
 
 void AffinityIndex::disown(State& s) {
@@ -226,6 +239,7 @@ AffinityIndex::Kind& AffinityIndex::kind(Cluster& c, const std::string& text, co
     if (k->users == 0) std::erase(idle_, std::pair(&c, k.get()));
   } else {
     Domains& d = domains(key);
+    ++kinds_;
     k = std::make_unique<Kind>(text, std::move(terms), &d, counted, Counter(d, counted));
     if (counted) {
       spreads_.push_back(k.get());
@@ -256,6 +270,7 @@ void AffinityIndex::erase(Cluster& c, Kind& k) {
   if (k.table) drop(*k.table);
   drop(*k.domains);
   c.kinds.erase(std::string(k.text));
+  --kinds_;
 }
 
 }  // namespace ingot::scheduler

@@ -47,7 +47,8 @@ class AffinityIndex {
   // `pods` more (or, negative, fewer) of the subject at the slot. `ending`: being deleted, spread ignores it.
   void place(Id, int slot, int pods, bool ending = false);
 
-  // Of an acquired subject. `concerned`: some node may be refused, or preferred, now.
+  // Of an acquired subject. `concerned`: some node may be refused, or preferred, now; to be asked first, for a
+  // subject that a bound kept out is looked at again only then.
   bool concerned(Id);
   bool restricts(Id);  // refuses some node
   bool prefers(Id);
@@ -59,6 +60,9 @@ class AffinityIndex {
   std::string explain(Id, std::span<const int> slots);
 
  private:
+  // Of a cluster: different terms that its pods ask others to answer to, and different selectors that its waiting
+  // pods have counted; and of all clusters. A pod beyond waits.
+  static constexpr size_t kMaxOwned = 512, kMaxKinds = 128, kMaxKindsOfAll = 8192;
   static constexpr size_t kKeptKeys = 8;
   static constexpr size_t kKeptKinds = 64;
   struct Kind;
@@ -66,7 +70,7 @@ class AffinityIndex {
   struct Plan;
   struct State;
   struct Cluster;
-  enum class Refusal : uint8_t { None, NoDomain, Near, Apart, TheirApart, Skew };
+  enum class Refusal : uint8_t { None, TooMany, NoDomain, Near, Apart, TheirApart, Skew };
   struct Verdict {
     Refusal refusal = Refusal::None;
     size_t check = 0;  // of the plan's list of that kind
@@ -76,12 +80,20 @@ class AffinityIndex {
   Domains& domains(const std::string& key);
   void drop(Domains&);
   PlaceTable& table(const std::string& text, std::function<int32_t(const PlaceFacts&)>);
+  struct Wanted {  // a kind to be
+    std::string text, key;
+    std::vector<PodTerm> terms;
+    const Spread* spread;
+  };
+  static std::string counted_text(const State&, const Spread&);
   PlaceTable& counted(const State&, const Spread&);
+  static std::vector<Wanted> wanted(const State&);
+  bool may_count(Cluster&, const std::vector<Wanted>&);
   void drop(PlaceTable&);
   Kind& kind(Cluster&, const std::string& text, const std::string& key, std::vector<PodTerm>, PlaceTable*);
   void drop(Cluster&, Kind&);
   void erase(Cluster&, Kind&);
-  void own(State&);
+  bool own(State&);
   void disown(State&);
   const Plan& plan(Id);
   void make_plan(State&);
@@ -102,6 +114,7 @@ class AffinityIndex {
   std::vector<std::unique_ptr<State>> states_;  // by Id
   std::vector<Id> vacant_;
   std::vector<Kind*> spreads_;
+  size_t kinds_ = 0;  // of all clusters
   // Kinds that nobody uses, the longest unused first: the next replica will ask the same.
   std::vector<std::pair<Cluster*, Kind*>> idle_;
 };

@@ -1,13 +1,18 @@
 #include "scheduler/affinity_counts.h"
 
+#include <utility>
+
 #include "base/assert.h"
 
 namespace ingot::scheduler {
 
 void Domains::set(int slot, const PlaceFacts& node) {
-  if (size_t(slot) >= of_slot_.size()) of_slot_.resize(size_t(slot) + 1, -1);
-  const int32_t before = of_slot_[size_t(slot)];
   const auto value = node.labels.find(key_);
+  if (size_t(slot) >= of_slot_.size()) {
+    if (value == node.labels.end()) return;  // labels that no node has take no space
+    of_slot_.resize(size_t(slot) + 1, -1);
+  }
+  const int32_t before = of_slot_[size_t(slot)];
   of_slot_[size_t(slot)] = value == node.labels.end() ? -1 : enter(value->second);
   if (before >= 0) leave(before);
 }
@@ -39,6 +44,11 @@ void PlaceTable::set(int slot, const PlaceFacts& node) {
 }
 
 Counter::Cell& Counter::cell(int32_t domain) {
+  if (!dense_) {
+    if (few_.size() < kFew || few_.contains(domain)) return few_[domain];
+    dense_ = true;
+    for (const auto& [at, few] : std::exchange(few_, {})) cell(at) = few;  // in any order
+  }
   if (size_t(domain) >= cells_.size()) cells_.resize(size_t(domain) + 1);
   return cells_[size_t(domain)];
 }
@@ -56,6 +66,7 @@ void Counter::add(int slot, int64_t pods) {
   at.pods += pods;
   total_ += pods;
   ASSERT(at.pods >= 0);
+  if (!dense_ && at.pods == 0) few_.erase(domain);
 }
 
 void Counter::add_node(int slot, int sign) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "scheduler/affinity_terms.h"
@@ -61,12 +62,16 @@ struct PlaceTable {
 
 class Counter {
  public:
-  Counter(Domains& domains, const PlaceTable* counted) : domains_(domains), counted_(counted) {}
+  Counter(Domains& domains, const PlaceTable* counted)
+      : domains_(domains), counted_(counted), dense_(counted != nullptr) {}
 
   // The domain's count at the slot; 0 where there is no domain.
   int64_t at(int slot) const {
     const int32_t domain = domains_.at(slot);
-    return domain >= 0 && size_t(domain) < cells_.size() ? cells_[size_t(domain)].pods : 0;
+    if (domain < 0) return 0;
+    if (dense_) return size_t(domain) < cells_.size() ? cells_[size_t(domain)].pods : 0;
+    const auto few = few_.find(domain);
+    return few == few_.end() ? 0 : few->second.pods;
   }
   bool has_domain(int slot) const { return domains_.at(slot) >= 0; }
   int64_t total() const { return total_; }
@@ -86,9 +91,14 @@ class Counter {
   Cell& cell(int32_t domain);
   void move(int64_t from, int64_t to);
 
+  // With few pods a list of its own would be most of a counter's size.
+  static constexpr size_t kFew = 64;
+
   Domains& domains_;
   const PlaceTable* counted_;  // nullptr: every node counts
-  std::vector<Cell> cells_;    // by domain
+  bool dense_;
+  std::vector<Cell> cells_;                // by domain, when dense
+  std::unordered_map<int32_t, Cell> few_;  // by domain, else; none that is empty
   int64_t total_ = 0, existing_ = 0;
   std::map<int64_t, int64_t> histogram_;  // pods → domains with a node that counts
 };

@@ -22,6 +22,13 @@ bool counts(const PlaceFacts& node, const std::set<std::string>& keys, const Con
   return !s.honor_taints || !blocking_taint(where, node.taints);
 }
 
+std::set<std::string> keys_of(const Affinity& asks, bool required) {
+  std::set<std::string> keys;
+  for (const Spread& spread : asks.spread)
+    if (spread.required == required) keys.insert(spread.key);
+  return keys;
+}
+
 // Upstream's: pods in labels with many values weigh more. In thousandths.
 int64_t weight_of(size_t domains) { return std::llround(1000.0 * std::log(double(domains) + 2.0)); }
 
@@ -29,56 +36,93 @@ std::string with(const Selector& labels) { return "pods with " + text_of(labels)
 
 }  // namespace
 
-PlaceTable& AffinityIndex::counted(const State& s, const Spread& spread) {
-  std::set<std::string> keys;
-  for (const Spread& other : s.subject.asks.spread)
-    if (other.required == spread.required) keys.insert(other.key);
+// What decides which nodes a spread counts; equal for equal texts.
+std::string AffinityIndex::counted_text(const State& s, const Spread& spread) {
   Constraints where;
   if (spread.honor_affinity) where = s.subject.where;
   where.tolerations = spread.honor_taints ? s.subject.where.tolerations : std::vector<Toleration>();
   where.node.clear();
   std::string text = std::string(spread.honor_affinity ? "a" : "-") + (spread.honor_taints ? "t" : "-");
-  for (const std::string& key : keys) put_text(text, key);
-  (text += '|') += where.text();
-  return table(text,
-               [keys, where, spread](const PlaceFacts& node) { return counts(node, keys, where, spread); });
+  for (const std::string& key : keys_of(s.subject.asks, spread.required)) put_text(text, key);
+  return (text += '|') += where.text();
+}
+
+PlaceTable& AffinityIndex::counted(const State& s, const Spread& spread) {
+  return table(counted_text(s, spread),
+               [keys = keys_of(s.subject.asks, spread.required), where = s.subject.where,
+                spread](const PlaceFacts& node) { return counts(node, keys, where, spread); });
+}
+
+// The kinds of pods that the subject's asks look at.
+std::vector<AffinityIndex::Wanted> AffinityIndex::wanted(const State& s) {
+  const Affinity& asks = s.subject.asks;
+  std::vector<Wanted> out;
+  const auto pods = [&](const std::string& text, const std::string& key, std::vector<PodTerm> terms) {
+    std::string name = "p" + text;
+    put_text(name, key);
+    out.push_back({std::move(name), key, std::move(terms), nullptr});
+  };
+  std::string all;
+  for (const PodTerm& term : asks.near) put_text(all, term);
+  for (const PodTerm& term : asks.near) pods(all, term.key, asks.near);
+  for (const auto* list : {&asks.apart, &asks.prefer_near, &asks.prefer_apart})
+    for (const PodTerm& term : *list) {
+      std::string text;
+      put_text(text, term);
+      pods(text, term.key, {term});
+    }
+  for (const Spread& spread : asks.spread) {
+    PodTerm term{.key = spread.key, .labels = spread.labels, .namespaces = {s.subject.space}};
+    std::string text = "s";
+    put_text(text, term);
+    put_text(text, counted_text(s, spread));
+    out.push_back({std::move(text), spread.key, {std::move(term)}, &spread});
+  }
+  return out;
+}
+
+// Whether the cluster may have these counted too. Kinds that are only kept make room.
+bool AffinityIndex::may_count(Cluster& c, const std::vector<Wanted>& wanted) {
+  std::set<std::string_view> fresh;
+  std::set<std::string_view> all;
+  for (const Wanted& w : wanted) {
+    all.insert(w.text);
+    if (!c.kinds.contains(w.text)) fresh.insert(w.text);
+  }
+  for (const auto& [cluster, k] : std::vector(idle_)) {
+    if (c.kinds.size() + fresh.size() <= kMaxKinds && kinds_ + fresh.size() <= kMaxKindsOfAll) break;
+    if (!all.contains(k->text)) erase(*cluster, *k);
+  }
+  return fresh.empty() ||
+         (c.kinds.size() + fresh.size() <= kMaxKinds && kinds_ + fresh.size() <= kMaxKindsOfAll);
 }
 
 void AffinityIndex::make_plan(State& s) {
   Cluster& c = *s.cluster;
   const Affinity& asks = s.subject.asks;
+  const std::vector<Wanted> wanted = this->wanted(s);
   Plan p;
-  const auto pods = [&](const std::string& text, const std::string& key, std::vector<PodTerm> terms) {
-    std::string name = "p" + text;
-    put_text(name, key);
-    p.kinds.push_back(&kind(c, name, key, std::move(terms), nullptr));
-    return &p.kinds.back()->counter;
-  };
-  std::string all;
-  for (const PodTerm& term : asks.near) put_text(all, term);
-  for (const PodTerm& term : asks.near) p.near.push_back({pods(all, term.key, asks.near), &term});
-  p.first = !asks.near.empty() && c.selects(asks.near, s.subject);
-  const auto one = [&](const PodTerm& term) {
-    std::string text;
-    put_text(text, term);
-    return pods(text, term.key, {term});
-  };
-  for (const PodTerm& term : asks.apart) p.apart.push_back({one(term), &term});
-  for (const PodTerm& term : asks.prefer_near) p.pods.push_back({one(term), term.weight});
-  for (const PodTerm& term : asks.prefer_apart) p.pods.push_back({one(term), -term.weight});
-  for (const Spread& spread : asks.spread) {
-    const PodTerm term{.key = spread.key, .labels = spread.labels, .namespaces = {s.subject.space}};
-    PlaceTable& t = counted(s, spread);
-    std::string text = "s";
-    put_text(text, term);
-    put_text(text, t.text);
-    p.kinds.push_back(&kind(c, text, spread.key, {term}, &t));
-    (spread.required ? p.spread : p.soft)
-        .push_back({&p.kinds.back()->counter, &spread, selects(spread.labels, s.subject.labels)});
+  p.too_many = !own(s) || !may_count(c, wanted) || (!asks.prefer_nodes.empty() && c.preferring >= kMaxKinds);
+  p.epoch = c.epoch;
+  if (p.too_many) {
+    s.plan = std::move(p);
+    return;
   }
+  for (const Wanted& w : wanted)
+    p.kinds.push_back(&kind(c, w.text, w.key, w.terms, w.spread ? &counted(s, *w.spread) : nullptr));
+  auto next = p.kinds.begin();
+  for (const PodTerm& term : asks.near) p.near.push_back({&(*next++)->counter, &term});
+  p.first = !asks.near.empty() && c.selects(asks.near, s.subject);
+  for (const PodTerm& term : asks.apart) p.apart.push_back({&(*next++)->counter, &term});
+  for (const PodTerm& term : asks.prefer_near) p.pods.push_back({&(*next++)->counter, term.weight});
+  for (const PodTerm& term : asks.prefer_apart) p.pods.push_back({&(*next++)->counter, -term.weight});
+  for (const Spread& spread : asks.spread)
+    (spread.required ? p.spread : p.soft)
+        .push_back({&(*next++)->counter, &spread, selects(spread.labels, s.subject.labels)});
   if (!asks.prefer_nodes.empty()) {
     Affinity only;
     only.prefer_nodes = asks.prefer_nodes;
+    ++c.preferring;
     p.nodes = &table("n" + only.text(), [terms = asks.prefer_nodes](const PlaceFacts& node) {
       int32_t sum = 0;
       for (const WeightedTerm& w : terms)
@@ -93,7 +137,6 @@ void AffinityIndex::make_plan(State& s) {
     else
       p.pods.push_back({&o->counter, o->weight()});
   }
-  p.epoch = c.epoch;
   s.plan = std::move(p);
 }
 
@@ -104,7 +147,9 @@ void AffinityIndex::drop_plan(State& s) {
 
 void AffinityIndex::drop_plan(State& s, const Plan& p) {
   for (Kind* k : p.kinds) drop(*s.cluster, *k);
-  if (p.nodes) drop(*p.nodes);
+  if (!p.nodes) return;
+  drop(*p.nodes);
+  --s.cluster->preferring;
 }
 
 const AffinityIndex::Plan& AffinityIndex::plan(Id id) {
@@ -117,11 +162,15 @@ const AffinityIndex::Plan& AffinityIndex::plan(Id id) {
   return *s.plan;
 }
 
-bool AffinityIndex::concerned(Id id) { return restricts(id) || prefers(id); }
+bool AffinityIndex::concerned(Id id) {
+  State& s = *states_[size_t(id)];
+  if (s.plan && s.plan->too_many) s.plan.reset();  // there may be room now
+  return restricts(id) || prefers(id);
+}
 
 bool AffinityIndex::restricts(Id id) {
   const Plan& p = plan(id);
-  return !p.near.empty() || !p.apart.empty() || !p.theirs.empty() || !p.spread.empty();
+  return p.too_many || !p.near.empty() || !p.apart.empty() || !p.theirs.empty() || !p.spread.empty();
 }
 
 bool AffinityIndex::prefers(Id id) {
@@ -130,6 +179,7 @@ bool AffinityIndex::prefers(Id id) {
 }
 
 AffinityIndex::Verdict AffinityIndex::judge(const Plan& p, int slot) const {
+  if (p.too_many) return {Refusal::TooMany, 0};
   bool all_near = true;
   for (size_t i = 0; i < p.near.size(); ++i) {
     if (!p.near[i].counter->has_domain(slot)) return {Refusal::NoDomain, i};
@@ -200,6 +250,8 @@ std::string AffinityIndex::sentence(const Plan& p, Verdict v) const {
   switch (v.refusal) {
     case Refusal::None:
       return "allowed";
+    case Refusal::TooMany:
+      return "its cluster's pods have too many different affinity terms and spread constraints";
     case Refusal::NoDomain:
       return v.check < p.near.size()
                  ? "no label " + p.near[v.check].term->key + ", which its pod affinity looks at"
@@ -227,6 +279,10 @@ std::string AffinityIndex::explain(Id id, std::span<const int> slots) {
   const Plan& p = plan(id);
   if (auto never = contradiction(s.subject.asks, s.subject.where, s.subject.space, s.subject.labels))
     return *never;
+  if (p.too_many)
+    return "the tenant's pods have too many different affinity terms and spread constraints at once: at "
+           "most " +
+           std::to_string(kMaxKinds) + " of pods that wait and " + std::to_string(kMaxOwned) + " in all";
   const bool none = std::ranges::all_of(p.near, [](const Plan::Check& c) { return c.counter->total() == 0; });
   if (!p.near.empty() && none && !p.first)
     return "its pod affinity asks for " + with(p.near[0].term->labels) + ", and none is placed";

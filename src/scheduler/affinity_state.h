@@ -56,6 +56,7 @@ struct AffinityIndex::Plan {
   std::vector<Preference> pods;
   PlaceTable* nodes = nullptr;
   std::vector<Kind*> kinds;
+  bool too_many = false;  // bounds were reached: nothing is known, and nothing allowed
 };
 
 struct AffinityIndex::State {
@@ -70,6 +71,7 @@ struct AffinityIndex::State {
   std::map<int, Placed> placed;   // by slot
   std::vector<Kind*> counted_by;  // kinds that select it
   std::vector<Owned*> owned;
+  bool owns_all = false;  // false: its cluster has too many different terms
   std::optional<Plan> plan;
 };
 
@@ -79,7 +81,8 @@ struct AffinityIndex::Cluster {
   std::map<std::string, Id> subjects;  // by text
   std::map<std::string, std::unique_ptr<Kind>> kinds;
   std::map<std::string, std::unique_ptr<Owned>> owned;
-  uint64_t epoch = 1;  // grows when plans are to be made again
+  size_t preferring = 0;  // plans with preferred nodes
+  uint64_t epoch = 1;     // grows when plans are to be made again
   const Labels& labels(const std::string& space) const {
     static const Labels kNone;
     const auto found = spaces.find(space);

@@ -210,6 +210,36 @@ TEST_F(AffinityTest, SaysWhatNoNodeCouldSatisfy) {
               HasSubstr("its pod affinity asks for pods with a and !a"));
 }
 
+TEST_F(AffinityTest, AClusterMayNotHaveAnyNumberOfSelectorsCounted) {
+  std::vector<AffinityIndex::Id> ids;
+  for (int i = 0; i < 200; ++i) {
+    Subject s = pod("x", {.spread = {{.key = kHost, .labels = app("a" + std::to_string(i))}}});
+    ids.push_back(index.acquire(s));
+    EXPECT_EQ(index.allowed(ids.back(), 0), i < 128) << i;
+  }
+  EXPECT_THAT(index.explain(ids.back(), std::vector<int>{0}), HasSubstr("at most 128 of pods that wait"));
+  EXPECT_EQ(allowed(pod("x", {.spread = {{.key = kHost, .labels = app("a7")}}})), "01234")
+      << "what is counted already is no more";
+  Subject other = pod("x", {.spread = {{.key = kHost, .labels = app("b")}}});
+  other.cluster = "c2";
+  EXPECT_EQ(allowed(other), "01234");
+  index.release(ids[0]);
+  EXPECT_TRUE(index.concerned(ids.back()));
+  EXPECT_TRUE(index.allowed(ids.back(), 0)) << "one went, the next may";
+}
+
+TEST_F(AffinityTest, NorMayItsPodsAskOthersAnyNumberOfTerms) {
+  std::vector<AffinityIndex::Id> ids;
+  for (int i = 0; i < 520; ++i)
+    ids.push_back(index.acquire(pod("x", {.apart = {term(kHost, app("a" + std::to_string(i)))}})));
+  for (int i = 0; i < 512; ++i) index.place(ids[size_t(i)], 4, 1), index.release(ids[size_t(i)]);
+  EXPECT_FALSE(index.allowed(ids[515], 0));
+  EXPECT_TRUE(index.allowed(index.acquire(pod("y")), 4));
+  index.place(ids[0], 4, -1);
+  EXPECT_TRUE(index.concerned(ids[515]));
+  EXPECT_TRUE(index.allowed(ids[515], 0));
+}
+
 TEST(AffinityOf, ReadsThePodAsUpstreamDoes) {
   const auto asks = affinity_of(*api::parse_json(R"({
     "metadata": {"namespace": "ns", "labels": {"app": "web", "hash": "h1"}},
