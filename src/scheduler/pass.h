@@ -16,6 +16,8 @@ WallTime later(WallTime, Duration);
 // The node's space once the allocation is gone.
 void release(Space&, const NodeState&, const Allocation&);
 int64_t pods_that_fit(Space, const Shape&, int64_t most);
+// In whole groups; `most` is rounded up to them.
+int64_t groups_that_fit(const Space&, const Shape&, int64_t most, int64_t group);
 // By slot: the domain of the level that the gang requires, -1 where there is none; all one without such a level.
 std::vector<int> domains_of(const TopologyTree&, const TopologyAsk&, size_t slots);
 
@@ -36,6 +38,7 @@ class Pass {
   void settle_reservations();
   std::optional<WallTime> ends(const Allocation&) const;
   const Class& largest(const UnitState&) const;
+  int64_t group_on_node(const UnitState&) const;  // ranks that must share a node
   bool holds(const Reservation&, const UnitState&) const;
   int32_t room_for(const Class&, int slot, int64_t most) const;  // pods that fit there now
   Space projected(const Class&, int slot, WallTime by) const;

@@ -18,6 +18,7 @@ class Pass::Clearing {
   // The cheapest evictions after which the unit fits; empty: there are none.
   bool find() {
     pods_ = u_.unit.least.value_or(int64_t(u_.unit.pods.size()));
+    group_ = p_.group_on_node(u_);
     candidates();
     if (victims_.empty()) return false;
     const std::vector<int> domains = domains_of(m_.topology_, u_.unit.topology, m_.nodes_.size());
@@ -96,7 +97,8 @@ class Pass::Clearing {
       ++m_.checks_;
       if (!c_.eligible(m_, slot) || !p_.admits(u_, c_, slot) || !p_.allowed(u_, 0, slot)) continue;
       Seat seat{c_.space(m_, slot), c_.shape(m_, slot)};
-      seat.fits = p_.room_for(c_, slot, pods_);
+      seat.fits = p_.room_for(c_, slot, (pods_ + group_ - 1) / group_ * group_);
+      seat.fits -= seat.fits % group_;
       Space emptied = seat.space;
       for (const std::string& uid : m_.nodes_[size_t(slot)].pods) {
         const Allocation& a = m_.allocations_.find(uid)->second;
@@ -107,7 +109,7 @@ class Pass::Clearing {
         if (std::ranges::find(seat.victims, victim) == seat.victims.end()) seat.victims.push_back(victim);
         release(emptied, m_.nodes_[size_t(slot)], a);
       }
-      seat.emptied = pods_that_fit(emptied, seat.shape, pods_);
+      seat.emptied = groups_that_fit(emptied, seat.shape, pods_, group_);
       if (seat.emptied > 0) seats_.emplace(slot, std::move(seat));
     }
   }
@@ -199,7 +201,7 @@ class Pass::Clearing {
       if (fits >= want) break;
       for (const Allocation* a : victims_[v].pods)
         if (a->node == m_.nodes_[size_t(slot)].node.name) release(space, m_.nodes_[size_t(slot)], *a);
-      fits = pods_that_fit(space, seat.shape, want);
+      fits = groups_that_fit(space, seat.shape, want, group_);
       priority = std::max(priority, victims_[v].priority);
       lost += victims_[v].lost;
     }
@@ -207,7 +209,7 @@ class Pass::Clearing {
   }
 
   int64_t fits_at(const std::map<int, Space>& now, int slot) const {
-    return pods_that_fit(now.at(slot), seats_.at(slot).shape, pods_);
+    return groups_that_fit(now.at(slot), seats_.at(slot).shape, pods_, group_);
   }
 
   bool still_allowed(size_t v, const std::map<std::string, Amounts>& given) {
@@ -296,7 +298,7 @@ class Pass::Clearing {
   Model& m_;
   UnitState& u_;
   const Class& c_;
-  int64_t pods_ = 1;
+  int64_t pods_ = 1, group_ = 1;  // ranks; those that must share a node
   struct Side {
     Amounts more, given;
   };

@@ -37,6 +37,11 @@ int64_t pods_that_fit(Space space, const Shape& shape, int64_t most) {
   return n;
 }
 
+int64_t groups_that_fit(const Space& space, const Shape& shape, int64_t most, int64_t group) {
+  const int64_t n = pods_that_fit(space, shape, (most + group - 1) / group * group);
+  return n - n % group;
+}
+
 // By slot: the domain of the level that the gang requires, -1 where there is none; all one without such a level.
 std::vector<int> domains_of(const TopologyTree& tree, const TopologyAsk& ask, size_t slots) {
   if (ask.mode != TopologyAsk::Mode::Required || ask.level > tree.host()) return std::vector<int>(slots, 0);
@@ -109,6 +114,13 @@ const Class& Pass::largest(const UnitState& u) const {
     };
     return size(*a) < size(*b);
   });
+}
+
+int64_t Pass::group_on_node(const UnitState& u) const {
+  const TopologyAsk& ask = u.unit.topology;
+  if (ask.mode == TopologyAsk::Mode::Required && ask.level == m_.topology_.island())
+    return u.unit.least.value_or(int64_t(u.unit.pods.size()));
+  return ask.group > 1 && ask.group_level >= m_.topology_.host() ? ask.group : 1;
 }
 
 bool Pass::holds(const Reservation& r, const UnitState& u) const {
@@ -224,7 +236,7 @@ bool Pass::lacks_room(UnitState& u) {
 // node by node, what ends nobody knows when.
 std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
   const Class& c = largest(u);
-  const int64_t pods = u.unit.least.value_or(int64_t(u.unit.pods.size()));
+  const int64_t pods = u.unit.least.value_or(int64_t(u.unit.pods.size())), group = group_on_node(u);
   struct Seat {
     Space space;
     Shape shape;
@@ -242,7 +254,7 @@ std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
     if (domain < 0) continue;
     const NodeState& node = m_.nodes_[size_t(slot)];
     Seat seat{c.space(m_, slot), c.shape(m_, slot), 0, domain};
-    domains[domain] += seat.fits = pods_that_fit(seat.space, seat.shape, pods);
+    domains[domain] += seat.fits = groups_that_fit(seat.space, seat.shape, pods, group);
     seats.emplace(slot, seat);
     int64_t unknown = 0;
     const size_t first = releases.size();
@@ -265,7 +277,7 @@ std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
     release(seat.space, m_.nodes_[size_t(r.slot)], *r.allocation);
     int64_t& total = domains[seat.domain];
     total -= seat.fits;
-    total += seat.fits = pods_that_fit(seat.space, seat.shape, pods);
+    total += seat.fits = groups_that_fit(seat.space, seat.shape, pods, group);
     at = r.at;
     if (total >= pods) chosen = seat.domain;
   }

@@ -35,8 +35,8 @@ struct TopologyPass : ::testing::Test {
     }
     model.set_node(std::move(n));
   }
-  void gang(const std::string& id, int pods, TopologyAsk ask, int gpus = 1) {
-    Unit u{.id = id, .tenant = "t", .created = kStart, .topology = ask};
+  void gang(const std::string& id, int pods, TopologyAsk ask, int gpus = 1, int64_t priority = 0) {
+    Unit u{.id = id, .tenant = "t", .priority = priority, .created = kStart, .topology = ask};
     for (int i = 0; i < pods; ++i)
       u.pods.push_back(
           {id + "." + std::to_string(i), {.cpu_milli = 100, .memory_bytes = 1 << 20, .gpus = gpus}});
@@ -83,6 +83,29 @@ TEST_F(TopologyPass, TensorParallelGroupsGetAnIslandEach) {
   const Placements none = pass();
   EXPECT_EQ(*none.waiting.at(0).reason,
             "needs 4 pods in one NVLink island; no node has one with that many free GPUs");
+}
+
+TEST_F(TopologyPass, RoomForAGroupIsMadeOnOneNode) {
+  for (const std::string name : {"n0", "n1"}) {
+    node(name, "r0", {8});
+    for (int i = 0; i < 4; ++i) {
+      Allocation a{.uid = name + "." + std::to_string(i), .tenant = "t", .node = name, .since = kStart};
+      a.devices = {Held(name + "-" + std::to_string(i))};
+      a.work.unit = "low-" + name;
+      a.work.least = 4;
+      model.open(std::move(a));
+    }
+  }
+  // Eight GPUs are free in all, and four on each.
+  gang("high", 8, {.group = 8, .group_level = TopologyTree().host()}, 1, 1000);
+  const Placements p = pass();
+  ASSERT_EQ(p.evictions.size(), 4u);
+  for (const Eviction& e : p.evictions) {
+    EXPECT_EQ(e.node, p.evictions[0].node);
+    EXPECT_EQ(e.for_unit, "high");
+  }
+  for (const Eviction& e : p.evictions) model.close(e.pod);
+  EXPECT_EQ(nodes(pass()), std::vector<std::string>(8, p.evictions[0].node));
 }
 
 TEST_F(TopologyPass, AWholeGangMayAskForOneIsland) {
