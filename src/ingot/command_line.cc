@@ -38,6 +38,7 @@ struct Parsed {
   KubeconfigOptions kubeconfig;
   UsageOptions usage;
   ImageOptions image;
+  InflateOptions inflate;
   std::string shell;
 };
 
@@ -54,6 +55,7 @@ class CommandLine {
   void add_factory_commands();
   void add_tenant_commands();
   void add_listings();
+  void add_simulations();
 
   CLI::App app_{"Ingot turns machines with GPUs into a secure multi-tenant AI factory.", "ingot"};
   Parsed in_;
@@ -71,6 +73,7 @@ CommandLine::CommandLine() {
   add_factory_commands();
   add_tenant_commands();
   add_listings();
+  add_simulations();
 }
 
 CLI::App* CommandLine::command(CLI::App& parent, const char* name, const char* what, const char* example,
@@ -182,6 +185,34 @@ void CommandLine::add_listings() {
   completion->add_option("SHELL", in_.shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
+void CommandLine::add_simulations() {
+  auto* simulate =
+      command(app_, "simulate", "Traces against the live scheduler, on virtual time", nullptr, nullptr);
+  simulate->require_subcommand(1);
+  auto* inflate =
+      command(*simulate, "inflate", "How full pods that arrive one by one and stay fill a cluster",
+              "ingot simulate inflate --nodes nodes.csv --pods pods.csv --seeds 42-51 -o json",
+              [this] { return simulate_inflate(in_.common, in_.inflate); });
+  inflate->add_option("--nodes", in_.inflate.nodes, "sn,cpu_milli,memory_mib,gpu,model")
+      ->required()
+      ->type_name("CSV");
+  inflate->add_option("--pods", in_.inflate.pods, "name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec]")
+      ->required()
+      ->type_name("CSV");
+  inflate->add_option("--until", in_.inflate.until_pct, "until that much of the GPUs was asked for, in %")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("PCT")
+      ->capture_default_str();
+  inflate->add_option("--seeds", in_.inflate.seeds, "a run each")->type_name("N-M")->capture_default_str();
+  std::vector<std::string> policies;
+  for (const auto& [name, kind] : placement_policies()) policies.push_back(name);
+  inflate->add_option("--policy", in_.inflate.policy, "how places are chosen")
+      ->check(CLI::IsMember(policies))
+      ->type_name("P")
+      ->capture_default_str();
+  listing(inflate);
 }
 
 int CommandLine::run(int argc, char** argv) {

@@ -3,9 +3,12 @@
 // Thread rule: the main thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "scheduler/cost.h"
 
 namespace ingot {
 
@@ -60,6 +63,15 @@ struct ImageOptions {
   std::string tenant;
 };
 int image_load(const Common&, const ImageOptions&);
+
+struct InflateOptions {
+  std::string nodes, pods;  // files
+  int until_pct = 130;
+  std::string seeds = "42-51";
+  std::string policy = "waste";
+};
+const std::map<std::string, scheduler::PlacementCost>& placement_policies();
+int simulate_inflate(const Common&, const InflateOptions&);
 
 int version(const Common&);
 

@@ -1,13 +1,20 @@
 #include "scheduler/cost.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <limits>
 
 namespace ingot::scheduler {
 namespace {
 
-int64_t per_mille(int64_t part, int64_t whole) {
-  return whole > 0 ? int64_t(double(part) / double(whole) * 1000.0) : 0;
-}
+using std::size_t;
+
+// How the parts of the waste weigh against one another.
+constexpr float kRests = 0.3f, kWholes = 0.09f, kStrands = 1.4f, kMemoryStrands = 0.13f, kScarcity = 1.0f;
+constexpr float kShareLeft = 0.2f;                   // per milli left on the board of a share
+constexpr float kLeft = 0.0002f, kBareLeft = 1e-6f;  // per GPU-milli, and per mille of CPU and memory, left
+constexpr float kSteps = 1 << 20;                    // of a cost in one GPU-milli
 
 uint64_t mixed(uint64_t x) {  // splitmix64
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -15,36 +22,259 @@ uint64_t mixed(uint64_t x) {  // splitmix64
   return x ^ (x >> 31);
 }
 
+int64_t free_milli(const Space& space) {
+  int64_t sum = 0;
+  for (int g = 0; g < space.gpus; ++g) sum += space.free_milli[size_t(g)];
+  return sum;
+}
+
+float mille(int64_t part, int64_t whole) { return whole > 0 ? float(part) * 1000.0f / float(whole) : 0.0f; }
+
+// The fullest board that holds the share, or -1.
+int tightest(const Space& space, const Shape& shape) {
+  int best = -1;
+  for (int g = 0; g < space.gpus; ++g)
+    if (space.free_milli[size_t(g)] >= shape.milli &&
+        (best < 0 || space.free_milli[size_t(g)] < space.free_milli[size_t(best)]))
+      best = g;
+  return best;
+}
+
 }  // namespace
+
+Typical typical_of(const std::map<Shape, double>& counts) {
+  std::map<Shape, double> alike;  // memory is no part of the measure
+  double all = 0;
+  for (const auto& [shape, n] : counts) {
+    Shape plain = shape;
+    plain.memory_mib = 0;
+    alike[plain] += n;
+    all += n;
+  }
+  Typical out(alike.begin(), alike.end());
+  std::ranges::sort(out, [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  double sum = 0;
+  size_t kept = 0;
+  while (kept < out.size() && sum < 0.95 * all) sum += out[kept++].second;
+  out.resize(kept);
+  for (auto& [shape, part] : out) part /= sum;
+  return out;
+}
+
+double fragmentation(const Space& space, const Typical& typical) {
+  const auto all = double(free_milli(space));
+  double out = 0;
+  for (const auto& [shape, part] : typical) {
+    int32_t boards = 0;
+    int64_t small = 0;
+    for (int g = 0; g < space.gpus; ++g) {
+      const int16_t free = space.free_milli[size_t(g)];
+      if (free >= shape.milli)
+        ++boards;
+      else
+        small += free;
+    }
+    const bool usable = shape.gpus > 0 && boards >= shape.gpus && space.cpu_milli >= shape.cpu_milli &&
+                        (shape.models >> space.model & 1) != 0;
+    out += part * (usable ? double(small) : all);
+  }
+  return out;
+}
+
+Costs::Costs() { derive(); }
 
 void Costs::set(PlacementCost kind, uint64_t seed) {
   if (kind_ == kind && seed_ == seed) return;
   kind_ = kind;
   seed_ = seed;
+  derive();
+}
+
+void Costs::set_capacity(const std::array<int64_t, kMaxGpuModels>& gpu_milli) {
+  if (capacity_ == gpu_milli) return;
+  capacity_ = gpu_milli;
+  if (std::ranges::any_of(demand_.shapes(), [](const auto& s) { return s.first.models != kAnyModel; }))
+    derive();
+}
+
+void Costs::set_typical(Typical typical) {
+  typical_ = std::move(typical);
+  given_ = true;
   ++version_;
+}
+
+void Costs::observe(const Shape& shape) {
+  demand_.observe(shape);
+  const bool learns = kind_ == PlacementCost::Waste || (kind_ == PlacementCost::Fgd && !given_);
+  if (learns && demand_.renewed()) derive();
+}
+
+// --- what follows from the demand ---
+
+void Costs::derive() {
+  ++version_;
+  if (kind_ == PlacementCost::Fgd && !given_) typical_ = typical_of(demand_.shapes());
+  if (kind_ != PlacementCost::Waste) return;
+  derive_rests();
+  derive_wholes();
+  derive_scarcity();
+  std::vector<std::pair<double, double>> cpu, memory;
+  for (const auto& [shape, n] : demand_.shapes()) {
+    if (shape.gpus == 0) continue;
+    const auto gpu = double(shape.gpu_milli());
+    cpu.emplace_back(double(shape.cpu_milli) / gpu, n * gpu);
+    memory.emplace_back(double(shape.memory_mib) / gpu, n * gpu);
+  }
+  cpu_ = quantiles(std::move(cpu));
+  memory_ = quantiles(std::move(memory));
+}
+
+void Costs::derive_rests() {
+  std::array<double, 1001> by_size{};
+  for (const auto& [shape, n] : demand_.shapes())
+    if (shape.gpus > 0) by_size[size_t(shape.milli)] += n * shape.gpus;
+  std::vector<int> sizes;
+  for (int s = 1; s <= 1000; ++s)
+    if (by_size[size_t(s)] > 0) sizes.push_back(s);
+  for (int r = 1; r <= 1000; ++r) {
+    double left = 0, fit = 0;
+    for (const int s : sizes) {
+      if (s > r) break;
+      left += by_size[size_t(s)] * double(rest_[size_t(r - s)]);
+      fit += by_size[size_t(s)];
+    }
+    rest_[size_t(r)] = float(fit > 0 ? left / fit : r);
+  }
+}
+
+void Costs::derive_wholes() {
+  std::array<double, kMaxGpus + 1> by_count{};
+  double all = 0;
+  for (const auto& [shape, n] : demand_.shapes()) {
+    if (shape.gpus < 1 || shape.gpus > kMaxGpus || shape.milli < 1000) continue;
+    by_count[size_t(shape.gpus)] += n * shape.gpus;
+    all += n * shape.gpus;
+  }
+  for (int k = 0; k <= kMaxGpus; ++k) {
+    double worth = 0;
+    for (int q = 1; q <= k; ++q) worth += by_count[size_t(q)] * double(k / q * q);
+    whole_[size_t(k)] = float(all > 0 ? worth / all * 1000.0 : 0);
+  }
+}
+
+void Costs::derive_scarcity() {
+  std::map<ModelSet, double> insisting;
+  double all = 0, capacity = 0;
+  for (const auto& [shape, n] : demand_.shapes()) {
+    all += n * double(shape.gpu_milli());
+    if (shape.gpus > 0 && shape.models != kAnyModel) insisting[shape.models] += n * double(shape.gpu_milli());
+  }
+  for (const int64_t milli : capacity_) capacity += double(milli);
+  scarce_ = {};
+  for (const auto& [models, asked] : insisting) {
+    double offered = 0;
+    for (size_t m = 0; m < kMaxGpuModels; ++m) offered += models >> m & 1 ? double(capacity_[m]) : 0.0;
+    if (all <= 0 || offered <= 0) continue;
+    for (size_t m = 0; m < kMaxGpuModels; ++m)
+      if (models >> m & 1) scarce_[m] += float(asked / all * capacity / offered);
+  }
+}
+
+Costs::Ratios Costs::quantiles(std::vector<std::pair<double, double>> values) {
+  Ratios out{};
+  std::ranges::sort(values);
+  double all = 0;
+  for (const auto& [value, weight] : values) all += weight;
+  if (all <= 0) return out;
+  size_t at = 0;
+  double left = values.empty() ? 0 : values[0].second;
+  for (size_t k = 0; k < kQuantiles; ++k) {
+    double room = all / double(kQuantiles), sum = 0;
+    while (at < values.size() && room > 1e-9 * all) {
+      const double taken = std::min(room, left);
+      sum += values[at].first * taken;
+      room -= taken;
+      if ((left -= taken) > 1e-9 * all) continue;
+      if (++at < values.size()) left = values[at].second;
+    }
+    const double value = sum / (all / double(kQuantiles));
+    out[k] = {value > 0 ? float(1 / value) : std::numeric_limits<float>::max(), 1.0f / float(kQuantiles)};
+  }
+  return out;
+}
+
+// --- what a placement costs ---
+
+float Costs::strand(const Ratios& ratios, int64_t amount, float gpu_milli) const {
+  float sum = 0;
+  for (const Ratio& r : ratios) sum += r.part * std::max(0.0f, gpu_milli - float(amount) * r.per);
+  return sum;
+}
+
+Cost Costs::waste(const Space& space, const Shape& shape, int* gpu) const {
+  const auto free = float(free_milli(space));
+  const float left = free - float(shape.gpu_milli());
+  float cost = 0;
+  int wholes = 0;
+  for (int g = 0; g < space.gpus; ++g) wholes += space.free_milli[size_t(g)] == 1000;
+  if (shape.gpus > 0 && shape.milli < 1000) {
+    cost = std::numeric_limits<float>::max();
+    for (int g = 0; g < space.gpus; ++g) {
+      const int16_t have = space.free_milli[size_t(g)];
+      if (have < shape.milli) continue;
+      const auto rest = size_t(have - shape.milli);
+      float own = kRests * (rest_[rest] - rest_[size_t(have)]) + kShareLeft * float(rest);
+      if (have == 1000) own += kWholes * (whole_[size_t(wholes)] - whole_[size_t(wholes - 1)]);
+      if (own >= cost) continue;
+      cost = own;
+      if (gpu) *gpu = g;
+    }
+  } else if (shape.gpus > 0) {
+    cost = kWholes * (whole_[size_t(wholes)] - whole_[size_t(wholes - shape.gpus)]) -
+           kRests * rest_[1000] * float(shape.gpus);
+  }
+  const int64_t cpu = space.cpu_milli - shape.cpu_milli, memory = space.memory_mib - shape.memory_mib;
+  cost +=
+      kStrands * (strand(cpu_, cpu, left) - strand(cpu_, space.cpu_milli, free) +
+                  kMemoryStrands * (strand(memory_, memory, left) - strand(memory_, space.memory_mib, free)));
+  if (shape.gpus > 0) cost += kScarcity * scarce_[space.model] * float(shape.gpu_milli());
+  cost += kLeft * left;
+  const float bare = kBareLeft * (mille(cpu, space.cpu_milli_total) + mille(memory, space.memory_mib_total));
+  return Cost(std::llround((double(cost) + double(bare)) * double(kSteps)));
+}
+
+Cost Costs::fgd(const Space& space, const Shape& shape, int* gpu) const {
+  const double before = fragmentation(space, typical_);
+  Cost best = kNoCost;
+  const bool share = shape.gpus > 0 && shape.milli < 1000;
+  for (int g = share ? 0 : -1; g < (share ? space.gpus : 0); ++g) {
+    if (share && space.free_milli[size_t(g)] < shape.milli) continue;
+    const double grown = fragmentation(after(space, shape, g), typical_) - before;
+    const Cost cost = -Cost(100.0 / (1.0 + std::exp(grown / 1000.0)));
+    if (cost >= best) continue;
+    best = cost;
+    if (gpu) *gpu = g;
+  }
+  return best;
 }
 
 Cost Costs::cost(const Space& space, const Shape& shape, int* gpu) const {
   if (gpu) *gpu = -1;
   if (!fits(space, shape)) return kNoCost;
-  int64_t left = 0;
-  int best = -1;
-  for (int g = 0; g < space.gpus; ++g) {
-    const int16_t free = space.free_milli[size_t(g)];
-    left += free;
-    if (shape.gpus > 0 && free >= shape.milli && (best < 0 || free < space.free_milli[size_t(best)]))
-      best = g;
-  }
-  if (gpu && shape.milli < 1000) *gpu = best;
+  if (kind_ == PlacementCost::Waste) return waste(space, shape, gpu);
+  if (kind_ == PlacementCost::Fgd) return fgd(space, shape, gpu);
+  if (gpu && shape.gpus > 0 && shape.milli < 1000) *gpu = tightest(space, shape);
   if (kind_ == PlacementCost::Random) {
     uint64_t x = seed_ ^ uint64_t(space.cpu_milli * 1'000'003 + space.memory_mib);
     for (int g = 0; g < space.gpus; ++g) x = mixed(x + uint64_t(space.free_milli[size_t(g)]));
-    return Cost(mixed(x) >> 20);
+    return Cost(mixed(x + uint64_t(space.place)) >> 20);
   }
-  left -= shape.gpu_milli();
-  const int64_t rest = per_mille(space.cpu_milli - shape.cpu_milli, space.cpu_milli_total) +
-                       per_mille(space.memory_mib - shape.memory_mib, space.memory_mib_total);
-  return left << 16 | rest;
+  const int64_t left = free_milli(space) - shape.gpu_milli();
+  return Cost((mille(space.cpu_milli - shape.cpu_milli, space.cpu_milli_total) +
+               mille(left, int64_t(space.gpus) * 1000)) *
+              kSteps);
 }
 
 }  // namespace ingot::scheduler

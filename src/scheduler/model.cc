@@ -14,6 +14,14 @@ Model& Model::operator=(Model&&) noexcept = default;
 
 void Model::set_costs(PlacementCost kind, uint64_t seed) { costs_.set(kind, seed); }
 
+double Model::fragmentation(const Typical& typical) const {
+  double sum = 0;
+  for (const auto& [name, at] : slots_) sum += scheduler::fragmentation(nodes_[size_t(at)].space, typical);
+  return sum;
+}
+
+void Model::set_typical(Typical typical) { costs_.set_typical(std::move(typical)); }
+
 ModelId Model::model_id(std::string_view name) {
   const auto found = std::ranges::find(gpu_models_, name);
   if (found != gpu_models_.end()) return ModelId(found - gpu_models_.begin());
@@ -68,6 +76,9 @@ void Model::capacity(const Node& node, int sign) {
   for (const Device& d : node.devices) a.add_gpu(model_id(d.model), 1000);
   sign > 0 ? capacity_ += a : capacity_ -= a;
   queues_.set_capacity(capacity_);
+  std::array<int64_t, kMaxGpuModels> by_model{};
+  for (const auto& [model, milli] : capacity_.models) by_model[model] = milli;
+  costs_.set_capacity(by_model);
 }
 
 void Model::set_node(Node node) {

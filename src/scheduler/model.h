@@ -4,7 +4,8 @@
 //
 // Thread rule: one thread at a time; no clock, no I/O. Invariants: what a node has free is its allocatable
 // less every open allocation on it, known node or not; a board is free only when it is healthy and in no
-// allocation; the same contents give the same answers whatever order they arrived in.
+// allocation; the same contents give the same answers whatever order they arrived in, but
+// for the demand that was learnt from what arrived (cost.h).
 #pragma once
 
 #include <cstdint>
@@ -70,6 +71,7 @@ class Model {
   void set_reservation(Reservation);       // remembered from before a restart
 
   void set_costs(PlacementCost, uint64_t seed);
+  void set_typical(Typical);                      // FGD's workload
   ModelId model_id(std::string_view gpu_model);   // the same name, the same id
   const Node* node(std::string_view name) const;  // nullptr: not known
   int64_t free_gpus(std::string_view node) const;
@@ -79,6 +81,7 @@ class Model {
   size_t units() const { return units_.size(); }
   int64_t gpus_held(std::string_view tenant_id) const;  // whole GPUs; shares count as what they take
   const std::map<std::string, Reservation>& reservations() const { return reservations_; }
+  double fragmentation(const Typical&) const;  // of all nodes, in GPU-milli
   const QueueTree& queues() const { return queues_; }
   const TopologyTree& topology() const { return topology_; }
   // Grows with every change that a pass could answer to.

@@ -116,6 +116,7 @@ void Model::set_unit(Unit unit) {
   }
   unit.work.priority = unit.priority;
   state.unit = std::move(unit);
+  for (const PendingPod& pod : state.unit.pods) costs_.observe(shape_of(pod.request, 0, Pool{}.replicas));
   std::string id = state.unit.id;
   sort_in(units_.emplace(std::move(id), std::move(state)).first->second);
 }

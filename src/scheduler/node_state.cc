@@ -24,6 +24,9 @@ void NodeState::set_node(Node n, ModelId id) {
     links.numa.fill(-1);
   }
   islands = gpu::Islands(links);
+  uint32_t hash = 2'166'136'261u;  // FNV-1a
+  for (const char c : n.name) hash = (hash ^ uint8_t(c)) * 16'777'619u;
+  place = int32_t(hash);
   node = std::move(n);
   model = id;
   recount();
@@ -66,7 +69,8 @@ void NodeState::recount() {
            .cpu_milli_total = node.cpu_milli,
            .memory_mib_total = node.memory_bytes / kMib,
            .gpus = int32_t(std::min<size_t>(node.devices.size(), kMaxGpus)),
-           .model = model};
+           .model = model,
+           .place = place};
   for (size_t i = 0; i < size_t(space.gpus); ++i) {
     const Device& d = node.devices[i];
     const auto use = held.empty() ? held.end() : held.find(d.uuid);

@@ -50,6 +50,7 @@ struct NodeState {
   bool known = false;  // false: only allocations speak of it
   int64_t used_cpu = 0, used_memory = 0, used_pods = 0;
   ModelId model = 0;
+  int32_t place = 0;  // of its name
   gpu::Islands islands{};
   std::map<std::string, BoardUse> held;  // by uuid; only boards with holders
   std::set<std::string> pods;            // uids of the allocations here

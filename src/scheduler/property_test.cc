@@ -160,14 +160,18 @@ TEST(SchedulerProperties, TheSameContentsGiveTheSamePlacements) {
     World w(seed);
     std::vector<Unit> units;
     for (int i = 0; i < 40; ++i) w.add_unit();
-    schedule(w.model, {.patience = std::chrono::hours(1), .preempt = false}, kStart);
+    schedule(w.model,
+             {.patience = std::chrono::hours(1), .placement = PlacementCost::BestFit, .preempt = false},
+             kStart);
     for (int i = 0; i < 8; ++i) w.release_one();
     for (int i = 0; i < w.made; ++i)
       if (const Unit* u = w.model.unit("u" + std::to_string(i))) units.push_back(*u);
     Model copy = copy_of(w, units);
     for (const auto& [name, limit] : w.limits) w.model.erase_tenant(name);
     // With patience for all, for a reservation is memory of an earlier pass.
-    const Policy patient{.patience = std::chrono::hours(1), .preempt = false};
+    // Without what demand was learnt from earlier arrivals.
+    const Policy patient{
+        .patience = std::chrono::hours(1), .placement = PlacementCost::BestFit, .preempt = false};
     const Placements a = schedule(w.model, patient, kStart);
     const Placements b = schedule(copy, patient, kStart);
     ASSERT_EQ(a.bindings.size(), b.bindings.size());

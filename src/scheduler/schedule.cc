@@ -12,7 +12,7 @@ Placements Pass::run() {
   place();
   checks_placed_ = m_.checks_;
   reserve();
-  explain_waiting();
+  if (policy_.explain) explain_waiting();
   return std::move(out_);
 }
 

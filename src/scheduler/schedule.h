@@ -39,9 +39,10 @@ struct Policy {
   size_t max_reservations = 8;
   Duration patience = std::chrono::minutes(5);
   Duration hold = std::chrono::minutes(30);
-  PlacementCost placement = PlacementCost::Pack;
+  PlacementCost placement = PlacementCost::Waste;
   uint64_t seed = 0;  // of the random placement
   bool preempt = true;
+  bool explain = true;  // false: nobody reads why what waits does
   // Within a queue and a priority: who runs first, the smaller the sooner, and who gives way to it. Empty: age
   // decides, and nobody gives way. `ran`: since its last start, 0 while it waits; `waited`: since it was made.
   std::function<double(const Work&, int64_t gpus, Duration ran, Duration waited)> rank;

@@ -33,6 +33,7 @@ struct Space {
   int32_t gpus = 0;                                   // boards, in index order
   ModelId model = 0;                                  // of all of them
   std::array<int16_t, kMaxGpus> free_milli{};
+  int32_t place = 0;  // tells nodes apart that are alike otherwise
   bool operator==(const Space&) const = default;
 };
 

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <random>
 #include <set>
 
 #include "scheduler/schedule.h"
@@ -115,76 +114,6 @@ TEST_F(TopologyPass, AWholeGangMayAskForOneIsland) {
   gang("a", 2, {.mode = Mode::Required, .level = TopologyTree().island()}, 2);
   const Placements p = pass();
   EXPECT_THAT(nodes(p), ElementsAre("n1", "n1"));
-}
-
-// Whatever comes, goes and is evicted: a gang stands whole, in one domain of what it requires, its groups of ranks
-// each where they must be, down to the boards.
-TEST_F(TopologyPass, RandomHistoriesKeepEveryGangWhereItAsked) {
-  const int host = TopologyTree().host(), island = TopologyTree().island();
-  for (uint64_t seed = 1; seed <= 150; ++seed) {
-    SCOPED_TRACE(seed);
-    std::mt19937_64 random(seed);
-    const auto below = [&](int n) { return int(random() % uint64_t(n)); };
-    model = Model();
-    std::map<std::string, int> island_of;  // by board
-    for (int i = 0; i < 6; ++i) {
-      std::vector<int> islands;
-      for (int left = 8; left > 0; left -= islands.back()) islands.push_back(std::min(left, 1 << below(4)));
-      const std::string name = "n" + std::to_string(i);
-      node(name, "r" + std::to_string(i / 2), islands);
-      int board = 0;
-      for (size_t k = 0; k < islands.size(); ++k)
-        for (int n = 0; n < islands[k]; ++n) island_of[name + "-" + std::to_string(board++)] = int(k);
-    }
-    std::map<std::string, std::pair<int, TopologyAsk>> gangs;
-    for (int step = 0; step < 20; ++step) {
-      SCOPED_TRACE(step);
-      const int pods = 2 + below(9), gpus = 1 + below(2);
-      TopologyAsk ask{.mode = Mode(below(3)), .level = below(2) ? kRack : host};
-      if (ask.mode == Mode::Required && below(4) == 0) ask.level = island;
-      if (ask.level != island && below(2)) {
-        ask.group = 1 + below(std::min(pods, 4));
-        ask.group_level = std::max(ask.level, below(2) ? host : island);
-      }
-      const std::string id = "g" + std::to_string(step);
-      gang(id, pods, ask, gpus, below(3));
-      gangs[id] = {pods, ask};
-      const Placements p = pass();
-      for (size_t first = 0; first < p.bindings.size();) {
-        const auto& [size, asked] = gangs.at(p.bindings[first].unit);
-        ASSERT_LE(first + size_t(size), p.bindings.size());
-        const auto place = [&](size_t i, int level) {
-          const Binding& b = p.bindings[first + i];
-          if (level == kRack) return model.node(b.node)->labels.at("cloud.provider.com/topology-rack");
-          if (level == host) return b.node;
-          std::set<int> islands;
-          for (const Held& h : b.devices) islands.insert(island_of.at(h.uuid));
-          return islands.size() == 1 ? b.node + "/" + std::to_string(*islands.begin()) : "several";
-        };
-        const auto share = [&](size_t from, size_t to, int level) {
-          for (size_t i = from; i < to; ++i) {
-            ASSERT_EQ(p.bindings[first + i].unit, p.bindings[first].unit);
-            ASSERT_EQ(place(i, level), place(from, level)) << p.bindings[first].unit << " rank " << i;
-            ASSERT_NE(place(i, level), "several") << p.bindings[first].unit << " rank " << i;
-          }
-        };
-        if (asked.mode == Mode::Required) share(0, size_t(size), asked.level);
-        for (int i = 0; asked.group > 1 && i < size; i += asked.group)
-          share(size_t(i), size_t(std::min(size, i + asked.group)), asked.group_level);
-        if (HasFatalFailure()) return;
-        first += size_t(size);
-      }
-      std::set<std::string> gone;
-      for (const Eviction& e : p.evictions) gone.insert(e.pod);
-      if (!model.allocations().empty() && below(2)) {
-        const std::string unit =
-            std::next(model.allocations().begin(), below(int(model.allocations().size())))->second.work.unit;
-        for (const auto& [uid, a] : model.allocations())
-          if (a.work.unit == unit) gone.insert(uid);
-      }
-      for (const std::string& uid : gone) model.close(uid);
-    }
-  }
 }
 
 }  // namespace
