@@ -161,6 +161,28 @@ void node(JsonObject& object) {
   (*status)["allocatable"] = copy;
 }
 
+// pkg/apis/resource/v1/defaults.go: SetDefaults_ExactDeviceRequest, SetDefaults_DeviceSubRequest
+void device_request(JsonObject& request) {
+  if (empty_string(request, "allocationMode")) request["allocationMode"] = "ExactCount";
+  const Json* count = request.if_contains("count");
+  if (request["allocationMode"] == "ExactCount" && (!count || *count == 0)) request["count"] = 1;
+}
+void claim_spec(JsonObject& spec) {
+  JsonObject* devices = object_in(spec, "devices");
+  if (!devices) return;
+  each(*devices, "requests", [](JsonObject& request) {
+    if (JsonObject* exactly = object_in(request, "exactly")) device_request(*exactly);
+    each(request, "firstAvailable", device_request);
+  });
+}
+void claim(JsonObject& object) {
+  if (JsonObject* spec = object_in(object, "spec")) claim_spec(*spec);
+}
+void claim_template(JsonObject& object) {
+  JsonObject* spec = object_in(object, "spec");
+  if (JsonObject* inner = spec ? object_in(*spec, "spec") : nullptr) claim_spec(*inner);
+}
+
 void binding(JsonObject& object) {
   each(object, "subjects", [](JsonObject& subject) {
     const Json* kind = subject.if_contains("kind");
@@ -185,6 +207,8 @@ constexpr Rule kRules[] = {
     {"", "Namespace", nullptr, name_space},
     {"", "Node", nullptr, node},
     {"batch", "Job", job_before, job},
+    {"resource.k8s.io", "ResourceClaim", nullptr, claim},
+    {"resource.k8s.io", "ResourceClaimTemplate", nullptr, claim_template},
     {"rbac.authorization.k8s.io", "RoleBinding", nullptr, binding},
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", nullptr, binding},
 };

@@ -175,6 +175,15 @@ CellValue subjects(const Json& o, WallTime) {
   return all;
 }
 CellValue secrets_count(const Json& o, WallTime) { return array_at(o, {"secrets"}).size(); }
+// pkg/printers/internalversion/printers.go: resourceClaimState
+CellValue claim_state(const Json& o, WallTime) {
+  const bool deleted = find(o, {"metadata", "deletionTimestamp"}),
+             allocated = find(o, {"status", "allocation"});
+  std::string text = deleted ? "deleted" : allocated ? "" : "pending";
+  if (!allocated) return text;
+  text += text.empty() ? "allocated" : ",allocated";
+  return array_at(o, {"status", "reservedFor"}).empty() ? text : text + ",reserved";
+}
 CellValue slice_node(const Json& o, WallTime) { return or_unknown(string_at(o, {"spec", "nodeName"})); }
 CellValue global_default(const Json& o, WallTime) { return bool_at(o, {"globalDefault"}); }
 CellValue allocation_gpus(const Json& o, WallTime) { return array_at(o, {"spec", "devices"}).size(); }
@@ -219,6 +228,7 @@ constexpr Cell kCells[] = {
     {"subjects-group", subjects<'G'>},
     {"subjects-sa", subjects<'S'>},
     {"sa-secrets", secrets_count},
+    {"claim-state", claim_state},
     {"slice-node", slice_node},
     {"global-default", global_default},
     {"allocation-gpus", allocation_gpus},

@@ -10,7 +10,8 @@ struct Row {
   std::string_view group, kind;
   Rule rule;
 };
-constexpr std::string_view kRbac = "rbac.authorization.k8s.io", kFactory = "factory.ingot.dev";
+constexpr std::string_view kRbac = "rbac.authorization.k8s.io", kFactory = "factory.ingot.dev",
+                           kDevices = "resource.k8s.io";
 constexpr Row kRules[] = {
     {"", "ConfigMap", validate_config_map},
     {"", "Event", validate_event},
@@ -25,6 +26,9 @@ constexpr Row kRules[] = {
     {kRbac, "ClusterRoleBinding", validate_binding},
     {kRbac, "Role", validate_role},
     {kRbac, "RoleBinding", validate_binding},
+    {kDevices, "DeviceClass", validate_device_class},
+    {kDevices, "ResourceClaim", validate_resource_claim},
+    {kDevices, "ResourceClaimTemplate", validate_resource_claim_template},
     {kFactory, "Allocation", validate_allocation},
     {kFactory, "Image", validate_image},
     {kFactory, "PriceList", validate_price_list},

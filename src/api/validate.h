@@ -45,6 +45,10 @@ void validate_node(const Subject&);
 void validate_lease(const Subject&);
 void validate_priority_class(const Subject&);
 void validate_event(const Subject&);
+void validate_device_class(const Subject&);  // validate_device.cc
+void validate_resource_claim(const Subject&);
+void validate_resource_claim_template(const Subject&);
+void validate_pod_claims(const Json& spec, std::string_view path, FieldErrors& errors);
 void validate_tenant(const Subject&);  // validate_factory.cc
 void validate_image(const Subject&);
 void validate_price_list(const Subject&);

@@ -127,6 +127,7 @@ bool same(const Json* a, const Json* b) {
 void validate_pod_spec(const Json& spec, std::string_view path, FieldErrors& errors) {
   validate_volumes(spec, path, errors);
   validate_containers(spec, path, errors);
+  validate_pod_claims(spec, path, errors);
   tolerations(spec, path, errors);
   if (const Json* affinity = find(spec, {"affinity"})) node_terms(*affinity, child(path, "affinity"), errors);
   if (const Json* selector = find(spec, {"nodeSelector"}))

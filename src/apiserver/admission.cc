@@ -92,13 +92,24 @@ Result<void> admit_pod_update(Call& call, const Json& before, Json& after) {
     return fail(forbidden(call.type(), name, "only the node that runs a pod may write its status"));
   return {};
 }
+// What a claim holds follows from Allocations; who could write it would tell others what they do not have.
+Result<void> admit_claim_update(Call& call, const Json& before, const Json& after) {
+  for (const std::string_view field : {"allocation", "reservedFor"}) {
+    const Json *was = api::find(before, {"status", field}), *now = api::find(after, {"status", field});
+    if (!was != !now || (was && *was != *now))
+      return fail(forbidden(call.type(), call.route().name,
+                            fmt::format("status.{} is written by the scheduler alone", field)));
+  }
+  return {};
+}
 }  // namespace
 
 Result<void> check_writable(Call& call, std::string_view name) {
   const Source source(call, call.type());
   if (source.projected())
     return fail(
-        forbidden(call.type(), name, "nodes belong to the factory: a tenant's view of them is read-only"));
+        forbidden(call.type(), name,
+                  "nodes and their devices belong to the factory: a tenant's view of them is read-only"));
   if (!name.empty() && source.is_builtin(name) && call.in.verb != "create")
     return fail(forbidden(call.type(), name,
                           "it is built in and shared by all clusters: make one of your own instead"));
@@ -132,6 +143,7 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   const std::string resource = call.type().resource();
   if (const Result<void> own = admit_node_write(call, &before, after); !own) return own;
   if (resource == "pods") return admit_pod_update(call, before, after);
+  if (resource == "resourceclaims.resource.k8s.io") return admit_claim_update(call, before, after);
   if (is_rbac(resource)) return check_escalation(call, after);
   if (resource == Factory::kTenants) return admit_tenant_update(call, after);
   if (resource == Factory::kAllocations && node_of(call.who).empty())

@@ -10,7 +10,8 @@ namespace ingot::apiserver {
 
 inline constexpr std::string_view kPriorityClasses = "priorityclasses.scheduling.k8s.io";
 
-// system-cluster-critical and system-node-critical, in name order.
+// All in name order: system-cluster-critical and system-node-critical; the classes of api/device_class.h.
 std::vector<api::ObjectPtr> builtin_priority_classes(WallTime created);
+std::vector<api::ObjectPtr> builtin_device_classes(WallTime created);
 
 }  // namespace ingot::apiserver

@@ -16,6 +16,7 @@ Services::Services(env::Env& e, store::Shard& s, std::shared_ptr<const api::Regi
       authenticator(a),
       rbac(e.clock.wall()),
       priority_classes(builtin_priority_classes(e.clock.wall())),
+      device_classes(builtin_device_classes(e.clock.wall())),
       events(std::make_shared<EventEncoder>(*this)) {}
 
 Result<Identity> Factory::check_claims(Services& services, const TokenClaims& claims) const {

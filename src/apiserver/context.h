@@ -62,7 +62,7 @@ class Factory {
   explicit Factory(store::Turn& turn) : turn_(turn), root_(turn, kRootCluster) {}
   api::ObjectPtr tenant(std::string_view name) const { return root_.get(kTenants, "", name); }
   api::ObjectPtr allocation(std::string_view pod_uid) const { return root_.get(kAllocations, "", pod_uid); }
-  const ClusterView& nodes() const { return root_; }  // for the projection of Nodes only
+  const ClusterView& nodes() const { return root_; }  // for the projection of Nodes and their slices only
   // Whom a verified token stands for now (authn.h).
   Result<Identity> check_claims(Services&, const TokenClaims&) const;
   // The cluster of a tenant that is being made.
@@ -107,9 +107,9 @@ struct Services : std::enable_shared_from_this<Services> {
   ServerOptions options;
   Authenticator authenticator;
   Rbac rbac;
-  std::vector<api::ObjectPtr> priority_classes;
-  Memo<api::ObjectPtr> projected_nodes{4096};  // Node → what a tenant sees of it
-  Memo<std::string> tenant_clusters{4096};     // Tenant → status.cluster
+  std::vector<api::ObjectPtr> priority_classes, device_classes;
+  Memo<api::ObjectPtr> projections{8192};   // Node, ResourceSlice → what a tenant sees of it
+  Memo<std::string> tenant_clusters{4096};  // Tenant → status.cluster
   Memo<NamespaceFacts> namespaces{4096};
   Memo<std::string> allocation_nodes{16'384};  // Allocation → spec.node
   std::shared_ptr<TenantKeeper> tenants;

@@ -2,12 +2,17 @@
 
 #include <algorithm>
 
+#include "api/device_class.h"
 #include "policy/pod_admission.h"
 
 namespace ingot::apiserver {
 namespace {
+constexpr std::string_view kSlices = "resourceslices.resource.k8s.io";
+
 const std::vector<api::ObjectPtr>& builtin_of(const Services& services, std::string_view resource) {
-  return resource == kPriorityClasses ? services.priority_classes : services.rbac.builtin().objects(resource);
+  if (resource == kPriorityClasses) return services.priority_classes;
+  if (resource == api::kDeviceClasses) return services.device_classes;
+  return services.rbac.builtin().objects(resource);
 }
 
 api::ObjectPtr same_place(const api::ObjectPtr& object, const api::Json& value) {
@@ -18,7 +23,7 @@ api::ObjectPtr same_place(const api::ObjectPtr& object, const api::Json& value) 
 Source::Source(Call& call, const api::Resource& type)
     : call_(call),
       resource_(type.resource()),
-      projected_(resource_ == "nodes" && !call.view.is_root()),
+      projected_((resource_ == "nodes" || resource_ == kSlices) && !call.view.is_root()),
       builtin_(builtin_of(call.services, resource_)) {}
 
 bool Source::is_builtin(std::string_view name) const {
@@ -27,8 +32,8 @@ bool Source::is_builtin(std::string_view name) const {
 
 api::ObjectPtr Source::get(std::string_view ns, std::string_view name) const {
   if (projected_) {
-    const api::ObjectPtr node = call_.factory.nodes().get("nodes", "", name);
-    return node ? project_node(call_.services, node) : nullptr;
+    const api::ObjectPtr object = call_.factory.nodes().get(resource_, "", name);
+    return object ? project(call_.services, object) : nullptr;
   }
   for (const api::ObjectPtr& object : builtin_)
     if (object->key.name() == name) return object;
@@ -44,7 +49,7 @@ Result<void> Source::range(std::optional<Revision> at, std::string_view ns, std:
     return {};
   };
   if (projected_)
-    return in_order([&](const api::ObjectPtr& node) { return visit(project_node(call_.services, node)); });
+    return in_order([&](const api::ObjectPtr& object) { return visit(project(call_.services, object)); });
   if (builtin_.empty()) return in_order(visit);
 
   // Merge by name; built-in types are cluster-scoped, so "namespace/name" is "/name".
@@ -61,8 +66,8 @@ Result<void> Source::range(std::optional<Revision> at, std::string_view ns, std:
   return done;
 }
 
-api::ObjectPtr project_node(Services& services, const api::ObjectPtr& node) {
-  return services.projected_nodes.of(node, [&](api::Json value) {
+api::ObjectPtr project(Services& services, const api::ObjectPtr& object) {
+  return services.projections.of(object, [&](api::Json value) {
     if (api::Json* metadata = value.as_object().if_contains("metadata")) {
       api::erase(*metadata, {"managedFields"});
       if (api::Json* annotations = metadata->as_object().if_contains("annotations")) {
@@ -73,7 +78,7 @@ api::ObjectPtr project_node(Services& services, const api::ObjectPtr& node) {
       }
     }
     api::erase(value, {"status", "images"});
-    return same_place(node, value);
+    return same_place(object, value);
   });
 }
 

@@ -1,5 +1,5 @@
 // What a cluster shows of a type: its stored objects, with the built-in ones laid under them, and for a tenant's
-// `nodes` the projection of the factory's. Reads only. Valid inside the turn.
+// `nodes` and their `resourceslices` the projection of the factory's. Reads only. Valid inside the turn.
 #pragma once
 
 #include <optional>
@@ -27,8 +27,8 @@ class Source {
   const std::vector<api::ObjectPtr>& builtin_;
 };
 
-// A node as tenants see it: no annotations of the factory, no list of images. Shared by all tenants.
-api::ObjectPtr project_node(Services&, const api::ObjectPtr&);
+// A node or its slice as tenants see it: no annotations of the factory, no list of images. Shared by all tenants.
+api::ObjectPtr project(Services&, const api::ObjectPtr&);
 // A pod as the wildcard path shows it: with its cluster's id in annotation factory.ingot.dev/cluster.
 api::ObjectPtr with_cluster(const api::ObjectPtr&);
 

@@ -78,7 +78,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
     EventEncoder& encoder = *services_.events;
     store::Change seen = change;
     if (plan_.every_cluster) seen.object = encoder.with_cluster(change.object);
-    if (plan_.projected) seen.object = encoder.projected_node(change.object);
+    if (plan_.projected) seen.object = encoder.projected(change.object);
     if (plan_.selection.everything())
       return send(change.deleted ? "DELETED" : change.before ? "MODIFIED" : "ADDED", seen.object);
 
@@ -180,9 +180,7 @@ api::ObjectPtr EventEncoder::with_cluster(const api::ObjectPtr& object) {
   }
   return clustered_;
 }
-api::ObjectPtr EventEncoder::projected_node(const api::ObjectPtr& object) {
-  return project_node(services_, object);
-}
+api::ObjectPtr EventEncoder::projected(const api::ObjectPtr& object) { return project(services_, object); }
 
 void start_watch(std::shared_ptr<Services> services, WatchPlan plan, ExchangePtr exchange,
                  std::shared_ptr<void> ticket) {

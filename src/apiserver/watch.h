@@ -15,9 +15,9 @@ class EventEncoder {
   const api::Json& parsed(const api::ObjectPtr&);
   Piece event(std::string_view type, const api::Resource&, const Wanted&, const api::ObjectPtr&,
               bool definitions);
-  // The object as watchers of every cluster, or tenants watching nodes, see it.
+  // The object as watchers of every cluster, or tenants watching nodes and slices, see it.
   api::ObjectPtr with_cluster(const api::ObjectPtr&);
-  api::ObjectPtr projected_node(const api::ObjectPtr&);
+  api::ObjectPtr projected(const api::ObjectPtr&);
 
  private:
   struct Encoded {

@@ -14,6 +14,7 @@ class Kind:
 
 
 RBAC = "rbac.authorization.k8s.io"
+RESOURCE = "resource.k8s.io"
 AUTHZ = "authorization.k8s.io"
 AUTHN = "authentication.k8s.io"
 
@@ -39,7 +40,10 @@ KINDS = [
     Kind(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings"),
     Kind(RBAC, "v1", "Role", "roles"),
     Kind(RBAC, "v1", "RoleBinding", "rolebindings"),
-    Kind("resource.k8s.io", "v1", "ResourceSlice", "resourceslices"),
+    Kind(RESOURCE, "v1", "DeviceClass", "deviceclasses"),
+    Kind(RESOURCE, "v1", "ResourceClaim", "resourceclaims", sub=("status",)),
+    Kind(RESOURCE, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
+    Kind(RESOURCE, "v1", "ResourceSlice", "resourceslices"),
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", short=("pc",)),
 ]
 
