@@ -31,6 +31,7 @@ std::vector<std::string> strings(std::string_view text, char at) {
 std::string full_name(std::string_view alias) {
   if (alias.starts_with("meta.")) return "io.k8s.apimachinery.pkg.apis." + std::string(alias);
   if (alias.starts_with("factory.")) return "dev.ingot." + std::string(alias);
+  if (alias.starts_with("x-k8s.")) return "io." + std::string(alias);
   return "io.k8s.api." + std::string(alias);
 }
 

@@ -195,6 +195,28 @@ CellValue tenant_limit(const Json& o, WallTime) {
   const std::optional<int64_t> limit = int_at(o, {"spec", "gpus", "limit"});
   return limit ? std::to_string(*limit) : "none";
 }
+CellValue tenants(const Json& o, WallTime) {
+  return or_none(join(array_at(o, {"spec", "tenants"}),
+                      [](const Json& t) { return t.is_string() ? std::string(t.get_string()) : ""; }));
+}
+// {gpus: 8, gpuModels: {H100-80GB: 4}, cpu: "32"} → "gpus=8,H100-80GB=4,cpu=32".
+CellValue amounts(const Json& o, std::initializer_list<std::string_view> path) {
+  std::string all;
+  const auto add = [&](std::string_view name, const Json* value) {
+    if (!value) return;
+    (all.empty() ? all : all += ",") += std::string(name) + "=";
+    all += value->is_string() ? std::string(value->get_string()) : to_text(*value);
+  };
+  const JsonObject& amounts = object_at(o, path);
+  add("gpus", amounts.if_contains("gpus"));
+  if (const Json* models = amounts.if_contains("gpuModels"); models && models->is_object())
+    for (const auto& [model, n] : models->get_object()) add({model.data(), model.size()}, &n);
+  for (const char* name : {"cpu", "memory"}) add(name, amounts.if_contains(name));
+  return all.empty() ? "none" : all;
+}
+CellValue queue_guarantee(const Json& o, WallTime) { return amounts(o, {"spec", "guarantee"}); }
+CellValue queue_limit(const Json& o, WallTime) { return amounts(o, {"spec", "limit"}); }
+CellValue queue_used(const Json& o, WallTime) { return amounts(o, {"status", "used"}); }
 
 struct Cell {
   std::string_view name;
@@ -234,6 +256,10 @@ constexpr Cell kCells[] = {
     {"allocation-gpus", allocation_gpus},
     {"image-tenant", image_tenant},
     {"tenant-limit", tenant_limit},
+    {"tenants", tenants},
+    {"queue-guarantee", queue_guarantee},
+    {"queue-limit", queue_limit},
+    {"queue-used", queue_used},
 };
 constexpr std::string_view kPodCells[] = {"pod-ready", "pod-status",    "pod-restarts", "pod-ip",
                                           "pod-node",  "pod-nominated", "pod-gates"};

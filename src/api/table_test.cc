@@ -104,7 +104,16 @@ TEST_F(TableTest, OtherKinds) {
   EXPECT_EQ(cells("factory.ingot.dev", "Tenant",
                   R"({"metadata":{"name":"vision","creationTimestamp":"2026-01-01T00:00:00Z"},
                    "spec":{"gpus":{"guarantee":2},"weight":1},"status":{"phase":"Active"}})"),
-            R"(["vision",2,"none",1,"Active","10m"])");
+            R"(["vision",2,"none",1,"","Active","10m"])");
+  EXPECT_EQ(cells("factory.ingot.dev", "Queue",
+                  R"({"metadata":{"name":"research","creationTimestamp":"2026-01-01T00:00:00Z"},
+                   "spec":{"parent":"lab","weight":2,"guarantee":{"gpus":8,"gpuModels":{"H100-80GB":4},"cpu":"32"}},
+                   "status":{"used":{"gpus":3}}})"),
+            R"(["research","lab","gpus=8,H100-80GB=4,cpu=32","none",2,"gpus=3","10m"])");
+  EXPECT_EQ(cells("factory.ingot.dev", "Pool",
+                  R"({"metadata":{"name":"big","creationTimestamp":"2026-01-01T00:00:00Z"},
+                   "spec":{"dedicated":true,"tenants":["a","b"],"slices":true,"idle":{"after":"30m"}}})"),
+            R"(["big",true,"a,b",true,"30m","10m"])");
   EXPECT_EQ(cells("rbac.authorization.k8s.io", "RoleBinding",
                   R"({"metadata":{"name":"b"},"roleRef":{"kind":"Role","name":"r"},
                    "subjects":[{"kind":"User","name":"u"},{"kind":"Group","name":"g"},{"kind":"ServiceAccount","namespace":"d","name":"s"}]})",

@@ -22,6 +22,7 @@ constexpr Row kRules[] = {
     {"batch", "Job", validate_job},
     {"coordination.k8s.io", "Lease", validate_lease},
     {"scheduling.k8s.io", "PriorityClass", validate_priority_class},
+    {"scheduling.x-k8s.io", "PodGroup", validate_pod_group},
     {kRbac, "ClusterRole", validate_role},
     {kRbac, "ClusterRoleBinding", validate_binding},
     {kRbac, "Role", validate_role},
@@ -31,7 +32,9 @@ constexpr Row kRules[] = {
     {kDevices, "ResourceClaimTemplate", validate_resource_claim_template},
     {kFactory, "Allocation", validate_allocation},
     {kFactory, "Image", validate_image},
+    {kFactory, "Pool", validate_pool},
     {kFactory, "PriceList", validate_price_list},
+    {kFactory, "Queue", validate_queue},
     {kFactory, "Tenant", validate_tenant},
 };
 

@@ -53,5 +53,8 @@ void validate_tenant(const Subject&);  // validate_factory.cc
 void validate_image(const Subject&);
 void validate_price_list(const Subject&);
 void validate_allocation(const Subject&);
+void validate_queue(const Subject&);  // validate_queue.cc
+void validate_pool(const Subject&);
+void validate_pod_group(const Subject&);
 
 }  // namespace ingot::api

@@ -36,6 +36,8 @@ void validate_tenant(const Subject& s) {
   at_least(*spec, "weight", 1, "spec", s.errors);
   if (int_at(*spec, {"weight"}).value_or(1) > 1'000'000)
     s.errors.invalid("spec.weight", *find(*spec, {"weight"}), "must be less than or equal to 1000000");
+  if (const std::string_view queue = string_at(*spec, {"queue"}); !queue.empty())
+    s.errors.check("spec.queue", queue, dns_label_fault(queue));
   const Json* gpus = find(*spec, {"gpus"});
   if (!gpus) return;
   at_least(*gpus, "guarantee", 0, "spec.gpus", s.errors);

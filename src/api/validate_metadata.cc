@@ -14,7 +14,10 @@ enum class Naming : uint8_t { Subdomain, Label, Segment };
 
 Naming naming(const Resource& resource) {
   if (resource.group == "rbac.authorization.k8s.io") return Naming::Segment;
-  const bool label = (resource.group.empty() && resource.kind == "Namespace") || resource.kind == "Tenant";
+  if (resource.group.empty() && resource.kind == "Namespace") return Naming::Label;
+  // Their names are values of labels, too.
+  const bool label = resource.group == "factory.ingot.dev" &&
+                     (resource.kind == "Tenant" || resource.kind == "Queue" || resource.kind == "Pool");
   return label ? Naming::Label : Naming::Subdomain;
 }
 

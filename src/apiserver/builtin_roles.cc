@@ -43,6 +43,7 @@ Rules view_rules() {
       rule(read(), {"networking.k8s.io"}, {"networkpolicies", "ingresses", "ingresses/status"}),
       rule(read(), {"resource.k8s.io"},
            {"resourceclaims", "resourceclaims/status", "resourceclaimtemplates"}),
+      rule(read(), {"scheduling.x-k8s.io"}, {"podgroups", "podgroups/status"}),
   };
 }
 
@@ -66,6 +67,7 @@ Rules edit_rules() {
       rule(write(), {"policy"}, {"poddisruptionbudgets"}),
       rule(write(), {"networking.k8s.io"}, {"networkpolicies", "ingresses"}),
       rule(write(), {"resource.k8s.io"}, {"resourceclaims", "resourceclaimtemplates"}),
+      rule(write(), {"scheduling.x-k8s.io"}, {"podgroups"}),
       rule(read(), {"coordination.k8s.io"}, {"leases"}),
       rule(write(), {"coordination.k8s.io"}, {"leases"}),
   };
