@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "controllers/placement_units.h"
 #include "controllers/placement_writes.h"
+#include "controllers/queue_book.h"
 #include "scheduler/objects.h"
 #include "scheduler/objects_affinity.h"
 #include "store/follower.h"
@@ -23,6 +24,7 @@ constexpr std::string_view kNodes = "nodes", kPods = "pods", kNamespaces = "name
 constexpr std::string_view kSlices = "resourceslices.resource.k8s.io";
 constexpr std::string_view kGroups = "podgroups.scheduling.x-k8s.io";
 constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
+constexpr std::string_view kQueues = "queues.factory.ingot.dev", kPools = "pools.factory.ingot.dev";
 constexpr std::string_view kSliceSuffix = "-gpu.nvidia.com";
 constexpr size_t kLongQueue = 1'000;
 constexpr Duration kPassPerUnit =
@@ -35,6 +37,7 @@ Key root_key(std::string_view resource, std::string_view name) { return {kRootCl
 std::vector<store::Scope> scopes() {
   const std::string root = kRootCluster.value;
   return {{root, std::string(kAllocations), ""}, {root, std::string(kTenants), ""},
+          {root, std::string(kQueues), ""},      {root, std::string(kPools), ""},
           {root, std::string(kNodes), ""},       {root, std::string(kSlices), ""},
           {"", std::string(kNamespaces), ""},    {"", std::string(kGroups), ""},
           {"", std::string(kPods), ""}};
@@ -56,6 +59,7 @@ class Placement::Impl final : store::Follower::Handler {
  private:
   void reset() override {
     model_ = {};
+    book_.clear();
     units_.clear();
     loaded_ = again_ = false;
     passed_ = 0;
@@ -94,6 +98,8 @@ class Placement::Impl final : store::Follower::Handler {
     if (key.cluster() != kRootCluster.value) return;
     if (resource == kAllocations) return load_allocation(key, object);
     if (resource == kTenants) return load_tenant(turn, key, object);
+    if (resource == kQueues) return load_queue(turn, key, object);
+    if (resource == kPools) return load_pool(key, object);
     if (resource == kNodes) return load_node(turn, key.name());
     if (resource == kSlices && key.name().ends_with(kSliceSuffix))
       load_node(turn, key.name().substr(0, key.name().size() - kSliceSuffix.size()));
@@ -116,8 +122,24 @@ class Placement::Impl final : store::Follower::Handler {
 
   void load_tenant(store::Turn& turn, const Key& key, const ObjectPtr& object) {
     auto tenant = object ? std::optional(scheduler::tenant_from(object->parse())) : std::nullopt;
-    for (const Key& pod : units_.set_tenant(key.name(), std::move(tenant)))
-      units_.set_pod(pod, turn.get(pod).get());
+    const bool queues = tenant ? book_.set_tenant(key.name(), tenant->id, tenant->queue)
+                               : book_.set_tenant(key.name(), "", "");
+    set_again(turn, units_.set_tenant(key.name(), std::move(tenant)));
+    if (queues) set_again(turn, units_.of_named_queues());
+  }
+
+  void load_queue(store::Turn& turn, const Key& key, const ObjectPtr& object) {
+    const Json queue = object ? object->parse() : Json{};
+    if (book_.set_queue(key.name(), object ? &queue : nullptr)) set_again(turn, units_.of_named_queues());
+  }
+
+  void load_pool(const Key& key, const ObjectPtr& object) {
+    const Json pool = object ? object->parse() : Json{};
+    book_.set_pool(key.name(), object ? &pool : nullptr);
+  }
+
+  void set_again(store::Turn& turn, const std::vector<Key>& pods) {
+    for (const Key& pod : pods) units_.set_pod(pod, turn.get(pod).get());
   }
 
   void load_node(store::Turn& turn, std::string_view name) {
@@ -326,7 +348,8 @@ class Placement::Impl final : store::Follower::Handler {
   env::Env& env_;
   const PlacementOptions options_;
   scheduler::Model model_;
-  PlacementUnits units_{model_};
+  QueueBook book_{model_};
+  PlacementUnits units_{model_, book_};
   bool loaded_ = false;
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left

@@ -28,9 +28,26 @@ std::string gang_id(std::string_view cluster, std::string_view ns, std::string_v
   return std::string(cluster) + '/' + std::string(ns) + '/' + std::string(name);
 }
 
-scheduler::Unit unit_of(const api::Key& key, const Json& pod, std::string uid) {
+// What of its topology's annotations says something about a pod alone: its GPUs in one island.
+void ask_alone(scheduler::Unit& unit, const Labels& annotations, const scheduler::TopologyTree& tree) {
+  if (annotations.empty()) return;
+  const auto ask = scheduler::topology_ask(annotations, 1, tree);
+  if (!ask)
+    unit.waits = ask.error();
+  else if (ask->mode == scheduler::TopologyAsk::Mode::Required && ask->level == tree.island())
+    unit.pods[0].request.one_island = true;
+}
+
+}  // namespace
+
+scheduler::Unit PlacementUnits::unit_of(const api::Key& key, const Json& pod, std::string uid) const {
   scheduler::Unit unit{.id = uid, .tenant = std::string(key.cluster())};
   unit.work = scheduler::work_of(pod);
+  const std::string_view tenant = tenant_of(key.cluster());
+  auto queue = book_.resolve(tenant, unit.work.queue);
+  if (!queue) unit.waits = std::move(queue.error());
+  unit.work.queue = queue.value_or("");
+  unit.work.least_run = book_.least_run(tenant, unit.work.queue);
   unit.priority = unit.work.priority;
   unit.created = parse_rfc3339(string_at(pod, {"metadata", "creationTimestamp"})).value_or(WallTime{});
   unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
@@ -43,18 +60,6 @@ scheduler::Unit unit_of(const api::Key& key, const Json& pod, std::string uid) {
     unit.waits = *std::move(never);
   return unit;
 }
-
-// What of its topology's annotations says something about a pod alone: its GPUs in one island.
-void ask_alone(scheduler::Unit& unit, const Labels& annotations, const scheduler::TopologyTree& tree) {
-  if (annotations.empty()) return;
-  const auto ask = scheduler::topology_ask(annotations, 1, tree);
-  if (!ask)
-    unit.waits = ask.error();
-  else if (ask->mode == scheduler::TopologyAsk::Mode::Required && ask->level == tree.island())
-    unit.pods[0].request.one_island = true;
-}
-
-}  // namespace
 
 std::string_view PlacementUnits::tenant_of(std::string_view cluster) const {
   if (cluster == kRootCluster.value) return cluster;
@@ -70,6 +75,7 @@ WaitingPod* PlacementUnits::waiting(std::string_view uid) {
 void PlacementUnits::clear() {
   waiting_.clear();
   places_.clear();
+  named_.clear();
   subjects_.clear();
   strays_.clear();
   gangs_.clear();
@@ -118,6 +124,7 @@ void PlacementUnits::forget(const std::string& key) {
   if (found == places_.end()) return;
   const Place place = std::move(found->second);
   places_.erase(found);
+  named_.erase(key);
   waiting_.erase(place.uid);
   if (place.gang.empty()) {
     model_.erase_unit(place.uid);
@@ -127,6 +134,12 @@ void PlacementUnits::forget(const std::string& key) {
   gang.pending.erase(key);
   gang.settled.erase(key);
   changed_.insert(place.gang);
+}
+
+std::vector<api::Key> PlacementUnits::of_named_queues() const {
+  std::vector<api::Key> keys;
+  for (const std::string& key : named_) keys.emplace_back(key);
+  return keys;
 }
 
 void PlacementUnits::settle() {
@@ -171,8 +184,10 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     WaitingPod& waits = waiting_[now.uid];
     waits.key = key;
     waits.told = told_reason(pod);
+    if (!string_at(pod, {"metadata", "labels", scheduler::kQueueLabel}).empty()) named_.insert(key.text());
   } else {
     waiting_.erase(now.uid);
+    named_.erase(key.text());
   }
   if (now.gang.empty()) {
     scheduler::Unit unit = unit_of(key, pod, now.uid);

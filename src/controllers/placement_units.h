@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/object.h"
+#include "controllers/queue_book.h"
 #include "scheduler/model.h"
 #include "scheduler/objects.h"
 
@@ -24,7 +25,7 @@ struct WaitingPod {
 
 class PlacementUnits {
  public:
-  explicit PlacementUnits(scheduler::Model& model) : model_(model) {}
+  PlacementUnits(scheduler::Model& model, const QueueBook& book) : model_(model), book_(book) {}
 
   // nullptr: the pod is gone.
   void set_pod(const api::Key&, const api::Object*);
@@ -32,6 +33,8 @@ class PlacementUnits {
   std::vector<api::Key> set_tenant(std::string_view tenant_name, std::optional<scheduler::Tenant>);
   // A PodGroup says how many pods its gang needs; none: it is gone.
   void set_group(const api::Key&, std::optional<int64_t> least);
+  // Waiting pods that name a queue: to be set again when it is another whose queues are.
+  std::vector<api::Key> of_named_queues() const;
   // Brings the model's gangs up to date; to be called after the above.
   void settle();
   void clear();
@@ -59,6 +62,7 @@ class PlacementUnits {
     std::string gang;  // gang id, "" for a single pod
     int64_t gang_size = 0, gang_least = 0;
   };
+  scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid) const;
   void place(const api::Key&, const api::Json& pod, Place, bool pending);
   void forget(const std::string& key);
   void forget_cluster(const std::string& cluster);
@@ -67,9 +71,11 @@ class PlacementUnits {
   void forget_subject(const std::string& key);
 
   scheduler::Model& model_;
-  std::map<std::string, WaitingPod, std::less<>> waiting_;            // by uid
-  std::map<std::string, Place, std::less<>> places_;                  // by pod key: pods that matter here
-  std::map<std::string, std::string, std::less<>> subjects_;          // pod key → uid: all that affinity sees
+  const QueueBook& book_;
+  std::set<std::string, std::less<>> named_;                  // keys of waiting pods that name a queue
+  std::map<std::string, WaitingPod, std::less<>> waiting_;    // by uid
+  std::map<std::string, Place, std::less<>> places_;          // by pod key: pods that matter here
+  std::map<std::string, std::string, std::less<>> subjects_;  // pod key → uid: all that affinity sees
   std::map<std::string, std::set<std::string>, std::less<>> strays_;  // cluster of no known tenant → pod keys
   std::map<std::string, Gang, std::less<>> gangs_;                    // "cluster/namespace/name"
   std::set<std::string> changed_;                                     // gang ids to settle

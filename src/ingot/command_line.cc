@@ -128,6 +128,9 @@ void CommandLine::add_tenant_commands() {
       ->check(CLI::PositiveNumber)
       ->type_name("W")
       ->capture_default_str();
+  create
+      ->add_option("--queue", in_.tenant.queue, "the Queue that its own hangs below, such as a department's")
+      ->type_name("QUEUE");
   listing(create);
   listing(command(*tenant, "list", "All tenants", "ingot tenant list -o json",
                   [this] { return tenant_list(in_.common); }));

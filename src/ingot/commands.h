@@ -36,6 +36,7 @@ struct TenantOptions {
   int64_t gpus = 0;
   std::optional<int64_t> gpus_limit;
   int64_t weight = 1;
+  std::string queue;
 };
 int tenant_create(const Common&, const TenantOptions&);
 int tenant_list(const Common&);

@@ -60,11 +60,12 @@ int tenant_create(const Common& common, const TenantOptions& options) {
   if (!client) return failed(client.error());
   api::JsonObject gpus{{"guarantee", options.gpus}};
   if (options.gpus_limit) gpus["limit"] = *options.gpus_limit;
-  const api::Json tenant =
-      api::JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
-                      {"kind", "Tenant"},
-                      {"metadata", api::JsonObject{{"name", options.name}}},
-                      {"spec", api::JsonObject{{"gpus", gpus}, {"weight", options.weight}}}};
+  api::JsonObject spec{{"gpus", gpus}, {"weight", options.weight}};
+  if (!options.queue.empty()) spec["queue"] = options.queue;
+  const api::Json tenant = api::JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
+                                           {"kind", "Tenant"},
+                                           {"metadata", api::JsonObject{{"name", options.name}}},
+                                           {"spec", std::move(spec)}};
   // Connected before the clock starts: the figure is the factory's, not the handshake's.
   if (auto reached = client->get("/version"); !reached) return failed(reached.error());
   const auto started = std::chrono::steady_clock::now();

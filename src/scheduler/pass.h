@@ -51,6 +51,7 @@ class Pass {
   void place();
   bool try_unit(UnitState&);
   std::optional<std::string> refused(const UnitState&, const Amounts& claimed) const;
+  std::optional<std::string> over_tenant(const UnitState&, int64_t gpu_milli) const;
   bool over_limit(const UnitState&, size_t pod) const;
   bool place_pods(UnitState&);
   void finish(const UnitState&, size_t placed);

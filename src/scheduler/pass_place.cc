@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/quantity.h"
 #include "scheduler/pass.h"
 
 namespace ingot::scheduler {
@@ -68,12 +69,23 @@ std::optional<std::string> Pass::refused(const UnitState& u, const Amounts& clai
   if (tenant.terminating) return "tenant " + tenant.name + " is being deleted";
   Amounts more = u.asks;
   more -= claimed;  // counts already
-  return m_.queues_.refused(u.leaf, more, m_.gpu_models_);
+  auto refusal = m_.queues_.refused(u.leaf, more, m_.gpu_models_);
+  return refusal ? std::move(refusal) : over_tenant(u, more.gpu_milli);
+}
+
+// A tenant's limit holds for all it has, whatever queues that counts in.
+std::optional<std::string> Pass::over_tenant(const UnitState& u, int64_t gpu_milli) const {
+  const Model::TenantState& t = m_.tenants_.find(u.unit.tenant)->second;
+  if (gpu_milli == 0 || !t.tenant.gpu_limit || t.held.gpu_milli + gpu_milli <= *t.tenant.gpu_limit * 1000)
+    return std::nullopt;
+  return "tenant " + t.tenant.name + " holds " + format_milli(t.held.gpu_milli) + " of its limit of " +
+         std::to_string(*t.tenant.gpu_limit) + " GPUs over all its queues, needs " + format_milli(gpu_milli);
 }
 
 // Of an elastic gang's further pods: each counts once it is placed.
 bool Pass::over_limit(const UnitState& u, size_t pod) const {
-  return m_.queues_.refused(u.leaf, m_.amounts(u.unit.pods[pod].request), m_.gpu_models_).has_value();
+  const Amounts more = m_.amounts(u.unit.pods[pod].request);
+  return m_.queues_.refused(u.leaf, more, m_.gpu_models_) || over_tenant(u, more.gpu_milli);
 }
 
 // All of its pods, or of an elastic gang as many as fit, but no fewer than it needs; else none.

@@ -80,8 +80,9 @@ class Pass::Clearing {
   }
 
   std::optional<Eviction::Why> allowed(const Allocation& a, const std::map<std::string, Amounts>& given) {
-    if (a.leaving || !a.work.preemptible || a.since + a.work.least_run > p_.now_) return std::nullopt;
+    if (a.leaving || a.since + a.work.least_run > p_.now_) return std::nullopt;
     if (a.leaf == u_.leaf) {
+      if (!a.work.preemptible) return std::nullopt;
       if (u_.unit.work.preempts && a.work.priority < u_.unit.priority) return Eviction::Why::Priority;
       if (!p_.policy_.rank || a.work.priority != u_.unit.priority) return std::nullopt;
       if (u_.order.rank < p_.rank(a) * p_.policy_.rank_margin) return Eviction::Why::Order;

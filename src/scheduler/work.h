@@ -65,7 +65,7 @@ struct Work {
   std::string queue;  // "": its tenant's own leaf
   int64_t priority = 0;
   bool preempts = true;     // may evict lower priorities of its queue
-  bool preemptible = true;  // false: never a victim
+  bool preemptible = true;  // false: gives way to nobody of its queue; what is lent comes back all the same
   bool movable = false;     // may be started again elsewhere to make room
   int64_t least = 1;        // pods of its gang that must run; fewer, and all of it ends
   Duration grace = std::chrono::seconds(30);

@@ -1,0 +1,100 @@
+// Queues, pools and what tenants may use of them.
+#include "controllers/placement_testing.h"
+
+namespace ingot::controllers {
+namespace {
+
+class QueuesTest : public PlacementTest {};
+
+TEST_P(QueuesTest, WorkGoesToTheQueueItNamesIfItsTenantMayUseThat) {
+  tenant("vision", "c1");
+  tenant("speech", "c2");
+  node("n1", 8);
+  queue("lab", JsonObject{{"tenants", JsonArray{"vision"}}});
+  queue("night", JsonObject{{"parent", "lab"}, {"limit", JsonObject{{"gpus", 1}}}});
+  settle();
+  pod("a", 1, in_queue("night"));
+  settle();
+  pod("b", 1, in_queue("night"));
+  pod("c", 1, in_queue("night"), "c2");
+  pod("d", 1, in_queue("speech"), "c2");
+  settle();
+  EXPECT_EQ(node_of("a"), "n1") << "the queue above lists its tenant";
+  EXPECT_EQ(api::string_at(get(root("allocations.factory.ingot.dev", "c1-uid-a")), {"spec", "work", "queue"}),
+            "night");
+  EXPECT_EQ(reason("b"), "queue night is at its limit of 1 GPU, needs 1");
+  EXPECT_EQ(
+      reason("c", "c2"),
+      "label kueue.x-k8s.io/queue-name names queue \"night\", which does not exist or is not open to tenant "
+      "speech: without the label its own queue is used; an operator opens another by listing the tenant in "
+      "the Queue's spec.tenants");
+  EXPECT_EQ(node_of("d", "c2"), "n1") << "its own leaf goes by its name";
+  queue("night", JsonObject{{"tenants", JsonArray{"speech"}}, {"limit", JsonObject{{"gpus", 2}}}});
+  f.t.loop.advance(11s);
+  settle();
+  EXPECT_EQ(node_of("c", "c2"), "n1");
+  EXPECT_THAT(reason("b"), HasSubstr("not open to tenant vision"));
+  erase(root("queues.factory.ingot.dev", "night"));
+  pod("e", 1, in_queue("night"), "c2");
+  settle();
+  EXPECT_THAT(reason("e", "c2"), HasSubstr("does not exist or is not open"));
+}
+
+TEST_P(QueuesTest, ATenantsLeafHangsBelowItsDepartment) {
+  queue("lab", JsonObject{{"limit", JsonObject{{"gpus", 1}}}});
+  tenant("vision", "c1");
+  Json vision = get(root("tenants.factory.ingot.dev", "vision"));
+  api::set(vision, {"spec", "queue"}, "lab");
+  put(root("tenants.factory.ingot.dev", "vision"), vision);
+  node("n1", 8);
+  settle();
+  pod("a", 2);
+  settle();
+  EXPECT_EQ(reason("a"), "queue lab may hold 1 GPU at most, needs 2");
+  queue("lab", JsonObject{{"limit", JsonObject{{"gpuModels", JsonObject{{"H100-80GB", 2}}}}}});
+  settle();
+  EXPECT_EQ(node_of("a"), "n1");
+}
+
+TEST_P(QueuesTest, ATenantsLimitHoldsOverAllItsQueues) {
+  tenant("vision", "c1", 2);
+  queue("night", JsonObject{{"tenants", JsonArray{"vision"}}});
+  node("n1", 8);
+  settle();
+  pod("a", 1);
+  pod("b", 1, in_queue("night"));
+  settle();
+  EXPECT_EQ(node_of("a") + node_of("b"), "n1n1");
+  pod("c", 1);
+  pod("d", 1, in_queue("night"));
+  settle();
+  for (const char* name : {"c", "d"})
+    EXPECT_EQ(reason(name), "tenant vision holds 2 of its limit of 2 GPUs over all its queues, needs 1");
+}
+
+TEST_P(QueuesTest, ADedicatedPoolIsOpenToItsTenantsOnly) {
+  tenant("vision", "c1");
+  tenant("speech", "c2");
+  node("n1", 2);
+  Json n = get(root("nodes", "n1"));
+  api::set(n, {"metadata", "labels", "factory.ingot.dev/pool"}, "big");
+  put(root("nodes", "n1"), std::move(n));
+  put(root("pools.factory.ingot.dev", "big"),
+      JsonObject{{"metadata", JsonObject{{"name", "big"}}},
+                 {"spec", JsonObject{{"dedicated", true}, {"tenants", JsonArray{"speech"}}}}});
+  settle();
+  pod("a", 1);
+  pod("b", 1, {}, "c2");
+  settle();
+  EXPECT_EQ(node_of("a"), "");
+  EXPECT_EQ(node_of("b", "c2"), "n1");
+  erase(root("pools.factory.ingot.dev", "big"));
+  settle();
+  EXPECT_EQ(node_of("a"), "n1");
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, QueuesTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });
+
+}  // namespace
+}  // namespace ingot::controllers
