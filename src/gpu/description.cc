@@ -4,10 +4,12 @@
 #include <charconv>
 #include <cstdio>
 
+#include "gpu/mig.h"
+
 namespace ingot::gpu {
 namespace {
 
-constexpr size_t kMaxText = 64 << 10, kMaxNodes = 1024, kMaxBoards = 16;
+constexpr size_t kMaxText = 64 << 10, kMaxNodes = 1024, kMaxBoards = 16, kMaxMemory = 64;
 using Words = std::vector<std::string_view>;
 
 // FNV-1a: names, not secrets; the stand-in library has no digest to call.
@@ -69,7 +71,10 @@ class Parser {
     if (w[0] == "board") return board(w);
     if (w[0] == "link") return link(w);
     if (w[0] == "fault") return fault(w);
-    return "unknown statement '" + std::string(w[0]) + "'; known: driver, cuda, node, board, link, fault";
+    if (w[0] == "instance") return instance(w);
+    if (w[0] == "memory") return memory(w);
+    return "unknown statement '" + std::string(w[0]) +
+           "'; known: driver, cuda, node, board, link, fault, instance, memory";
   }
   Description take() { return std::move(out_); }
 
@@ -159,16 +164,69 @@ class Parser {
     return "";
   }
 
-  std::string fault(const Words& w) {
+  // The board whose index is the statement's first argument; nullptr: there is none.
+  SimulatedBoard* named_board(const Words& w) {
     SimulatedNode& node = current();
     size_t index = 0;
-    if (w.size() != 3 || !number(w[1], index) || index >= node.boards.size())
-      return "fault takes the index of a board already described on this node, then lost, ecc=N or xid=N";
-    SimulatedBoard& board = node.boards[index];
-    if (w[2] == "lost") return board.lost = true, "";
-    if (w[2].starts_with("ecc=") && number(w[2].substr(4), board.ecc_errors)) return "";
-    if (w[2].starts_with("xid=") && number(w[2].substr(4), board.xid)) return "";
-    return "a fault is lost, ecc=N or xid=N, not '" + std::string(w[2]) + "'";
+    if (w.size() < 2 || !number(w[1], index) || index >= node.boards.size()) return nullptr;
+    return &node.boards[index];
+  }
+
+  std::string fault(const Words& w) {
+    static constexpr std::pair<std::string_view, bool SimulatedBoard::*> kFlags[] = {
+        {"lost", &SimulatedBoard::lost},
+        {"hang", &SimulatedBoard::hangs},
+        {"mode", &SimulatedBoard::mode_fails},
+        {"create", &SimulatedBoard::create_fails},
+        {"clear", &SimulatedBoard::clear_fails}};
+    SimulatedBoard* board = named_board(w);
+    if (w.size() != 3 || !board)
+      return "fault takes the index of a board already described on this node, then what is wrong with it";
+    for (const auto& [name, flag] : kFlags)
+      if (w[2] == name) return board->*flag = true, "";
+    if (w[2].starts_with("ecc=") && number(w[2].substr(4), board->ecc_errors)) return "";
+    if (w[2].starts_with("xid=") && number(w[2].substr(4), board->xid)) return "";
+    return "a fault is lost, ecc=N, xid=N, hang, mode, create or clear, not '" + std::string(w[2]) + "'";
+  }
+
+  std::string instance(const Words& w) {
+    static constexpr std::string_view kForm =
+        "instance takes the index of a board already described on this node, a profile, start=N, id=N and "
+        "perhaps uuid=MIG-…";
+    SimulatedBoard* board = named_board(w);
+    if ((w.size() != 5 && w.size() != 6) || !board) return std::string(kForm);
+    SimulatedInstance made{.profile = std::string(w[2])};
+    if (!w[3].starts_with("start=") || !number(w[3].substr(6), made.start) || !w[4].starts_with("id=") ||
+        !number(w[4].substr(3), made.id))
+      return std::string(kForm);
+    if (w.size() == 6 && (!w[5].starts_with("uuid=MIG-") || w[5].size() >= 80)) return std::string(kForm);
+    if (w.size() == 6) made.uuid = w[5].substr(5);
+    if (!board->mig_enabled) return "board " + std::string(w[1]) + " has instances but not mig=on";
+    board->instances.push_back(std::move(made));
+    std::vector<Instance> layout;
+    for (const SimulatedInstance& i : board->instances)
+      layout.push_back({find_profile(board->model->name, i.profile), i.start});
+    if (const auto fine = legal(board->model->name, layout); !fine) return fine.error();
+    return "";
+  }
+
+  std::string memory(const Words& w) {
+    SimulatedBoard* board = named_board(w);
+    SimulatedMemory m;
+    if (w.size() != 5 || !board || !w[2].starts_with("start_mib=") || !number(w[2].substr(10), m.start_mib) ||
+        !w[3].starts_with("mib=") || !number(w[3].substr(4), m.mib) || !w[4].starts_with("byte=") ||
+        !number(w[4].substr(5), m.byte))
+      return "memory takes the index of a board already described on this node, start_mib=N, mib=N and "
+             "byte=N";
+    if (m.start_mib < 0 || m.mib <= 0 || m.mib > board->model->memory_mib ||
+        m.start_mib > board->model->memory_mib - m.mib || m.byte < 1 || m.byte > 255)
+      return "memory lies on the board and its byte is 1 to 255";
+    if (board->memory.size() >= kMaxMemory) return "more than 64 pieces of memory on one board";
+    for (const SimulatedMemory& other : board->memory)
+      if (m.start_mib < other.start_mib + other.mib && other.start_mib < m.start_mib + m.mib)
+        return "two pieces of memory overlap";
+    board->memory.push_back(m);
+    return "";
   }
 
   std::string_view seed_;
@@ -220,36 +278,6 @@ std::expected<Description, std::string> describe_shorthand(std::string_view text
     return all;
   }
   return parse_description(description, seed);
-}
-
-std::string to_text(const Description& description, const SimulatedNode& node,
-                    const std::vector<std::string>& only) {
-  std::string text =
-      "driver " + description.driver + "\ncuda " + description.cuda + "\nnode " + node.name + "\n";
-  std::vector<int> position(node.boards.size(), -1);
-  int next = 0;
-  for (size_t i = 0; i < node.boards.size(); ++i) {
-    const SimulatedBoard& board = node.boards[i];
-    if (!only.empty() && std::find(only.begin(), only.end(), board.uuid) == only.end()) continue;
-    position[i] = next++;
-    text += "board " + std::string(board.model->name) + " uuid=" + board.uuid + " pci=" + board.pci_bus_id +
-            " numa=" + std::to_string(board.numa_node) + " minor=" + std::to_string(board.minor) +
-            (board.mig_enabled ? " mig=on" : "") + "\n";
-  }
-  for (size_t i = 0; i < node.boards.size(); ++i) {
-    const SimulatedBoard& board = node.boards[i];
-    if (position[i] < 0) continue;
-    const std::string at = std::to_string(position[i]);
-    if (!node.nvswitch)
-      for (int peer : board.links)
-        if (position[size_t(peer)] > position[i])
-          text += "link " + at + " " + std::to_string(position[size_t(peer)]) + "\n";
-    if (board.lost) text += "fault " + at + " lost\n";
-    if (board.ecc_errors) text += "fault " + at + " ecc=" + std::to_string(board.ecc_errors) + "\n";
-    if (board.xid) text += "fault " + at + " xid=" + std::to_string(board.xid) + "\n";
-  }
-  if (node.nvswitch && next > 1) text += "link all\n";
-  return text;
 }
 
 }  // namespace ingot::gpu

@@ -49,6 +49,43 @@ TEST(Description, TextRoundTrips) {
   EXPECT_TRUE(again->nodes[0].boards[0].mig_enabled);
 }
 
+TEST(Description, InstancesAndMemoryRoundTripAndAreChecked) {
+  const std::string text =
+      "node n\nboard H100-80GB uuid=GPU-a mig=on\nboard H100-80GB uuid=GPU-b\n"
+      "instance 0 3g.40gb start=4 id=2 uuid=MIG-x\ninstance 0 1g.10gb start=0 id=7\n"
+      "memory 0 start_mib=10 mib=5 byte=255\nfault 1 hang\nfault 1 clear\n";
+  const auto made = parse_description(text, "");
+  ASSERT_TRUE(made) << made.error();
+  const std::string once = to_text(*made, made->nodes[0]);
+  EXPECT_EQ(to_text(*parse_description(once, ""), made->nodes[0]), once);
+  EXPECT_NE(once.find("instance 0 3g.40gb start=4 id=2 uuid=MIG-x\n"), std::string::npos) << once;
+  EXPECT_NE(once.find("memory 0 start_mib=10 mib=5 byte=255\n"), std::string::npos) << once;
+  const auto wrong = [](const char* more) {
+    return parse_description(std::string("board H100-80GB mig=on\nboard L4\n") + more, "").error();
+  };
+  EXPECT_EQ(wrong("instance 0 3g.40gb start=1 id=1"), "line 3: 3g.40gb may not start at 1; it may at 0, 4");
+  EXPECT_EQ(wrong("instance 1 1g.10gb start=0 id=1"), "line 3: board 1 has instances but not mig=on");
+  EXPECT_EQ(wrong("memory 1 start_mib=0 mib=99999 byte=1"),
+            "line 3: memory lies on the board and its byte is 1 to 255");
+  EXPECT_EQ(wrong("memory 1 start_mib=0 mib=2 byte=1\nmemory 1 start_mib=1 mib=2 byte=1"),
+            "line 4: two pieces of memory overlap");
+}
+
+TEST(Description, APodIsGivenOnlyItsInstancesAndNobodysMemory) {
+  const auto made = parse_description(
+      "board H100-80GB uuid=GPU-a mig=on\nboard H100-80GB uuid=GPU-b\n"
+      "instance 0 1g.10gb start=0 id=1 uuid=MIG-x\ninstance 0 1g.10gb start=1 id=2 uuid=MIG-y\n"
+      "memory 0 start_mib=0 mib=5 byte=9\n",
+      "");
+  const std::string text = to_text(*made, made->nodes[0], {"MIG-y"});
+  const auto pod = parse_description(text, "");
+  ASSERT_TRUE(pod) << pod.error();
+  ASSERT_EQ(pod->nodes[0].boards.size(), 1u);
+  ASSERT_EQ(pod->nodes[0].boards[0].instances.size(), 1u);
+  EXPECT_EQ(pod->nodes[0].boards[0].instances[0].uuid, "MIG-y");
+  EXPECT_TRUE(pod->nodes[0].boards[0].memory.empty());
+}
+
 TEST(Description, APodIsGivenOnlyItsBoards) {
   const auto made = describe_shorthand("1x4xH100-80GB", "s");
   const auto& boards = made->nodes[0].boards;

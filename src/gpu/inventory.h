@@ -7,6 +7,17 @@
 
 namespace ingot::gpu {
 
+// A MIG instance that exists on a board.
+struct MigDevice {
+  std::string uuid;     // "MIG-…"; "" while it has no compute instance
+  std::string profile;  // "1g.10gb"; "" where the board's model is not known
+  int start = -1;       // its first memory unit; -1: it could not be learnt
+  int gpu_instance = 0, compute_instance = -1;
+  int64_t memory_mib = 0;
+  int gpu_capability = -1, compute_capability = -1;  // minors: /dev/nvidia-caps/nvidia-capN; -1: none
+  bool operator==(const MigDevice&) const = default;
+};
+
 struct Board {
   std::string uuid;     // "GPU-…"
   int index = 0;        // NVML index on its node
@@ -18,6 +29,7 @@ struct Board {
   int numa_node = -1;
   int compute_major = 0, compute_minor = 0;
   bool mig_capable = false, mig_enabled = false;
+  std::vector<MigDevice> mig_devices;  // by start; empty where nobody may list them
   bool healthy = true;
   std::string fault;              // why not healthy: "XID 79"
   std::vector<int> nvlink_peers;  // indices of boards one NVLink/NVSwitch hop away

@@ -1,82 +1,18 @@
 #include "host/nvml/loader.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
-#include <memory>
+#include <future>
+#include <thread>
 
 #include "gpu/models.h"
-#include "host/nvml/abi.h"
+#include "host/nvml/session.h"
+#include "host/nvml/slices.h"
 
 namespace ingot::host::nvml {
 namespace {
 
 using gpu::Board;
 using gpu::Inventory;
-
-struct Close {
-  void operator()(void* handle) const { dlclose(handle); }
-};
-using Library = std::unique_ptr<void, Close>;
-
-template <class F>
-F* symbol(const Library& library, const char* name) {
-  return reinterpret_cast<F*>(dlsym(library.get(), name));
-}
-
-// Every entry point we use. Those that may be absent in an old driver are checked before the call.
-struct Api {
-  Return (*init)();
-  Return (*shutdown)();
-  const char* (*error_string)(Return);
-  Return (*driver_version)(char*, unsigned);
-  Return (*cuda_version)(int*);
-  Return (*count)(unsigned*);
-  Return (*handle)(unsigned, Device*);
-  Return (*uuid)(Device, char*, unsigned);
-  Return (*name)(Device, char*, unsigned);
-  Return (*minor)(Device, unsigned*);
-  Return (*memory)(Device, Memory*);
-  Return (*pci)(Device, PciInfo*);
-  Return (*compute)(Device, int*, int*);
-  Return (*mig)(Device, unsigned*, unsigned*);
-  Return (*affinity)(Device, unsigned, unsigned long*, unsigned);
-  Return (*link_state)(Device, unsigned, int*);
-  Return (*link_remote)(Device, unsigned, PciInfo*);
-  Return (*link_type)(Device, unsigned, int*);
-  Return (*ecc)(Device, int, int, unsigned long long*);
-  const char* (*simulated)();  // the stand-in's own
-};
-
-Api load(const Library& lib) {
-  Api a{};
-  a.init = symbol<Return()>(lib, "nvmlInit_v2");
-  a.shutdown = symbol<Return()>(lib, "nvmlShutdown");
-  a.error_string = symbol<const char*(Return)>(lib, "nvmlErrorString");
-  a.driver_version = symbol<Return(char*, unsigned)>(lib, "nvmlSystemGetDriverVersion");
-  a.cuda_version = symbol<Return(int*)>(lib, "nvmlSystemGetCudaDriverVersion");
-  a.count = symbol<Return(unsigned*)>(lib, "nvmlDeviceGetCount_v2");
-  a.handle = symbol<Return(unsigned, Device*)>(lib, "nvmlDeviceGetHandleByIndex_v2");
-  a.uuid = symbol<Return(Device, char*, unsigned)>(lib, "nvmlDeviceGetUUID");
-  a.name = symbol<Return(Device, char*, unsigned)>(lib, "nvmlDeviceGetName");
-  a.minor = symbol<Return(Device, unsigned*)>(lib, "nvmlDeviceGetMinorNumber");
-  a.memory = symbol<Return(Device, Memory*)>(lib, "nvmlDeviceGetMemoryInfo");
-  a.pci = symbol<Return(Device, PciInfo*)>(lib, "nvmlDeviceGetPciInfo_v3");
-  a.compute = symbol<Return(Device, int*, int*)>(lib, "nvmlDeviceGetCudaComputeCapability");
-  a.mig = symbol<Return(Device, unsigned*, unsigned*)>(lib, "nvmlDeviceGetMigMode");
-  a.affinity = symbol<Return(Device, unsigned, unsigned long*, unsigned)>(lib, "nvmlDeviceGetMemoryAffinity");
-  a.link_state = symbol<Return(Device, unsigned, int*)>(lib, "nvmlDeviceGetNvLinkState");
-  a.link_remote = symbol<Return(Device, unsigned, PciInfo*)>(lib, "nvmlDeviceGetNvLinkRemotePciInfo_v2");
-  a.link_type = symbol<Return(Device, unsigned, int*)>(lib, "nvmlDeviceGetNvLinkRemoteDeviceType");
-  a.ecc = symbol<Return(Device, int, int, unsigned long long*)>(lib, "nvmlDeviceGetTotalEccErrors");
-  a.simulated = symbol<const char*()>(lib, "ingotNvmlSimulated");
-  return a;
-}
-
-bool complete(const Api& a) {
-  return a.init && a.shutdown && a.error_string && a.driver_version && a.count && a.handle && a.uuid &&
-         a.name && a.minor && a.memory && a.pci && a.compute;
-}
 
 // What a board's links lead to: peers' bus ids, and whether one leads to a switch.
 struct Links {
@@ -98,19 +34,28 @@ Links read_links(const Api& a, Device device) {
   return links;
 }
 
-void fail(Board& board, const Api& a, const char* what, Return code) {
+void fail(Board& board, const std::string& why) {
   if (!board.healthy) return;
   board.healthy = false;
-  board.fault = std::string(what) + ": " + a.error_string(code);
+  board.fault = why;
 }
 
-Board read_board(const Api& a, Device device, int index) {
+struct Answer {
   Board board;
-  board.index = index;
+  Links links;
+};
+
+Answer read_board(const Session& session, unsigned index) {
+  const Api& a = session.api();
+  Answer answer;
+  Board& board = answer.board;
+  board.index = int(index);
+  Device device = nullptr;
   const auto check = [&](const char* what, Return code) {
-    if (code != kSuccess) fail(board, a, what, code);
+    if (code != kSuccess) fail(board, what + (": " + session.error(code)));
     return code == kSuccess;
   };
+  if (!check("handle", a.handle(index, &device))) return answer;
   char text[kUuidBuffer] = {};
   if (check("uuid", a.uuid(device, text, sizeof text))) board.uuid = text;
   if (check("name", a.name(device, text, sizeof text))) board.product = text;
@@ -138,7 +83,36 @@ Board read_board(const Api& a, Device device, int index) {
   if (const gpu::Model* model = gpu::model_of_product(board.product, board.memory_mib))
     board.model = model->name;
   if (board.model.empty()) board.model = board.product;
-  return board;
+  if (board.mig_enabled) board.mig_devices = list_instances(session, device, board.model);
+  answer.links = read_links(a, device);
+  return answer;
+}
+
+// Each board by a thread of its own: one that hangs keeps none of the others from answering. A thread that hangs is
+// left behind with its share of the session.
+std::vector<Answer> read_boards(std::shared_ptr<const Session> session, unsigned count,
+                                std::chrono::milliseconds patience) {
+  std::vector<std::future<Answer>> asked;
+  for (unsigned i = 0; i < count; ++i) {
+    std::promise<Answer> promise;
+    asked.push_back(promise.get_future());
+    std::thread([session, i, promise = std::move(promise)]() mutable {
+      promise.set_value(read_board(*session, i));
+    }).detach();
+  }
+  const auto end = std::chrono::steady_clock::now() + patience;
+  std::vector<Answer> answers;
+  for (auto& one : asked) {
+    if (one.wait_until(end) == std::future_status::ready) {
+      answers.push_back(one.get());
+      continue;
+    }
+    Answer silent;
+    silent.board.index = int(answers.size());
+    fail(silent.board, "NVML gave no answer in time");
+    answers.push_back(std::move(silent));
+  }
+  return answers;
 }
 
 void connect(std::vector<Board>& boards, const std::vector<Links>& links) {
@@ -153,18 +127,11 @@ void connect(std::vector<Board>& boards, const std::vector<Links>& links) {
 
 }  // namespace
 
-std::expected<Inventory, std::string> read_inventory(const std::string& name) {
-  const Library library(dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL));
-  if (!library) return std::unexpected("cannot load " + name + ": " + dlerror());
-  const Api a = load(library);
-  if (!complete(a)) return std::unexpected(name + " is not an NVML library, or older than driver 450");
-  if (const Return code = a.init(); code != kSuccess)
-    return std::unexpected(name + ": " + (a.error_string(code) ? a.error_string(code) : "cannot initialise"));
-  struct Shutdown {
-    const Api& a;
-    ~Shutdown() { a.shutdown(); }
-  } shutdown{a};
-
+std::expected<Inventory, std::string> read_inventory(const std::string& name,
+                                                     std::chrono::milliseconds patience) {
+  auto opened = Session::open(name);
+  if (!opened) return std::unexpected(opened.error());
+  const Api& a = (*opened)->api();
   Inventory inventory;
   inventory.simulated = a.simulated != nullptr;
   char text[kVersionBuffer] = {};
@@ -174,20 +141,11 @@ std::expected<Inventory, std::string> read_inventory(const std::string& name) {
     inventory.cuda_version = std::to_string(cuda / 1000) + "." + std::to_string(cuda % 1000 / 10);
   unsigned count = 0;
   if (const Return code = a.count(&count); code != kSuccess)
-    return std::unexpected(name + ": cannot count GPUs: " + a.error_string(code));
+    return std::unexpected(name + ": cannot count GPUs: " + (*opened)->error(code));
   std::vector<Links> links;
-  for (unsigned i = 0; i < count; ++i) {
-    Device device = nullptr;
-    if (const Return code = a.handle(i, &device); code != kSuccess) {
-      Board lost;
-      lost.index = int(i);
-      fail(lost, a, "handle", code);
-      inventory.boards.push_back(std::move(lost));
-      links.emplace_back();
-      continue;
-    }
-    inventory.boards.push_back(read_board(a, device, int(i)));
-    links.push_back(read_links(a, device));
+  for (Answer& answer : read_boards(std::move(*opened), count, patience)) {
+    inventory.boards.push_back(std::move(answer.board));
+    links.push_back(std::move(answer.links));
   }
   connect(inventory.boards, links);
   return inventory;

@@ -1,11 +1,17 @@
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 
 #include "gpu/description.h"
+#include "gpu/mig.h"
+#include "host/nvml/clear.h"
 #include "host/nvml/loader.h"
+#include "host/nvml/slices.h"
 
 namespace ingot::host::nvml {
 namespace {
@@ -64,11 +70,165 @@ TEST(Nvml, SaysWhatIsMissing) {
   EXPECT_NE(read_inventory(STANDIN).error().find("Driver Not Loaded"), std::string::npos);
 }
 
+// Simulated boards with a state file of their own, for a test.
+struct NvmlState : testing::Test {
+  NvmlState() {
+    char made[] = "/tmp/ingot-gpu-state-XXXXXX";
+    directory = mkdtemp(made);
+    file = directory + "/state";
+    setenv("INGOT_GPU_STATE", file.c_str(), 1);
+  }
+  ~NvmlState() override {
+    unsetenv("INGOT_GPU_STATE");
+    for (const char* name : {"/state", "/state.lock"}) unlink((directory + name).c_str());
+    rmdir(directory.c_str());
+  }
+  void write(const std::string& text) const { std::ofstream(file) << text; }
+  std::string text() const {
+    std::stringstream out;
+    out << std::ifstream(file).rdbuf();
+    return out.str();
+  }
+  std::vector<gpu::MigDevice> instances() const {
+    const auto inventory = read_inventory(STANDIN);
+    EXPECT_TRUE(inventory) << inventory.error();
+    return inventory ? inventory->boards.front().mig_devices : std::vector<gpu::MigDevice>{};
+  }
+  std::string directory, file;
+};
+
+// CUDA stays initialised as long as its process lives: "MIB" cleared of all, or why not, from a process of its own.
+std::string clear(const std::string& device) {
+  int ends[2];
+  EXPECT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto cleared = clear_memory(STANDIN, device);
+    const std::string text = cleared ? std::to_string(cleared->mib) : cleared.error();
+    _exit(write(ends[1], text.data(), text.size()) > 0 ? 0 : 1);
+  }
+  close(ends[1]);
+  char text[512] = {};
+  EXPECT_GT(::read(ends[0], text, sizeof text - 1), 0);
+  close(ends[0]);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  return text;
+}
+
+TEST_F(NvmlState, InstancesAreMadeWhereAskedAndStayForEveryProcess) {
+  write("board H100-80GB uuid=GPU-a\n");
+  const auto made = make_instance(STANDIN, "GPU-a", "1g.10gb", 4);
+  ASSERT_TRUE(made) << made.error();
+  EXPECT_TRUE(made->uuid.starts_with("MIG-")) << made->uuid;
+  EXPECT_EQ(made->memory_mib, 9984);
+  EXPECT_EQ(make_instance(STANDIN, "GPU-a", "1g.10gb", 4)->uuid, made->uuid) << "made once";
+  const auto second = make_instance(STANDIN, "GPU-a", "3g.40gb", 0);
+  ASSERT_TRUE(second) << second.error();
+  ASSERT_EQ(instances().size(), 2u);
+  EXPECT_EQ(instances()[0], *second) << "by start";
+  ASSERT_TRUE(destroy_instance(STANDIN, "GPU-a", 0));
+  ASSERT_TRUE(destroy_instance(STANDIN, "GPU-a", 0)) << "gone is gone";
+  EXPECT_EQ(instances(), std::vector<gpu::MigDevice>{*made}) << "the other one was not touched";
+  EXPECT_NE(text().find("instance 0 1g.10gb start=4"), std::string::npos) << text();
+}
+
+TEST_F(NvmlState, WhatTheBoardCannotDoIsRefused) {
+  write("board H100-80GB uuid=GPU-a\nboard L4 uuid=GPU-b\n");
+  ASSERT_TRUE(make_instance(STANDIN, "GPU-a", "2g.20gb", 0));
+  EXPECT_EQ(make_instance(STANDIN, "GPU-a", "3g.40gb", 0).error(),
+            "cannot make 3g.40gb at 0: Insufficient Resources");
+  EXPECT_EQ(make_instance(STANDIN, "GPU-a", "2g.20gb", 3).error(),
+            "cannot make 2g.20gb at 3: Invalid Argument");
+  EXPECT_EQ(make_whole(STANDIN, "GPU-a").error(), "cannot turn MIG mode off: In use by another client");
+  EXPECT_TRUE(
+      make_instance(STANDIN, "GPU-a", "1g.5gb", 0).error().starts_with("H100-80GB has no MIG profile"));
+  EXPECT_EQ(make_instance(STANDIN, "GPU-b", "1g.5gb", 0).error(),
+            "L4 has no MIG profile 1g.5gb; it has none");
+  EXPECT_EQ(make_instance(STANDIN, "GPU-c", "1g.5gb", 0).error(), "no GPU of this machine is GPU-c");
+  ASSERT_TRUE(destroy_instance(STANDIN, "GPU-a", 0));
+  ASSERT_TRUE(make_whole(STANDIN, "GPU-a"));
+  EXPECT_FALSE(read_inventory(STANDIN)->boards[0].mig_enabled);
+}
+
+TEST_F(NvmlState, FaultsOfABoardAreTold) {
+  write(
+      "board A30 uuid=GPU-a mig=on\nboard A30 uuid=GPU-b\nboard A30 uuid=GPU-c\n"
+      "fault 0 create\nfault 1 mode\nfault 2 clear\n");
+  EXPECT_EQ(make_instance(STANDIN, "GPU-a", "1g.6gb", 0).error(),
+            "cannot make 1g.6gb at 0: Insufficient Resources");
+  EXPECT_EQ(make_instance(STANDIN, "GPU-b", "1g.6gb", 0).error(),
+            "cannot turn MIG mode on: In use by another client");
+  EXPECT_EQ(clear("GPU-c"), "cannot clear memory: uncorrectable ECC error encountered");
+}
+
+// Every place of every profile is the guide's, by way of the library.
+TEST_F(NvmlState, ALayoutIsMadeExactlyIfItIsLegal) {
+  for (const char* model : {"A30", "H100-80GB"}) {
+    for (const gpu::Profile& a : gpu::profiles(model))
+      for (int start = 0; start < 8; ++start) {
+        write(std::string("board ") + model + " uuid=GPU-a mig=on\n");
+        const auto made = make_instance(STANDIN, "GPU-a", std::string(a.name), start);
+        EXPECT_EQ(made.has_value(), a.may_start(start)) << model << " " << a.name << " at " << start;
+      }
+  }
+}
+
+TEST_F(NvmlState, ClearingLeavesNothingBehind) {
+  write(
+      "board H100-80GB uuid=GPU-a\nmemory 0 start_mib=100 mib=5000 byte=171\n"
+      "memory 0 start_mib=81558 mib=1 byte=1\n");
+  EXPECT_EQ(clear("GPU-a"), "81559");
+  EXPECT_EQ(text().find("memory"), std::string::npos) << text();
+}
+
+TEST_F(NvmlState, ClearingAnInstanceTouchesNoOther) {
+  write("board H100-80GB uuid=GPU-a mig=on\nmemory 0 start_mib=0 mib=81559 byte=7\n");
+  const auto made = make_instance(STANDIN, "GPU-a", "1g.10gb", 1);
+  ASSERT_TRUE(made) << made.error();
+  ASSERT_TRUE(make_instance(STANDIN, "GPU-a", "1g.10gb", 0));
+  EXPECT_EQ(clear(made->uuid), "10195");
+  EXPECT_NE(text().find("memory 0 start_mib=0 mib=10194 byte=7\n"), std::string::npos) << text();
+  EXPECT_NE(text().find("memory 0 start_mib=20389 mib=61170"), std::string::npos) << text();
+  EXPECT_EQ(clear("GPU-a"), "CUDA does not see GPU-a") << "it is cut";
+}
+
+TEST_F(NvmlState, ABoardThatHangsKeepsNoOtherFromAnswering) {
+  write("board A30 uuid=GPU-a\nboard A30 uuid=GPU-b\nfault 0 hang\n");
+  const pid_t child = fork();  // what hangs is never given back
+  if (child == 0) {
+    const auto inventory = read_inventory(STANDIN, std::chrono::milliseconds(200));
+    const bool good = inventory && !inventory->boards[0].healthy && inventory->boards[1].healthy &&
+                      inventory->boards[0].fault == "NVML gave no answer in time";
+    _exit(good ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Nvml, InsideAContainerNothingChanges) {
+  char path[] = "/tmp/ingot-gpus-XXXXXX";
+  close(mkstemp(path));
+  std::ofstream(path) << "board H100-80GB uuid=GPU-a mig=on\ninstance 0 1g.10gb start=2 id=9 uuid=MIG-x\n";
+  setenv("INGOT_GPU_DESCRIPTION", path, 1);
+  const auto inventory = read_inventory(STANDIN);
+  ASSERT_TRUE(inventory) << inventory.error();
+  ASSERT_EQ(inventory->boards[0].mig_devices.size(), 1u);
+  EXPECT_EQ(inventory->boards[0].mig_devices[0].uuid, "MIG-x");
+  EXPECT_EQ(inventory->boards[0].mig_devices[0].gpu_instance, 9);
+  EXPECT_EQ(make_instance(STANDIN, "GPU-a", "1g.10gb", 0).error(),
+            "cannot make 1g.10gb at 0: Insufficient Permissions");
+  unsetenv("INGOT_GPU_DESCRIPTION");
+  unlink(path);
+}
+
 TEST(Nvml, CompilesAloneWithOnlyACompiler) {
   if (std::system("command -v c++ >/dev/null") != 0) GTEST_SKIP() << "no c++ on this machine";
   const std::string source = SOURCE;
-  const std::string command = "c++ -std=c++23 -I " + source + " " + source + "/host/nvml/probe.cc " + source +
-                              "/host/nvml/loader.cc " + source + "/gpu/models.cc -ldl -o /dev/null";
+  std::string command = "c++ -std=c++23 -I " + source;
+  for (const char* file : {"probe", "loader", "session", "slices"})
+    command += " " + source + "/host/nvml/" + file + ".cc";
+  command += " " + source + "/gpu/mig.cc " + source + "/gpu/models.cc -ldl -o /dev/null";
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
 }
 

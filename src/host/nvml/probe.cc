@@ -1,4 +1,4 @@
-// nvml-probe [LIBRARY]: prints what an NVML library reports, a line a board. Exit code 1: no library or no driver.
+// nvml-probe [LIBRARY]: prints what an NVML library reports, a line a board and a line a MIG instance. Exit code 1: no library or no driver.
 #include <cstdio>
 
 #include "host/nvml/loader.h"
@@ -21,6 +21,9 @@ int main(int argc, char** argv) {
                         : "off");
     for (const int peer : b.nvlink_peers) std::printf("%d,", peer);
     std::printf(" health=%s\n", b.healthy ? "ok" : b.fault.c_str());
+    for (const auto& m : b.mig_devices)
+      std::printf("  %s profile=%s start=%d gi=%d ci=%d memory_mib=%lld\n", m.uuid.c_str(), m.profile.c_str(),
+                  m.start, m.gpu_instance, m.compute_instance, static_cast<long long>(m.memory_mib));
   }
   return 0;
 }

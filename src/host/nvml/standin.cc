@@ -2,67 +2,26 @@
 // Loaded by the inventory on machines without GPUs, and mounted into containers that were granted simulated ones,
 // beside a description that holds only the granted boards. It is read from the text in $INGOT_GPU_DESCRIPTION_TEXT, or
 // from the file $INGOT_GPU_DESCRIPTION, or from /etc/ingot/gpus.
-// Any thread, as NVML promises; the state is built once by nvmlInit and read-only after.
+// What it can be told to change lives in a state file (standin.h). MIG is in standin_mig.cc, memory in standin_cuda.cc.
+// Any thread, as NVML promises.
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <string>
 
-#include "gpu/description.h"
-#include "host/nvml/abi.h"
-
-#define EXPORT extern "C" __attribute__((visibility("default")))
+#include "gpu/mig.h"
+#include "host/nvml/standin.h"
 
 namespace {
 using namespace ingot::host::nvml;
+using namespace ingot::host::nvml::standin;
 using ingot::gpu::SimulatedBoard;
-
-struct State {
-  std::mutex mutex;
-  int users = 0;
-  ingot::gpu::Description description;
-  std::vector<bool> xid_told;
-};
-State& state() {
-  static State instance;  // a C library's state is the process's
-  return instance;
-}
-
-const std::vector<SimulatedBoard>& boards() {
-  static const std::vector<SimulatedBoard> kNone;
-  return state().description.nodes.empty() ? kNone : state().description.nodes.front().boards;
-}
-
-// Handles are 1-based positions: a stale or foreign one is recognised, not followed.
-const SimulatedBoard* board(Device device) {
-  const auto position = reinterpret_cast<uintptr_t>(device);
-  return position >= 1 && position <= boards().size() ? &boards()[position - 1] : nullptr;
-}
-Device handle(size_t index) { return reinterpret_cast<Device>(index + 1); }
+using ingot::gpu::SimulatedInstance;
 
 Return copy(const std::string& text, char* out, unsigned length) {
   if (!out) return kInvalidArgument;
   if (text.size() + 1 > length) return kInsufficientSize;
   std::memcpy(out, text.c_str(), text.size() + 1);
   return kSuccess;
-}
-
-Return usable(Device device, const SimulatedBoard*& out) {
-  if (state().users == 0) return kUninitialized;
-  out = board(device);
-  if (!out) return kInvalidArgument;
-  return out->lost ? kGpuIsLost : kSuccess;
-}
-
-bool read_file(const char* path, std::string& out) {
-  std::FILE* file = std::fopen(path, "re");
-  if (!file) return false;
-  char buffer[4096];
-  for (size_t n; out.size() <= (64u << 10) && (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
-    out.append(buffer, n);
-  std::fclose(file);
-  return true;
 }
 
 void fill_pci(const SimulatedBoard& b, PciInfo* out) {
@@ -75,30 +34,13 @@ void fill_pci(const SimulatedBoard& b, PciInfo* out) {
 }
 }  // namespace
 
-#define WITH_BOARD(name)                \
-  const SimulatedBoard* name = nullptr; \
-  if (const Return r = usable(device, name)) return r
-
 EXPORT const char* ingotNvmlSimulated() { return "simulated"; }
 
 EXPORT Return nvmlInitWithFlags(unsigned) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
   if (s.users > 0) return ++s.users, kSuccess;
-  std::string text;
-  const char* given = std::getenv("INGOT_GPU_DESCRIPTION_TEXT");
-  const char* path = std::getenv("INGOT_GPU_DESCRIPTION");
-  if (given)
-    text = given;
-  else if (!read_file(path && *path ? path : "/etc/ingot/gpus", text))
-    return Return(9);  // driver not loaded
-  auto parsed = ingot::gpu::parse_description(text, "");
-  if (!parsed) {
-    std::fprintf(stderr, "simulated GPUs: %s\n", parsed.error().c_str());
-    return kUnknown;
-  }
-  s.description = std::move(*parsed);
-  s.xid_told.assign(boards().size(), false);
+  if (const Return opened = open_state(); opened != kSuccess) return opened;
   s.users = 1;
   return kSuccess;
 }
@@ -129,8 +71,18 @@ EXPORT const char* nvmlErrorString(Return code) {
       return "Timeout";
     case kGpuIsLost:
       return "GPU is lost";
+    case kNoPermission:
+      return "Insufficient Permissions";
+    case kDriverNotLoaded:
+      return "Driver Not Loaded";
+    case kResetRequired:
+      return "GPU requires reset";
+    case kInUse:
+      return "In use by another client";
+    case kInsufficientResources:
+      return "Insufficient Resources";
     default:
-      return int(code) == 9 ? "Driver Not Loaded" : "Unknown Error";
+      return "Unknown Error";
   }
 }
 
@@ -160,7 +112,7 @@ EXPORT Return nvmlDeviceGetCount(unsigned* out) { return nvmlDeviceGetCount_v2(o
 EXPORT Return nvmlDeviceGetHandleByIndex_v2(unsigned index, Device* out) {
   if (!state().users) return kUninitialized;
   if (!out || index >= boards().size()) return kInvalidArgument;
-  *out = handle(index);
+  *out = static_cast<Device>(handle_of(index));
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetHandleByIndex(unsigned index, Device* out) {
@@ -169,32 +121,41 @@ EXPORT Return nvmlDeviceGetHandleByIndex(unsigned index, Device* out) {
 EXPORT Return nvmlDeviceGetHandleByUUID(const char* uuid, Device* out) {
   if (!state().users) return kUninitialized;
   if (!uuid || !out) return kInvalidArgument;
-  for (size_t i = 0; i < boards().size(); ++i)
-    if (boards()[i].uuid == uuid) return *out = handle(i), kSuccess;
+  const std::lock_guard lock(state().mutex);
+  refresh();
+  for (size_t i = 0; i < boards().size(); ++i) {
+    if (boards()[i].uuid == uuid) return *out = static_cast<Device>(handle_of(i)), kSuccess;
+    for (const SimulatedInstance& instance : boards()[i].instances)
+      if (instance.uuid == uuid) return *out = static_cast<Device>(handle_of(i, &instance)), kSuccess;
+  }
   return kNotFound;
 }
 EXPORT Return nvmlDeviceGetHandleByPciBusId_v2(const char* bus, Device* out) {
   if (!state().users) return kUninitialized;
   if (!bus || !out) return kInvalidArgument;
   for (size_t i = 0; i < boards().size(); ++i)
-    if (boards()[i].pci_bus_id == bus) return *out = handle(i), kSuccess;
+    if (boards()[i].pci_bus_id == bus) return *out = static_cast<Device>(handle_of(i)), kSuccess;
   return kNotFound;
 }
 
 // A lost board still tells who it is, as the driver's cached facts do.
 EXPORT Return nvmlDeviceGetUUID(Device device, char* out, unsigned length) {
   if (!state().users) return kUninitialized;
-  const SimulatedBoard* b = board(device);
-  return b ? copy(b->uuid, out, length) : kInvalidArgument;
+  const std::lock_guard lock(state().mutex);
+  const Target t = target(device);
+  return t.board ? copy(t.instance ? t.instance->uuid : t.board->uuid, out, length) : kInvalidArgument;
 }
 EXPORT Return nvmlDeviceGetIndex(Device device, unsigned* out) {
-  if (!board(device) || !out) return kInvalidArgument;
-  *out = unsigned(reinterpret_cast<uintptr_t>(device) - 1);
+  const std::lock_guard lock(state().mutex);
+  const Target t = target(device);
+  if (!t.board || !out) return kInvalidArgument;
+  *out = unsigned(t.board - boards().data());
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetName(Device device, char* out, unsigned length) {
-  WITH_BOARD(b);
-  return copy(std::string(b->model->product), out, length);
+  WITH_TARGET(t);
+  const std::string product(t.board->model->product);
+  return copy(t.instance ? product + " MIG " + t.instance->profile : product, out, length);
 }
 EXPORT Return nvmlDeviceGetMinorNumber(Device device, unsigned* out) {
   WITH_BOARD(b);
@@ -202,26 +163,24 @@ EXPORT Return nvmlDeviceGetMinorNumber(Device device, unsigned* out) {
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetMemoryInfo(Device device, Memory* out) {
-  WITH_BOARD(b);
-  const auto total = static_cast<unsigned long long>(b->model->memory_mib) << 20;
+  WITH_TARGET(t);
+  const std::string_view model = t.board->model->name;
+  const ingot::gpu::Profile* cut =
+      t.instance ? ingot::gpu::find_profile(model, t.instance->profile) : nullptr;
+  const auto total = static_cast<unsigned long long>(cut ? cut->memory_mib : t.board->model->memory_mib)
+                     << 20;
   *out = {total, total, 0};
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetPciInfo_v3(Device device, PciInfo* out) {
-  WITH_BOARD(b);
-  fill_pci(*b, out);
+  WITH_TARGET(t);
+  fill_pci(*t.board, out);
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetCudaComputeCapability(Device device, int* major, int* minor) {
-  WITH_BOARD(b);
-  *major = b->model->compute_major;
-  *minor = b->model->compute_minor;
-  return kSuccess;
-}
-EXPORT Return nvmlDeviceGetMigMode(Device device, unsigned* current, unsigned* pending) {
-  WITH_BOARD(b);
-  if (!b->model->mig) return kNotSupported;
-  *current = *pending = b->mig_enabled;
+  WITH_TARGET(t);
+  *major = t.board->model->compute_major;
+  *minor = t.board->model->compute_minor;
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetMemoryAffinity(Device device, unsigned words, unsigned long* out, unsigned) {
@@ -247,14 +206,14 @@ EXPORT Return nvmlDeviceGetNvLinkState(Device device, unsigned link, int* out) {
   WITH_BOARD(b);
   if (link >= kMaxNvLinks || !out) return kInvalidArgument;
   if (int(link) >= b->model->nvlinks) return kNotSupported;
-  const bool nvswitch = state().description.nodes.front().nvswitch;
+  const bool nvswitch = node().nvswitch;
   *out = nvswitch ? !b->links.empty() : link < b->links.size();
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetNvLinkRemoteDeviceType(Device device, unsigned link, int* out) {
   WITH_BOARD(b);
   if (link >= kMaxNvLinks || !out) return kInvalidArgument;
-  *out = state().description.nodes.front().nvswitch ? kLinkToSwitch : kLinkToGpu;
+  *out = node().nvswitch ? kLinkToSwitch : kLinkToGpu;
   return kSuccess;
 }
 EXPORT Return nvmlDeviceGetNvLinkRemotePciInfo_v2(Device device, unsigned link, PciInfo* out) {
@@ -279,7 +238,7 @@ EXPORT Return nvmlEventSetWait_v2(EventSet, EventData* out, unsigned) {
   for (size_t i = 0; i < boards().size(); ++i)
     if (boards()[i].xid && !state().xid_told[i]) {
       state().xid_told[i] = true;
-      *out = {handle(i), kEventXid, boards()[i].xid, ~0u, ~0u};
+      *out = {static_cast<Device>(handle_of(i)), kEventXid, boards()[i].xid, ~0u, ~0u};
       return kSuccess;
     }
   return kTimeout;
