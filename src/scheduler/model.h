@@ -37,6 +37,7 @@ struct Reservation {
   std::map<std::string, int64_t> pods;  // per node name
   WallTime since;
   std::optional<WallTime> starts;  // when what it waits for is expected to have ended; none: not known
+  std::string after;               // uid of the allocation that ends then; "": none, or not known
   bool evicting = false;           // room was made for it by eviction
   std::string leaf;                // where, meanwhile, what was made free counts as held: its owner's queue …
   Amounts claimed{};               // … and how much; the model's

@@ -7,6 +7,7 @@
 
 #include "scheduler/class.h"
 #include "scheduler/explain.h"
+#include "scheduler/forecast.h"
 #include "scheduler/schedule.h"
 #include "scheduler/topology_choice.h"
 
@@ -25,8 +26,13 @@ class Pass {
  public:
   Pass(Model& model, const Policy& policy, WallTime now) : m_(model), policy_(policy), now_(now) {}
   Placements run();
+  // Beside a pass (pass_forecast.cc).
+  Forecast forecast(const Unit&, bool quick);
+  std::optional<Prospect> prospect(std::string_view unit);
+  std::vector<QueueLine> queue_lines() const;
 
  private:
+  struct Guest;
   using UnitState = Model::UnitState;
   // A node that is kept for a unit.
   struct Kept {
@@ -84,6 +90,12 @@ class Pass {
   std::shared_ptr<const std::string> gang_reason(UnitState&, size_t placed);
   Explanation explain_now(const Class&);
   bool may_explain() const { return m_.checks_ - checks_placed_ < policy_.max_checks; }
+
+  void keep_all();
+  std::string model_at(int slot) const;
+  Forecast forecast(UnitState&, bool quick);
+  std::vector<NodeLine> node_lines(const UnitState&, size_t* more);
+  std::string preemption(const UnitState&) const;
 
   UnitState& state(const std::string& id) { return m_.units_.find(id)->second; }
   uint64_t journal_end() const { return m_.journal_start_ + m_.journal_.size(); }

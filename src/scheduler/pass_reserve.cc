@@ -269,6 +269,7 @@ std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
   std::sort(releases.begin(), releases.end());
   int chosen = -1;
   WallTime at = now_;
+  std::string last;
   for (const auto& [domain, n] : domains)
     if (n >= pods && chosen < 0) chosen = domain;
   for (const Release& r : releases) {
@@ -279,11 +280,15 @@ std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
     total -= seat.fits;
     total += seat.fits = groups_that_fit(seat.space, seat.shape, pods, group);
     at = r.at;
+    last = r.allocation->uid;
     if (total >= pods) chosen = seat.domain;
   }
   if (chosen < 0) return std::nullopt;
   Reservation out{.unit = u.unit.id, .since = now_};
-  if (at != WallTime::max()) out.starts = at;
+  if (at != WallTime::max()) {
+    out.starts = at;
+    out.after = std::move(last);
+  }
   std::vector<std::pair<int64_t, std::string>> best;  // pods, most first, then by name
   for (const auto& [slot, seat] : seats)
     if (seat.domain == chosen && seat.fits > 0)

@@ -65,6 +65,20 @@ std::string QueueTree::title(std::string_view name) const {
   return q.title.empty() ? "queue " + q.name : q.title;
 }
 
+void QueueTree::name_below(const State& parent, std::vector<std::string>& names) const {
+  for (const std::string& child : parent.children) {
+    const State& s = state(child);
+    if (!s.placeholder) names.push_back(child);
+    name_below(s, names);
+  }
+}
+
+std::vector<std::string> QueueTree::names() const {
+  std::vector<std::string> names;
+  name_below(state(""), names);
+  return names;
+}
+
 // --- the tree ---
 
 void QueueTree::set(const Queue& queue) {

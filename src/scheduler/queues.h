@@ -68,7 +68,9 @@ class QueueTree {
   void erase(std::string_view name);  // what hangs below it, and its usage, moves below the root
   bool contains(std::string_view name) const { return queues_.contains(name); }
   const Queue* find(std::string_view name) const;
-  std::string title(std::string_view name) const;  // for people
+  std::string title(std::string_view name) const;              // for people
+  std::vector<std::string> names() const;                      // parents before their children, then by name
+  std::vector<std::string> path(std::string_view name) const;  // from the root's child down
   void set_capacity(const Amounts&);
 
   void add_usage(std::string_view queue, const Amounts&);
@@ -131,7 +133,7 @@ class QueueTree {
   int64_t share(const State&) const;
   int64_t part_of(int64_t held, int64_t total) const;
   bool below_guarantee(const State&) const;
-  std::vector<std::string> path(std::string_view name) const;  // from the root's child down
+  void name_below(const State&, std::vector<std::string>& names) const;
 
   std::map<std::string, State, std::less<>> queues_;  // "" is the root
   std::map<std::string, int> named_;                  // parents by how many queues name them

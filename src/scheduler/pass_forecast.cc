@@ -1,0 +1,190 @@
+#include <algorithm>
+
+#include "scheduler/forecast.h"
+#include "scheduler/pass.h"
+
+namespace ingot::scheduler {
+
+// A unit as a pass sees it, whether the model knows it or not.
+struct Pass::Guest {
+  Guest(Model& model, const Unit& unit) : m(model) {
+    const auto found = m.units_.find(unit.id);
+    known = found != m.units_.end();
+    if (known) {
+      state = &found->second;
+      return;
+    }
+    own.unit = unit;
+    own.leaf = m.leaf_of(unit.tenant, unit.work.queue);
+    own.order = {unit.priority, 0, unit.created, unit.id};
+    for (const PendingPod& pod : unit.pods) {
+      own.classes.push_back(m.class_of(pod.request, unit.tenant));
+      if (int64_t(own.classes.size()) <= unit.least.value_or(INT64_MAX)) own.asks += m.amounts(pod.request);
+    }
+  }
+  ~Guest() {
+    for (Class* c : own.classes) m.release(c);
+  }
+  Guest(const Guest&) = delete;
+  Guest& operator=(const Guest&) = delete;
+
+  Model& m;
+  bool known = false;
+  UnitState own;
+  UnitState* state = &own;
+};
+
+void Pass::keep_all() {
+  for (const auto& [id, r] : m_.reservations_)
+    if (const auto owner = m_.units_.find(r.unit); owner != m_.units_.end() && holds(r, owner->second))
+      keep(r, owner->second);
+}
+
+std::string Pass::model_at(int slot) const {
+  const std::vector<Device>& devices = m_.nodes_[size_t(slot)].node.devices;
+  return devices.empty() ? "" : devices.front().model;
+}
+
+Forecast Pass::forecast(UnitState& u, bool quick) {
+  Forecast out;
+  const auto reserved = m_.reservations_.find(u.unit.id);
+  const bool has_room = reserved != m_.reservations_.end();
+  if (auto refusal = refused(u, has_room ? reserved->second.claimed : Amounts{})) {
+    out.reason = *std::move(refusal);
+    return out;
+  }
+  bool passed_over = false;
+  Class& c = *u.classes.front();
+  if (u.classes.size() == 1 && subject(u, 0) < 0) {
+    const int slot = c.best(m_, [&](int at) { return admits(u, c, at); }, &passed_over);
+    if (slot >= 0) {
+      out.starts = now_;
+      if (c.request.gpus > 0) out.model = model_at(slot);
+      return out;
+    }
+  }
+  if (quick) {
+    out.reason = u.reason ? *u.reason : c.reason ? *c.reason : "it does not fit now";
+    return out;
+  }
+  out.reason = u.reason ? *u.reason : explain_now(largest(u)).text;
+  if (has_room) {
+    out.starts = reserved->second.starts;
+    out.after = reserved->second.after;
+    return out;
+  }
+  const auto room = entangled(u) ? std::nullopt : earliest_room(u);
+  if (!room) return out;
+  out.starts = room->starts;
+  out.after = room->after;
+  if (room->starts && *room->starts <= now_) out.reason.clear();
+  if (!room->pods.empty() && largest(u).request.gpus > 0)
+    out.model = model_at(m_.slots_.find(room->pods.begin()->first)->second);
+  return out;
+}
+
+std::vector<NodeLine> Pass::node_lines(const UnitState& u, size_t* more) {
+  const Class& c = largest(u);
+  std::vector<NodeLine> all;
+  for (const auto& [name, slot] : m_.slots_) {
+    if (!c.eligible(m_, slot) || !allowed(u, 0, slot)) continue;
+    const NodeState& state = m_.nodes_[size_t(slot)];
+    const auto kept = kept_.find(slot);
+    NodeLine line{.node = name,
+                  .free = state.free_gpus,
+                  .of = int64_t(state.node.devices.size()),
+                  .kept = kept != kept_.end() && kept->second.by->unit != u.unit.id};
+    for (const std::string& uid : state.pods) {
+      const Allocation& a = m_.allocations_.find(uid)->second;
+      int64_t milli = 0;
+      for (const Held& h : a.devices) milli += h.milli;
+      if (milli > 0) line.holders.emplace_back(uid, milli);
+    }
+    all.push_back(std::move(line));
+  }
+  std::ranges::sort(all, {}, [](const NodeLine& n) { return std::pair(-n.free, std::string_view(n.node)); });
+  *more = all.size() - std::min(all.size(), Prospect::kMost);
+  all.resize(all.size() - *more);
+  return all;
+}
+
+std::string Pass::preemption(const UnitState& u) const {
+  const std::string title = m_.queues_.title(u.leaf);
+  if (const auto r = m_.reservations_.find(u.unit.id); r != m_.reservations_.end() && r->second.evicting)
+    return "others give way to it and are ending";
+  if (!policy_.preempt) return "nothing gives way: preemption is off";
+  if (entangled(u))
+    return "nothing gives way: its pods keep one another apart, so room is known only by trying";
+  if (may_preempt(u))
+    return title +
+           " is due more than it holds, or holds work of lower priority, but none of it may give way where "
+           "the "
+           "room would help";
+  return "would preempt nothing: " + title +
+         " has no guarantee left for it and runs nothing of lower priority; lent GPUs are not taken for lent "
+         "GPUs";
+}
+
+std::optional<Prospect> Pass::prospect(std::string_view id) {
+  const auto found = m_.units_.find(id);
+  if (found == m_.units_.end()) return std::nullopt;
+  UnitState& u = found->second;
+  keep_all();
+  Prospect out{.forecast = forecast(u, false), .queue = m_.queues_.title(u.leaf)};
+  const Model::Line& line = m_.lines_.find(u.leaf)->second;
+  out.line = line.size();
+  out.position = size_t(std::distance(line.begin(), line.find(u.order))) + 1;
+  out.nodes = node_lines(u, &out.more_nodes);
+  if (const auto r = m_.reservations_.find(u.unit.id); r != m_.reservations_.end()) out.reserved = r->second;
+  out.preemption = preemption(u);
+  return out;
+}
+
+Forecast Pass::forecast(const Unit& unit, bool quick) {
+  // Nobody has heard of the tenant: it was made a moment ago.
+  if (!m_.tenants_.contains(unit.tenant)) return {};
+  Guest guest(m_, unit);
+  keep_all();
+  return forecast(*guest.state, quick);
+}
+
+std::vector<QueueLine> Pass::queue_lines() const {
+  std::map<std::string, size_t> waiting;
+  for (const auto& [leaf, line] : m_.lines_)
+    for (const std::string& queue : m_.queues_.path(leaf)) waiting[queue] += line.size();
+  std::vector<QueueLine> out;
+  for (const std::string& name : m_.queues_.names()) {
+    const Queue& queue = *m_.queues_.find(name);
+    QueueLine line{.name = name,
+                   .parent = queue.parent,
+                   .weight = queue.weight,
+                   .guarantee = m_.queues_.guarantee(name),
+                   .used = m_.queues_.usage(name),
+                   .limit = queue.limit,
+                   .pending = waiting[name]};
+    line.lent_gpu_milli = std::max<int64_t>(0, line.used.gpu_milli - line.guarantee.gpu_milli);
+    if (const auto own = m_.lines_.find(name); own != m_.lines_.end()) line.head = own->second.begin()->id;
+    if (name.starts_with('~')) {
+      const auto tenant = m_.tenants_.find(std::string_view(name).substr(1));
+      line.tenant = tenant == m_.tenants_.end() ? name.substr(1) : tenant->second.tenant.name;
+      line.name.clear();
+    }
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+Forecast forecast(Model& model, const Policy& policy, const Unit& unit, WallTime now, bool quick) {
+  return Pass(model, policy, now).forecast(unit, quick);
+}
+
+std::optional<Prospect> prospect(Model& model, const Policy& policy, std::string_view unit, WallTime now) {
+  return Pass(model, policy, now).prospect(unit);
+}
+
+std::vector<QueueLine> queue_lines(Model& model) {
+  const Policy policy;
+  return Pass(model, policy, {}).queue_lines();
+}
+
+}  // namespace ingot::scheduler
