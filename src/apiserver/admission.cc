@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apiserver/device_admission.h"
 #include "apiserver/node_authorizer.h"
 #include "apiserver/source.h"
 #include "apiserver/status.h"
@@ -136,7 +137,7 @@ Result<void> admit_create(Call& call, Json& object) {
     return fail(forbidden(call.type(), name,
                           "priority class names with 'system-' prefix are reserved for system use only"));
   if (is_rbac(resource)) return check_escalation(call, object);
-  return {};
+  return check_selectors(call.type(), object, nullptr);
 }
 
 Result<void> admit_update(Call& call, const Json& before, Json& after) {
@@ -152,7 +153,7 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
                   "only the node that holds it says when it ends; delete the Node of one that is gone"));
   if (resource == "namespaces" && call.route().subresource.empty())
     api::set(after, {"metadata", "labels", "kubernetes.io/metadata.name"}, call.route().name);
-  return {};
+  return check_selectors(call.type(), after, &before);
 }
 
 Result<void> admit_delete(Call& call, const api::ObjectPtr& stored) {

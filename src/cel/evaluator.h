@@ -1,0 +1,14 @@
+// Runs a checked tree. Pure; any thread.
+#pragma once
+
+#include "cel/ast.h"
+#include "cel/functions.h"
+
+namespace ingot::cel {
+
+// What one evaluation may cost: a step for each node, and for each 16 bytes or items that a function looks at.
+inline constexpr int64_t kMaxSteps = 100'000;
+
+Outcome evaluate(const Ast&, const Value& device);
+
+}  // namespace ingot::cel
