@@ -4,6 +4,7 @@
 
 #include "apiserver/device_admission.h"
 #include "apiserver/node_authorizer.h"
+#include "apiserver/quotas.h"
 #include "apiserver/source.h"
 #include "apiserver/status.h"
 #include "apiserver/tenants.h"
@@ -133,6 +134,8 @@ Result<void> admit_create(Call& call, Json& object) {
   }
   if (resource == "namespaces") complete_namespace(object);
   if (resource == Factory::kTenants) return admit_tenant(call, object);
+  if (resource == kQueues) return admit_quota(call, nullptr, object);
+  if (resource == kPools) return admit_pool(call, nullptr, object);
   if (resource == kPriorityClasses && name.starts_with("system-"))
     return fail(forbidden(call.type(), name,
                           "priority class names with 'system-' prefix are reserved for system use only"));
@@ -146,7 +149,12 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   if (resource == "pods") return admit_pod_update(call, before, after);
   if (resource == "resourceclaims.resource.k8s.io") return admit_claim_update(call, before, after);
   if (is_rbac(resource)) return check_escalation(call, after);
-  if (resource == Factory::kTenants) return admit_tenant_update(call, after);
+  if (resource == Factory::kTenants) return admit_tenant_update(call, before, after);
+  if (resource == kQueues && call.route().subresource == "status")
+    return fail(
+        forbidden(call.type(), call.route().name, "a queue's status is written by the factory alone"));
+  if (resource == kQueues) return admit_quota(call, &before, after);
+  if (resource == kPools) return admit_pool(call, &before, after);
   if (resource == Factory::kAllocations && node_of(call.who).empty())
     return fail(
         forbidden(call.type(), call.route().name,
@@ -160,6 +168,7 @@ Result<void> admit_delete(Call& call, const api::ObjectPtr& stored) {
   const std::string_view name = stored->key.name();
   if (stored->key.resource() == "namespaces" && is_immortal(name))
     return fail(forbidden(call.type(), name, "this namespace may not be deleted"));
+  if (stored->key.resource() == kQueues) return admit_queue_delete(call, name);
   return {};
 }
 

@@ -21,6 +21,7 @@
 #include "apiserver/rbac.h"
 #include "apiserver/server.h"
 #include "base/encoding.h"
+#include "policy/quota.h"
 
 namespace ingot::apiserver {
 
@@ -112,6 +113,8 @@ struct Services : std::enable_shared_from_this<Services> {
   Memo<std::string> tenant_clusters{4096};  // Tenant → status.cluster
   Memo<NamespaceFacts> namespaces{4096};
   Memo<std::string> allocation_nodes{16'384};  // Allocation → spec.node
+  Memo<policy::QuotaNode> quotas{16'384};      // Queue or Tenant → what it promises
+  Memo<policy::QuotaAmounts> slice_gpus{16'384};
   std::shared_ptr<TenantKeeper> tenants;
   std::shared_ptr<Holdings> holdings;      // which node holds which pods
   std::map<std::string, Piece> documents;  // of discovery, made at their first use

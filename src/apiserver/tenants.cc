@@ -6,6 +6,7 @@
 
 #include "api/deletion.h"
 #include "apiserver/node_authorizer.h"
+#include "apiserver/quotas.h"
 #include "apiserver/rbac.h"
 #include "apiserver/status.h"
 #include "base/encoding.h"
@@ -113,16 +114,16 @@ Result<void> admit_tenant(Call& call, Json& object) {
            {{"phase", "Active"}, {"cluster", new_cluster_id(call.services.env.entropy).value}});
   Json* metadata = object.as_object().if_contains("metadata");
   api::set(*metadata, {"finalizers"}, api::JsonArray{kTenantFinalizer});
-  return {};
+  return admit_quota(call, nullptr, object);
 }
 
-Result<void> admit_tenant_update(Call& call, Json& after) {
+Result<void> admit_tenant_update(Call& call, const Json& before, Json& after) {
   if (call.route().subresource == "status")
     return fail(
         forbidden(call.type(), call.route().name, "a tenant's status is written by the factory alone"));
   // Only the keeper lets go of a tenant, when its cluster is empty.
   api::add_finalizer(after, kTenantFinalizer);
-  return {};
+  return admit_quota(call, &before, after);
 }
 
 Result<void> make_cluster(ClusterView cluster, Services& services) {

@@ -13,7 +13,7 @@
 namespace ingot::apiserver {
 
 Result<void> admit_tenant(Call&, api::Json& object);
-Result<void> admit_tenant_update(Call&, api::Json& after);
+Result<void> admit_tenant_update(Call&, const api::Json& before, api::Json& after);
 // Writes the new tenant's cluster: namespaces, the default ServiceAccount and the CA's ConfigMap.
 Result<void> make_cluster(ClusterView, Services&);
 // POST tenants/NAME/kubeconfig {user, groups, ttlSeconds} → {kubeconfig}.
