@@ -1,11 +1,6 @@
 #include "host/inventory.h"
 
-#include <dlfcn.h>
-
-#include <cstdio>
-
 #include "api/json.h"
-#include "host/nvml/loader.h"
 #include "host/worker.h"
 
 namespace ingot::host {
@@ -22,20 +17,39 @@ Result<gpu::Inventory> read_inventory(const std::string& library, const std::str
   return inventory_from_json(*text);
 }
 
-int nvml_worker(const std::string& library) {
-  // Found while still root: the program may lie where nobody cannot look. The driver is called confined.
-  dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (const Result<void> confined = confine_worker(); !confined) {
-    std::fprintf(stderr, "error: %s\n", confined.error().message.c_str());
-    return 1;
-  }
-  const auto inventory = nvml::read_inventory(library);
-  if (!inventory) {
-    std::fprintf(stderr, "error: %s\n", inventory.error().c_str());
-    return 1;
-  }
-  std::puts(inventory_to_json(*inventory).c_str());
-  return 0;
+namespace {
+
+JsonObject mig_object(const gpu::MigDevice& m) {
+  return {{"uuid", m.uuid},
+          {"profile", m.profile},
+          {"start", m.start},
+          {"gpuInstance", m.gpu_instance},
+          {"computeInstance", m.compute_instance},
+          {"memoryMib", m.memory_mib},
+          {"gpuCapability", m.gpu_capability},
+          {"computeCapability", m.compute_capability}};
+}
+
+gpu::MigDevice mig_device(const Json& m) {
+  const auto number = [&](std::string_view name) { return int(api::int_at(m, {name}).value_or(-1)); };
+  return {.uuid = std::string(api::string_at(m, {"uuid"})),
+          .profile = std::string(api::string_at(m, {"profile"})),
+          .start = number("start"),
+          .gpu_instance = number("gpuInstance"),
+          .compute_instance = number("computeInstance"),
+          .memory_mib = api::int_at(m, {"memoryMib"}).value_or(0),
+          .gpu_capability = number("gpuCapability"),
+          .compute_capability = number("computeCapability")};
+}
+
+}  // namespace
+
+std::string mig_device_to_json(const gpu::MigDevice& device) { return api::to_text(mig_object(device)); }
+
+Result<gpu::MigDevice> mig_device_from_json(const std::string& text) {
+  const Result<Json> parsed = api::parse_json(text);
+  if (!parsed) return std::unexpected(parsed.error());
+  return mig_device(*parsed);
 }
 
 std::string inventory_to_json(const gpu::Inventory& inventory) {
@@ -43,6 +57,8 @@ std::string inventory_to_json(const gpu::Inventory& inventory) {
   for (const gpu::Board& b : inventory.boards) {
     JsonArray peers;
     for (const int peer : b.nvlink_peers) peers.emplace_back(peer);
+    JsonArray instances;
+    for (const gpu::MigDevice& m : b.mig_devices) instances.push_back(mig_object(m));
     boards.push_back(JsonObject{{"uuid", b.uuid},
                                 {"index", b.index},
                                 {"minor", b.minor},
@@ -55,6 +71,7 @@ std::string inventory_to_json(const gpu::Inventory& inventory) {
                                 {"computeMinor", b.compute_minor},
                                 {"migCapable", b.mig_capable},
                                 {"migEnabled", b.mig_enabled},
+                                {"migDevices", std::move(instances)},
                                 {"healthy", b.healthy},
                                 {"fault", b.fault},
                                 {"nvlinkPeers", std::move(peers)}});
@@ -89,6 +106,7 @@ Result<gpu::Inventory> inventory_from_json(const std::string& text) {
     board.compute_minor = number(b, "computeMinor");
     board.mig_capable = api::bool_at(b, {"migCapable"});
     board.mig_enabled = api::bool_at(b, {"migEnabled"});
+    for (const Json& m : api::array_at(b, {"migDevices"})) board.mig_devices.push_back(mig_device(m));
     board.healthy = api::bool_at(b, {"healthy"});
     board.fault = api::string_at(b, {"fault"});
     for (const Json& peer : api::array_at(b, {"nvlinkPeers"}))

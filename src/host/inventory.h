@@ -12,11 +12,10 @@ namespace ingot::host {
 // `library`: "libnvidia-ml.so.1", or the stand-in's path with the text it is described by ("" = none).
 Result<gpu::Inventory> read_inventory(const std::string& library, const std::string& description);
 
-// The worker itself: `ingot worker nvml LIBRARY`. Prints the inventory; the exit code is the process's.
-int nvml_worker(const std::string& library);
-
-// What the worker prints and the parent reads.
+// What workers print and their parent reads (gpu_worker.h).
 std::string inventory_to_json(const gpu::Inventory&);
 Result<gpu::Inventory> inventory_from_json(const std::string& text);
+std::string mig_device_to_json(const gpu::MigDevice&);
+Result<gpu::MigDevice> mig_device_from_json(const std::string& text);
 
 }  // namespace ingot::host

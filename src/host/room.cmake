@@ -31,3 +31,6 @@ add_custom_target(ingot_pause DEPENDS ${pause_program})
 add_dependencies(ingot_host ingot_pause)
 set_source_files_properties(${dir}/images_pause.cc PROPERTIES
   OBJECT_DEPENDS ${pause_program} COMPILE_DEFINITIONS INGOT_PAUSE_PROGRAM="${pause_program}")
+
+# Its tests and the program itself load the stand-in library from beside them.
+add_dependencies(ingot_host ingot-nvml)

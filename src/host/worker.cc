@@ -2,22 +2,30 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
+
+#include "host/disk_file.h"
+#include "host/pidfd.h"
 
 namespace ingot::host {
 namespace {
 
 constexpr uid_t kNobody = 65534;
+constexpr int kLookAgainMs = 100;  // at what may have been cancelled
+constexpr int kReapMs = 2000;
 
 struct Pipe {
   int read = -1, write = -1;
@@ -57,8 +65,9 @@ bool drain(Pipe& out, Pipe& err, const WorkerJob& job, std::string& answer, std:
   while (fds[0].fd >= 0 || fds[1].fd >= 0) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return false;
-    if (poll(fds, 2, int(left.count()) + 1) < 0 && errno != EINTR) return false;
+    if (left.count() <= 0 || (job.cancelled && *job.cancelled)) return false;
+    const int wait = int(left.count()) + 1;
+    if (poll(fds, 2, job.cancelled ? std::min(wait, kLookAgainMs) : wait) < 0 && errno != EINTR) return false;
     for (pollfd& fd : fds) {
       if (fd.fd < 0 || !(fd.revents & (POLLIN | POLLHUP))) continue;
       char buffer[8192];
@@ -73,6 +82,28 @@ bool drain(Pipe& out, Pipe& err, const WorkerJob& job, std::string& answer, std:
     }
   }
   return true;
+}
+
+// The child's status; 0 when it hangs in the kernel and was left to a thread that may wait for ever.
+int reap(pid_t child) {
+  int status = 0;
+  const Fd handle(pidfd_open(child, 0));
+  pollfd ended{handle.get(), POLLIN, 0};
+  if (handle && poll(&ended, 1, kReapMs) == 0) {
+    std::thread([child] { waitpid(child, nullptr, 0); }).detach();
+    return 0;
+  }
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+// No capability but CAP_SYS_ADMIN: root's files, and what a driver lets its administrator do.
+bool keep_administration() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  data[0].effective = data[0].permitted = 1u << CAP_SYS_ADMIN;
+  return syscall(SYS_capset, &header, data) == 0;
 }
 
 }  // namespace
@@ -104,9 +135,7 @@ Result<std::string> run_worker(const WorkerJob& job) {
   std::string answer, complaint;
   const bool in_time = drain(out, err, job, answer, complaint);
   if (!in_time) kill(-child, SIGKILL);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = reap(child);
   const std::string& what = job.arguments.front();
   if (!in_time) return fail(Reason::Timeout, "worker " + what + " gave no answer in time and was stopped");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
@@ -117,12 +146,17 @@ Result<std::string> run_worker(const WorkerJob& job) {
   return answer;
 }
 
-Result<void> confine_worker() {
+Result<void> confine_worker(Keep keep) {
   const rlimit none{0, 0}, files{64, 64};
   setrlimit(RLIMIT_CORE, &none);
   setrlimit(RLIMIT_NOFILE, &files);
-  if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setresgid(kNobody, kNobody, kNobody) != 0 ||
-                         setresuid(kNobody, kNobody, kNobody) != 0))
+  const bool root = geteuid() == 0;
+  if (root && keep == Keep::Root && (setgroups(0, nullptr) != 0 || !keep_administration()))
+    return fail(Reason::InternalError,
+                std::string("a worker cannot give up capabilities: ") + std::strerror(errno));
+  if (root && keep == Keep::Nothing &&
+      (setgroups(0, nullptr) != 0 || setresgid(kNobody, kNobody, kNobody) != 0 ||
+       setresuid(kNobody, kNobody, kNobody) != 0))
     return fail(Reason::InternalError, std::string("a worker cannot give up root: ") + std::strerror(errno));
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail(Reason::InternalError, "a worker cannot give up new privileges");

@@ -1,8 +1,10 @@
 // Children that do what may hang or read what strangers wrote: `ingot worker NAME …`, run as nobody, without
 // privileges, sockets or keys, with a deadline. The child's standard output is the answer.
-// Thread rule: any; blocks until the child ended or the deadline passed.
+// Thread rule: any; blocks until the child ended or the deadline passed. A child that hangs in the kernel cannot be
+// ended: it is left behind.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -16,12 +18,17 @@ struct WorkerJob {
   std::vector<std::pair<std::string, std::string>> environment;  // all of it: nothing is inherited
   Duration deadline = std::chrono::seconds(20);
   size_t most_output = 4u << 20;
+  const std::atomic<bool>* cancelled = nullptr;  // set by anybody: the child is killed, as past the deadline
 };
 
 // Error: Timeout past the deadline (the child is killed), InternalError with the child's last line on standard error.
 Result<std::string> run_worker(const WorkerJob&);
 
+enum class Keep : uint8_t {
+  Nothing,
+  Root,  // user 0 with no capability but the one by which a driver knows an administrator
+};
 // Called first thing in the child: gives up root, new privileges and the system calls no worker needs. Error: one line.
-Result<void> confine_worker();
+Result<void> confine_worker(Keep = Keep::Nothing);
 
 }  // namespace ingot::host

@@ -1,11 +1,13 @@
+#include <span>
 #include <string_view>
 
-#include "host/inventory.h"
+#include "host/gpu_worker.h"
 #include "ingot/command_line.h"
 
 int main(int argc, char** argv) {
   // Not a command for people: what this program starts to do what may hang (host/worker.h).
-  if (argc == 4 && argv[1] == std::string_view("worker") && argv[2] == std::string_view("nvml"))
-    return ingot::host::nvml_worker(argv[3]);
+  if (argc > 2 && argv[1] == std::string_view("worker"))
+    if (const int code = ingot::host::gpu_worker(std::span(argv, size_t(argc)).subspan(2)); code >= 0)
+      return code;
   return ingot::run_command_line(argc, argv);
 }
