@@ -73,8 +73,10 @@ class Parser {
     if (w[0] == "fault") return fault(w);
     if (w[0] == "instance") return instance(w);
     if (w[0] == "memory") return memory(w);
+    if (w[0] == "use") return use(w);
+    if (w[0] == "held") return held(w);
     return "unknown statement '" + std::string(w[0]) +
-           "'; known: driver, cuda, node, board, link, fault, instance, memory";
+           "'; known: driver, cuda, node, board, link, fault, instance, memory, use";
   }
   Description take() { return std::move(out_); }
 
@@ -208,6 +210,21 @@ class Parser {
       layout.push_back({find_profile(board->model->name, i.profile), i.start});
     if (const auto fine = legal(board->model->name, layout); !fine) return fine.error();
     return "";
+  }
+
+  std::string use(const Words& w) {
+    SimulatedBoard* board = named_board(w);
+    if (w.size() != 3 || !board)
+      return "use takes the index of a board already described on this node, then idle or a percentage";
+    if (w[2] == "idle") return board->use = 0, "";
+    if (number(w[2], board->use) && board->use >= 0 && board->use <= 100) return "";
+    return "a use is idle or a percentage from 0 to 100, not '" + std::string(w[2]) + "'";
+  }
+
+  std::string held(const Words& w) {
+    SimulatedBoard* board = named_board(w);
+    if (w.size() != 2 || !board) return "held takes the index of a board already described on this node";
+    return board->held = true, "";
   }
 
   std::string memory(const Words& w) {

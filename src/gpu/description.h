@@ -9,6 +9,8 @@
 //   memory 0 start_mib=0 mib=512 byte=171 what a program wrote there; elsewhere there are zeros
 //   link 0 1                              boards 0 and 1 of this node share an NVLink; `link all`: an NVSwitch
 //   fault 1 lost | fault 1 ecc=3 | fault 1 xid=79
+//   use 1 37 | use 1 idle                 how busy board 1 is while it is held, in percent; without it nearly always
+//   held 1                                somebody holds board 1; written by the node, not by people
 //   fault 1 hang | fault 1 mode | fault 1 create | fault 1 clear     every call on it hangs; changing its MIG mode,
 //                                         making an instance on it, writing its memory fails
 //
@@ -47,6 +49,8 @@ struct SimulatedBoard {
   bool hangs = false, mode_fails = false, create_fails = false, clear_fails = false;
   uint64_t ecc_errors = 0;
   uint64_t xid = 0;
+  int use = -1;  // percent, while held; -1: it is busy
+  bool held = false;
   std::vector<int> links;  // indices of the boards on the same node reached by NVLink
 };
 struct SimulatedNode {
@@ -66,7 +70,7 @@ std::expected<Description, std::string> parse_description(std::string_view text,
 // "2x8xH100-80GB" → two nodes of eight boards behind an NVSwitch.
 std::expected<Description, std::string> describe_shorthand(std::string_view text, std::string_view seed);
 // The text of one node, holding only the boards whose uuid is in `only` (all when empty), and of a board that is there
-// for its instances only those: what a pod is given.
+// for its instances only those: what a pod is given, and so holds.
 std::string to_text(const Description&, const SimulatedNode&, const std::vector<std::string>& only = {});
 
 }  // namespace ingot::gpu

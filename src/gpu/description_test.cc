@@ -38,7 +38,7 @@ TEST(Description, TextRoundTrips) {
   const auto made = parse_description(
       "# two boards\nnode gpu-a cpu=8 memory_mib=4096\nboard H200-141GB mig=on\nboard H200-141GB "
       "numa=1\nlink 0 1\n"
-      "fault 1 xid=79\n",
+      "fault 1 xid=79\nfault 1 hang\nuse 0 37\nuse 1 idle\nheld 0\n",
       "s");
   ASSERT_TRUE(made) << made.error();
   const auto again = parse_description(to_text(*made, made->nodes[0]), "s");
@@ -47,6 +47,10 @@ TEST(Description, TextRoundTrips) {
   EXPECT_EQ(again->nodes[0].boards[1].xid, 79u);
   EXPECT_EQ(again->nodes[0].boards[1].links, std::vector<int>{0});
   EXPECT_TRUE(again->nodes[0].boards[0].mig_enabled);
+  EXPECT_TRUE(again->nodes[0].boards[0].held && !again->nodes[0].boards[1].held);
+  EXPECT_EQ(again->nodes[0].boards[0].use, 37);
+  EXPECT_EQ(again->nodes[0].boards[1].use, 0);
+  EXPECT_TRUE(again->nodes[0].boards[1].hangs);
 }
 
 TEST(Description, InstancesAndMemoryRoundTripAndAreChecked) {
@@ -94,6 +98,7 @@ TEST(Description, APodIsGivenOnlyItsBoards) {
   ASSERT_EQ(pod->nodes[0].boards.size(), 1u);
   EXPECT_EQ(pod->nodes[0].boards[0].uuid, boards[2].uuid);
   EXPECT_EQ(pod->nodes[0].boards[0].minor, 2);
+  EXPECT_TRUE(pod->nodes[0].boards[0].held);
 }
 
 TEST(Description, NamesTheLineAtFault) {
@@ -103,6 +108,8 @@ TEST(Description, NamesTheLineAtFault) {
       {"node a\nnode a\n", "line 2: node a is described twice"},
       {"board A30\nlink 0 7\n", "line 2: link takes two indices"},
       {"board A30\nfault 0 melted\n", "line 2: a fault is lost"},
+      {"board A30\nuse 0 101\n", "line 2: a use is idle or a percentage"},
+      {"board A30\nuse 1 idle\n", "line 2: use takes the index"},
       {"board L4 mig=on\n", "line 1: L4 cannot be cut"},
       {"board A30 uuid=GPU-1\nboard A30 uuid=GPU-1\n", "line 2: uuid GPU-1 is used twice"},
       {"bord A30\n", "line 1: unknown statement 'bord'"},

@@ -43,6 +43,8 @@ std::string contents(const SimulatedBoard& board, const std::string& at,
     if (there) text += "fault " + at + " " + name + "\n";
   if (board.ecc_errors) text += "fault " + at + " ecc=" + std::to_string(board.ecc_errors) + "\n";
   if (board.xid) text += "fault " + at + " xid=" + std::to_string(board.xid) + "\n";
+  if (board.use >= 0) text += "use " + at + " " + std::to_string(board.use) + "\n";
+  if (board.held || !only.empty()) text += "held " + at + "\n";
   return text;
 }
 

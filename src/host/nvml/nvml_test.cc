@@ -11,6 +11,7 @@
 #include "gpu/mig.h"
 #include "host/nvml/clear.h"
 #include "host/nvml/loader.h"
+#include "host/nvml/sampler.h"
 #include "host/nvml/slices.h"
 
 namespace ingot::host::nvml {
@@ -60,6 +61,81 @@ TEST(Nvml, FaultyBoardsAreListedWithTheReason) {
   EXPECT_EQ(inventory->boards[0].fault, "name: GPU is lost");
   EXPECT_FALSE(inventory->boards[0].uuid.empty());
   EXPECT_EQ(inventory->boards[1].fault, "uncorrected ECC errors: 3");
+}
+
+TEST(NvmlSampler, AHeldBoardWorksAndAFreeOneRests) {
+  const std::string boards = "board H100-80GB\nboard H100-80GB\nboard H100-80GB mig=on\n";
+  setenv("INGOT_GPU_DESCRIPTION_TEXT", boards.c_str(), 1);
+  const auto sampler = Sampler::open(STANDIN);
+  unsetenv("INGOT_GPU_DESCRIPTION_TEXT");
+  ASSERT_TRUE(sampler) << sampler.error();
+  auto samples = (*sampler)->look();
+  ASSERT_EQ(samples.size(), 3u);
+  EXPECT_EQ(samples[0].utilisation, 0);
+  EXPECT_EQ(samples[0].memory_used_mib, 0);
+  EXPECT_EQ(samples[2].utilisation, std::nullopt) << "NVML has none of a board in MIG mode";
+
+  ASSERT_TRUE((*sampler)->describe(boards + "held 0\nheld 1\nuse 1 idle\n"));
+  samples = (*sampler)->look();
+  EXPECT_GE(samples[0].utilisation, 90);
+  EXPECT_GT(samples[0].memory_used_mib, 40'000);
+  EXPECT_EQ(*samples[0].memory_used_mib + *samples[0].memory_free_mib, 81559);
+  EXPECT_GT(samples[0].power_w, 500);
+  EXPECT_GT(samples[0].temperature_c, samples[1].temperature_c);
+  EXPECT_EQ(samples[0].sm_clock_mhz, 1755);
+  EXPECT_EQ(samples[1].utilisation, 0);
+  EXPECT_GT(samples[1].memory_used_mib, 0);
+
+  EXPECT_FALSE((*sampler)->describe("board H100-80GB\n")) << "other boards";
+  EXPECT_FALSE((*sampler)->describe("nonsense"));
+}
+
+TEST(NvmlSampler, FaultsAreToldXidsOnce) {
+  const std::string boards = "board A30\nboard A30\n";
+  setenv("INGOT_GPU_DESCRIPTION_TEXT", boards.c_str(), 1);
+  const auto sampler = Sampler::open(STANDIN);
+  unsetenv("INGOT_GPU_DESCRIPTION_TEXT");
+  ASSERT_TRUE(sampler) << sampler.error();
+  EXPECT_TRUE((*sampler)->look()[0].xids.empty());
+  ASSERT_TRUE((*sampler)->describe(boards + "fault 0 xid=79\nfault 0 ecc=2\nfault 1 lost\n"));
+  auto samples = (*sampler)->look();
+  EXPECT_EQ(samples[0].xids, std::vector<uint64_t>{79});
+  EXPECT_EQ(samples[0].ecc_errors, 2u);
+  EXPECT_EQ(samples[1].lost, "GPU is lost");
+  EXPECT_TRUE((*sampler)->look()[0].xids.empty());
+  ASSERT_TRUE((*sampler)->describe(boards));
+  samples = (*sampler)->look();
+  EXPECT_EQ(samples[0].ecc_errors, 0u);
+  EXPECT_TRUE(samples[1].lost.empty());
+}
+
+void look_past_a_board_that_hangs() {
+  const std::string boards = "board A30\nboard A30\n";
+  setenv("INGOT_GPU_DESCRIPTION_TEXT", boards.c_str(), 1);
+  const auto sampler = Sampler::open(STANDIN, std::chrono::milliseconds(50));
+  ASSERT_TRUE(sampler) << sampler.error();
+  const auto before = (*sampler)->look();
+  ASSERT_TRUE((*sampler)->describe(boards + "fault 0 hang\n"));
+  for (int look = 0; look < 3; ++look) {
+    const auto samples = (*sampler)->look();
+    ASSERT_EQ(samples.size(), 2u);
+    EXPECT_EQ(samples[0].uuid, before[0].uuid);
+    EXPECT_EQ(samples[0].lost, "NVML gave no answer in time");
+    EXPECT_TRUE(samples[1].lost.empty());
+    EXPECT_EQ(samples[1].utilisation, 0);
+  }
+}
+
+// It is lost for as long as it hangs; the others are looked at as before.
+TEST(NvmlSampler, ABoardThatHangsKeepsNoneFromAnswering) {
+  const pid_t child = fork();  // what hangs is never given back
+  if (child == 0) {
+    look_past_a_board_that_hangs();
+    _exit(HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Nvml, SaysWhatIsMissing) {

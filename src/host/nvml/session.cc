@@ -51,7 +51,15 @@ Api load(void* lib) {
   a.mig_device = symbol<Return(Device, unsigned, Device*)>(lib, "nvmlDeviceGetMigDeviceHandleByIndex");
   a.gpu_instance_id = symbol<Return(Device, unsigned*)>(lib, "nvmlDeviceGetGpuInstanceId");
   a.compute_instance_id = symbol<Return(Device, unsigned*)>(lib, "nvmlDeviceGetComputeInstanceId");
+  a.utilisation = symbol<Return(Device, Utilization*)>(lib, "nvmlDeviceGetUtilizationRates");
+  a.power = symbol<Return(Device, unsigned*)>(lib, "nvmlDeviceGetPowerUsage");
+  a.temperature = symbol<Return(Device, int, unsigned*)>(lib, "nvmlDeviceGetTemperature");
+  a.clock = symbol<Return(Device, unsigned, unsigned*)>(lib, "nvmlDeviceGetClockInfo");
+  a.events_create = symbol<Return(EventSet*)>(lib, "nvmlEventSetCreate");
+  a.events_register = symbol<Return(Device, unsigned long long, EventSet)>(lib, "nvmlDeviceRegisterEvents");
+  a.events_wait = symbol<Return(EventSet, EventData*, unsigned)>(lib, "nvmlEventSetWait_v2");
   a.simulated = symbol<const char*()>(lib, "ingotNvmlSimulated");
+  a.describe = symbol<Return(const char*)>(lib, "ingotNvmlDescribe");
   return a;
 }
 

@@ -46,8 +46,18 @@ struct Api {
   Return (*mig_device)(Device, unsigned, Device*);
   Return (*gpu_instance_id)(Device, unsigned*);
   Return (*compute_instance_id)(Device, unsigned*);
-  const char* (*simulated)();  // the stand-in's own
-  bool complete() const;       // what no driver since 450 is without
+  // What is measured, and what goes wrong.
+  Return (*utilisation)(Device, Utilization*);
+  Return (*power)(Device, unsigned*);
+  Return (*temperature)(Device, int, unsigned*);
+  Return (*clock)(Device, unsigned, unsigned*);
+  Return (*events_create)(EventSet*);
+  Return (*events_register)(Device, unsigned long long, EventSet);
+  Return (*events_wait)(EventSet, EventData*, unsigned);
+  // The stand-in's own.
+  const char* (*simulated)();
+  Return (*describe)(const char*);
+  bool complete() const;  // what no driver since 450 is without
   bool complete_mig() const;
 };
 

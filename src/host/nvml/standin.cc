@@ -2,13 +2,13 @@
 // Loaded by the inventory on machines without GPUs, and mounted into containers that were granted simulated ones,
 // beside a description that holds only the granted boards. It is read from the text in $INGOT_GPU_DESCRIPTION_TEXT, or
 // from the file $INGOT_GPU_DESCRIPTION, or from /etc/ingot/gpus.
-// What it can be told to change lives in a state file (standin.h). MIG is in standin_mig.cc, memory in standin_cuda.cc.
+// What it can be told to change lives in a state file (standin.h). MIG is in standin_mig.cc, memory in standin_cuda.cc,
+// what is measured in standin_sample.cc.
 // Any thread, as NVML promises.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 
-#include "gpu/mig.h"
 #include "host/nvml/standin.h"
 
 namespace {
@@ -162,16 +162,6 @@ EXPORT Return nvmlDeviceGetMinorNumber(Device device, unsigned* out) {
   *out = unsigned(b->minor);
   return kSuccess;
 }
-EXPORT Return nvmlDeviceGetMemoryInfo(Device device, Memory* out) {
-  WITH_TARGET(t);
-  const std::string_view model = t.board->model->name;
-  const ingot::gpu::Profile* cut =
-      t.instance ? ingot::gpu::find_profile(model, t.instance->profile) : nullptr;
-  const auto total = static_cast<unsigned long long>(cut ? cut->memory_mib : t.board->model->memory_mib)
-                     << 20;
-  *out = {total, total, 0};
-  return kSuccess;
-}
 EXPORT Return nvmlDeviceGetPciInfo_v3(Device device, PciInfo* out) {
   WITH_TARGET(t);
   fill_pci(*t.board, out);
@@ -190,17 +180,6 @@ EXPORT Return nvmlDeviceGetMemoryAffinity(Device device, unsigned words, unsigne
   out[0] = 1ul << b->numa_node;
   return kSuccess;
 }
-EXPORT Return nvmlDeviceGetUtilizationRates(Device device, Utilization* out) {
-  WITH_BOARD(b);
-  *out = {0, 0};
-  return kSuccess;
-}
-EXPORT Return nvmlDeviceGetTotalEccErrors(Device device, int kind, int, unsigned long long* out) {
-  WITH_BOARD(b);
-  *out = kind == 1 ? b->ecc_errors : 0;
-  return kSuccess;
-}
-
 // Link N of a board leads to its Nth peer, or to the switch where there is one.
 EXPORT Return nvmlDeviceGetNvLinkState(Device device, unsigned link, int* out) {
   WITH_BOARD(b);
@@ -222,25 +201,3 @@ EXPORT Return nvmlDeviceGetNvLinkRemotePciInfo_v2(Device device, unsigned link, 
   fill_pci(boards()[size_t(b->links[link])], out);
   return kSuccess;
 }
-
-// XIDs of the description are told once, then waiting times out at once: nothing else ever happens here.
-EXPORT Return nvmlEventSetCreate(EventSet* out) {
-  return out ? (*out = reinterpret_cast<EventSet>(1), kSuccess) : kInvalidArgument;
-}
-EXPORT Return nvmlDeviceRegisterEvents(Device device, unsigned long long, EventSet) {
-  WITH_BOARD(b);
-  return kSuccess;
-}
-EXPORT Return nvmlEventSetWait_v2(EventSet, EventData* out, unsigned) {
-  if (!state().users) return kUninitialized;
-  if (!out) return kInvalidArgument;
-  const std::lock_guard lock(state().mutex);
-  for (size_t i = 0; i < boards().size(); ++i)
-    if (boards()[i].xid && !state().xid_told[i]) {
-      state().xid_told[i] = true;
-      *out = {static_cast<Device>(handle_of(i)), kEventXid, boards()[i].xid, ~0u, ~0u};
-      return kSuccess;
-    }
-  return kTimeout;
-}
-EXPORT Return nvmlEventSetFree(EventSet) { return kSuccess; }

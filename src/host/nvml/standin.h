@@ -4,6 +4,7 @@
 // Thread rule: any; who touches the state holds `state().mutex`.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct State {
   std::string text;  // as read last
   gpu::Description description;
   std::vector<bool> xid_told;
+  std::map<std::string, gpu::SimulatedBoard> happens;  // by uuid: what ingotNvmlDescribe said last
 };
 State& state();
 
@@ -29,6 +31,8 @@ State& state();
 Return open_state();
 // Reads the state file again if it changed.
 void refresh();
+// What happens to boards over what they were described as: faults, use, who holds them.
+void apply_happenings();
 
 gpu::SimulatedNode& node();
 inline std::vector<gpu::SimulatedBoard>& boards() { return node().boards; }

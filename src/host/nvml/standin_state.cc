@@ -29,6 +29,7 @@ bool parse(const std::string& text) {
   }
   state().description = std::move(*parsed);
   state().xid_told.resize(boards().size());
+  apply_happenings();
   return true;
 }
 
@@ -49,6 +50,23 @@ State& state() {
   return instance;
 }
 
+void apply_happenings() {
+  for (gpu::SimulatedBoard& board : boards()) {
+    const auto found = state().happens.find(board.uuid);
+    if (found == state().happens.end()) continue;
+    const gpu::SimulatedBoard& now = found->second;
+    board.lost = now.lost;
+    board.hangs = now.hangs;
+    board.mode_fails = now.mode_fails;
+    board.create_fails = now.create_fails;
+    board.clear_fails = now.clear_fails;
+    board.ecc_errors = now.ecc_errors;
+    board.xid = now.xid;
+    board.use = now.use;
+    board.held = now.held;
+  }
+}
+
 gpu::SimulatedNode& node() {
   auto& nodes = state().description.nodes;
   if (nodes.empty()) nodes.emplace_back();
@@ -63,6 +81,7 @@ Return open_state() {
   const char* path = std::getenv("INGOT_GPU_DESCRIPTION");
   s.file = file ? file : "";
   s.xid_told.clear();
+  s.happens.clear();
   const bool kept = !s.file.empty() && read_file(file, text);
   if (!kept && given)
     text = given;
