@@ -1,11 +1,15 @@
 #include "controllers/placement.h"
 
 #include <algorithm>
+#include <set>
 #include <span>
 
 #include "api/deletion.h"
+#include "api/device_class.h"
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "controllers/claims.h"
+#include "controllers/placement_claims.h"
 #include "controllers/placement_units.h"
 #include "controllers/placement_writes.h"
 #include "controllers/queue_book.h"
@@ -25,8 +29,9 @@ constexpr std::string_view kSlices = "resourceslices.resource.k8s.io";
 constexpr std::string_view kGroups = "podgroups.scheduling.x-k8s.io";
 constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
 constexpr std::string_view kQueues = "queues.factory.ingot.dev", kPools = "pools.factory.ingot.dev";
+constexpr std::string_view kClasses = api::kDeviceClasses;
 constexpr std::string_view kSliceSuffix = "-gpu.nvidia.com";
-constexpr size_t kLongQueue = 1'000;
+constexpr size_t kLongQueue = 1'000, kLaterPerTurn = 100;
 constexpr Duration kPassPerUnit =
     std::chrono::microseconds(20);  // ten times what a waiting unit costs a pass
 constexpr Duration kRejectedAgain = std::chrono::seconds(1);
@@ -40,7 +45,8 @@ std::vector<store::Scope> scopes() {
           {root, std::string(kQueues), ""},      {root, std::string(kPools), ""},
           {root, std::string(kNodes), ""},       {root, std::string(kSlices), ""},
           {"", std::string(kNamespaces), ""},    {"", std::string(kGroups), ""},
-          {"", std::string(kPods), ""}};
+          {"", std::string(kClaims), ""},        {"", std::string(kClaimTemplates), ""},
+          {"", std::string(kClasses), ""},       {"", std::string(kPods), ""}};
 }
 
 }  // namespace
@@ -61,13 +67,17 @@ class Placement::Impl final : store::Follower::Handler {
     model_ = {};
     book_.clear();
     units_.clear();
+    claims_.clear();
+    later_.clear();
     loaded_ = again_ = false;
     passed_ = 0;
   }
 
   bool follow(store::Turn& turn, const std::vector<Key>& changed, bool rest) override {
+    claims_.enter(turn);
     for (const Key& key : changed) load(turn, key);
-    units_.settle();
+    settle(turn);
+    take_later(turn);
     // The first pass waits for every object: an Allocation not yet seen would be a device given twice.
     if (rest && !loaded_) return false;
     loaded_ = true;
@@ -95,6 +105,8 @@ class Placement::Impl final : store::Follower::Handler {
     if (resource == kGroups)
       return units_.set_group(key,
                               object ? api::int_at(object->parse(), {"spec", "minMember"}) : std::nullopt);
+    if (resource == kClaims || resource == kClaimTemplates) return set_again(turn, claims_.waiting_for(key));
+    if (resource == kClasses) return set_later(claims_.waiting_in(key.cluster()));
     if (key.cluster() != kRootCluster.value) return;
     if (resource == kAllocations) return load_allocation(key, object);
     if (resource == kTenants) return load_tenant(turn, key, object);
@@ -138,16 +150,36 @@ class Placement::Impl final : store::Follower::Handler {
     book_.set_pool(key.name(), object ? &pool : nullptr);
   }
 
+  // Pods that waited for another's claim come again when that pod has gone its way.
+  void settle(store::Turn& turn) {
+    for (auto pods = claims_.after_leaving(); !pods.empty(); pods = claims_.after_leaving())
+      set_again(turn, pods);
+    units_.settle();
+  }
+
+  // What concerns all who wait for claims is a few of them a turn: others' requests come between.
+  void set_later(std::vector<Key> pods) { later_.insert(pods.begin(), pods.end()); }
+  void take_later(store::Turn& turn) {
+    for (size_t i = 0; i < kLaterPerTurn && !later_.empty(); ++i)
+      set_again(turn, {later_.extract(later_.begin()).value()});
+    settle(turn);
+    if (!later_.empty()) follower_.wake();
+  }
+
   void set_again(store::Turn& turn, const std::vector<Key>& pods) {
     for (const Key& pod : pods) units_.set_pod(pod, turn.get(pod).get());
   }
 
   void load_node(store::Turn& turn, std::string_view name) {
     const ObjectPtr node = turn.get(root_key(kNodes, name));
-    if (!node) return model_.erase_node(name);
+    if (!node) {
+      if (claims_.set_slice(name, nullptr)) set_later(claims_.waiting_in(""));
+      return model_.erase_node(name);
+    }
     const ObjectPtr slice = turn.get(root_key(kSlices, std::string(name) + std::string(kSliceSuffix)));
     const Json devices = slice ? slice->parse() : Json{};
     model_.set_node(scheduler::node_from(node->parse(), slice ? &devices : nullptr));
+    if (claims_.set_slice(name, slice ? &devices : nullptr)) set_later(claims_.waiting_in(""));
   }
 
   // --- one pass, and its writes ---
@@ -165,7 +197,7 @@ class Placement::Impl final : store::Follower::Handler {
       const auto last =
           std::find_if(first, bindings.end(), [&](const auto& b) { return b.unit != first->unit; });
       if (!bind({first, last}, turn, now)) wake_after(kRejectedAgain);
-      units_.settle();
+      settle(turn);
       first = last;
     }
     for (const scheduler::Eviction& e : placements.evictions) evict(e, turn, now);
@@ -187,6 +219,7 @@ class Placement::Impl final : store::Follower::Handler {
     const scheduler::Binding* binding;
     ObjectPtr before;
     Json pod;
+    std::vector<ClaimWrite> claims;
   };
 
   // All of a unit or nothing: what could fail is looked at before the first write. False: the pods are not what they
@@ -194,6 +227,7 @@ class Placement::Impl final : store::Follower::Handler {
   bool bind(std::span<const scheduler::Binding> unit, store::Turn& turn, WallTime now) {
     std::vector<Bound> pods;
     std::vector<Key> keys;
+    std::set<Key> taken;
     for (const scheduler::Binding& b : unit) {
       const WaitingPod* waiting = units_.waiting(b.pod);
       if (!waiting) continue;
@@ -201,9 +235,12 @@ class Placement::Impl final : store::Follower::Handler {
       Bound bound{&b, turn.get(waiting->key), {}};
       if (!bound.before || turn.get(root_key(kAllocations, b.pod))) continue;
       bound.pod = bound.before->parse();
-      if (api::string_at(bound.pod, {"metadata", "uid"}) == b.pod &&
-          scheduler::state_of(bound.pod) == scheduler::PodState::Pending && !tenant_of(waiting->key).empty())
-        pods.push_back(std::move(bound));
+      auto claims = claims_.grant(waiting->key, b, taken, now);
+      if (!claims || api::string_at(bound.pod, {"metadata", "uid"}) != b.pod ||
+          scheduler::state_of(bound.pod) != scheduler::PodState::Pending || tenant_of(waiting->key).empty())
+        continue;
+      bound.claims = *std::move(claims);
+      pods.push_back(std::move(bound));
     }
     if (pods.size() == unit.size() && write(pods, turn, now)) return true;
     ++stats_.rejected;
@@ -229,6 +266,8 @@ class Placement::Impl final : store::Follower::Handler {
       bind_pod(bound.pod, bound.binding->node, now);
       const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
       ASSERT(granted && placed);
+      for (ClaimWrite& claim : bound.claims)
+        ASSERT(turn.put(claim.before->key, std::move(claim.after), claim.before->revision));
       say(turn, bound.before->key, uid, "Normal", "Scheduled", assigned(bound), now);
       units_.set_pod(bound.before->key, placed->get());
       ++stats_.bound;
@@ -349,7 +388,9 @@ class Placement::Impl final : store::Follower::Handler {
   const PlacementOptions options_;
   scheduler::Model model_;
   QueueBook book_{model_};
-  PlacementUnits units_{model_, book_};
+  PlacementClaims claims_{model_};
+  PlacementUnits units_{model_, book_, claims_};
+  std::set<Key> later_;  // pods to be set again
   bool loaded_ = false;
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left

@@ -51,6 +51,7 @@ scheduler::Unit PlacementUnits::unit_of(const api::Key& key, const Json& pod, st
   unit.priority = unit.work.priority;
   unit.created = parse_rfc3339(string_at(pod, {"metadata", "creationTimestamp"})).value_or(WallTime{});
   unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
+  claims_.ask(key, pod, unit);
   const auto asks = scheduler::affinity_of(pod);
   const Subject subject =
       scheduler::subject_of(key.cluster(), pod, asks.value_or(Affinity()), unit.pods[0].request.where);
@@ -147,6 +148,7 @@ void PlacementUnits::settle() {
 }
 
 void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
+  claims_.leave(key.text());
   const std::string cluster(key.cluster());
   if (tenant_of(cluster).empty()) {
     if (object)
@@ -165,7 +167,7 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
   set_subject(key, pod, state);
   const auto gang = scheduler::gang_of(pod);
   const bool succeeded = string_at(pod, {"status", "phase"}) == "Succeeded";
-  const bool pending = state == PodState::Pending;
+  const bool pending = state == PodState::Pending && claims_.named(key, pod);
   if (!pending && !(gang && (state == PodState::Placed || succeeded))) return forget(key.text());
   Place now{std::string(string_at(pod, {"metadata", "uid"})), "", 0};
   if (gang) {

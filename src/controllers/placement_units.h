@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/object.h"
+#include "controllers/placement_claims.h"
 #include "controllers/queue_book.h"
 #include "scheduler/model.h"
 #include "scheduler/objects.h"
@@ -25,7 +26,8 @@ struct WaitingPod {
 
 class PlacementUnits {
  public:
-  PlacementUnits(scheduler::Model& model, const QueueBook& book) : model_(model), book_(book) {}
+  PlacementUnits(scheduler::Model& model, const QueueBook& book, PlacementClaims& claims)
+      : model_(model), book_(book), claims_(claims) {}
 
   // nullptr: the pod is gone.
   void set_pod(const api::Key&, const api::Object*);
@@ -72,6 +74,7 @@ class PlacementUnits {
 
   scheduler::Model& model_;
   const QueueBook& book_;
+  PlacementClaims& claims_;
   std::set<std::string, std::less<>> named_;                  // keys of waiting pods that name a queue
   std::map<std::string, WaitingPod, std::less<>> waiting_;    // by uid
   std::map<std::string, Place, std::less<>> places_;          // by pod key: pods that matter here

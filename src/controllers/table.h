@@ -35,5 +35,6 @@ extern const Controller kGarbage;             // garbage.cc
 extern const Controller kPodGarbage;          // pod_garbage.cc
 extern const Controller kJob;                 // job.cc
 extern const Controller kEventTtl;            // event_ttl.cc
+extern const Controller kClaim;               // claim.cc
 
 }  // namespace ingot::controllers

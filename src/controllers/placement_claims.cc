@@ -1,0 +1,241 @@
+#include "controllers/placement_claims.h"
+
+#include <algorithm>
+
+#include "api/deletion.h"
+#include "api/device_class.h"
+#include "controllers/claims.h"
+#include "gpu/device_names.h"
+
+namespace ingot::controllers {
+namespace {
+
+using api::Json;
+using api::JsonArray;
+using api::JsonObject;
+using api::Key;
+using api::ObjectPtr;
+using api::string_at;
+
+constexpr std::string_view kSlices = "resourceslices.resource.k8s.io", kSliceSuffix = "-gpu.nvidia.com";
+
+Key beside(const Key& pod, std::string_view resource, std::string_view name) {
+  return {ClusterId(std::string(pod.cluster())), resource, pod.ns(), name};
+}
+
+// The request of the pod with its claims' devices in it; an error says why that cannot be.
+std::expected<void, std::string> put_in(scheduler::Request& request, const ClaimNeeds& needs,
+                                        scheduler::Model& model) {
+  if (needs.requests.empty()) return {};
+  if (request.gpus > 0 && request.share())
+    return std::unexpected("a pod cannot have a share of a GPU beside its claims");
+  Choices choices = needs.choices;
+  if (request.gpus > 0) std::erase_if(choices, [&](const auto& c) { return c.first != request.profile; });
+  if (choices.empty())
+    return std::unexpected(
+        "its claims and its resources ask for devices of different kinds; a pod's are of one");
+  const auto best = best_of(choices);
+  request.profile = best->first;
+  request.gpus += needs.count();
+  scheduler::ModelSet models = 0;
+  for (const std::string& name : best->second) models |= scheduler::ModelSet{1} << model.model_id(name);
+  request.models &= models;
+  request.one_island |= needs.one_island;
+  return {};
+}
+
+// uuid → what its node's slice calls it.
+std::map<std::string, std::string> board_names(const store::Turn& turn, const std::string& node) {
+  std::map<std::string, std::string> names;
+  const ObjectPtr slice = turn.get(Key(kRootCluster, kSlices, "", node + std::string(kSliceSuffix)));
+  if (!slice) return names;
+  const Json json = slice->parse();
+  for (const Json& device : api::array_at(json, {"spec", "devices"}))
+    names.emplace(string_at(device, {"attributes", "uuid", "string"}), string_at(device, {"name"}));
+  return names;
+}
+
+std::string device_name(const std::map<std::string, std::string>& boards, const scheduler::Held& held) {
+  const auto board = boards.find(held.uuid);
+  const std::string name = board == boards.end() ? held.uuid : board->second;
+  const gpu::Profile* profile = held.profile.empty() ? nullptr : gpu::find_profile(held.model, held.profile);
+  return profile ? gpu::instance_name(name, *profile, held.start) : name;
+}
+
+Json node_selector(std::string_view node) {
+  const JsonObject field{{"key", "metadata.name"}, {"operator", "In"}, {"values", JsonArray{node}}};
+  const JsonObject term{{"matchFields", JsonArray{field}}};
+  return JsonObject{{"nodeSelectorTerms", JsonArray{term}}};
+}
+
+}  // namespace
+
+void PlacementClaims::clear() {
+  kinds_.clear();
+  waiting_.clear();
+  by_object_.clear();
+  left_.clear();
+}
+
+bool PlacementClaims::named(const Key& pod, const Json& object) const {
+  for (const Json& named : api::array_at(object, {"spec", "resourceClaims"})) {
+    if (!claim_name(object, named).empty()) continue;
+    const std::string_view source = string_at(named, {"resourceClaimTemplateName"});
+    if (is_name(source) && turn_->get(beside(pod, kClaimTemplates, source))) return false;
+  }
+  return true;
+}
+
+void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& unit) {
+  const JsonArray& claims = api::array_at(object, {"spec", "resourceClaims"});
+  if (claims.empty()) return;
+  Waiting waiting;
+  ClaimNeeds all;
+  std::string why;
+  for (const Json& named : claims) {
+    auto one = read(pod, object, named, waiting, all);
+    if (one)
+      waiting.claims.push_back(*std::move(one));
+    else if (why.empty())
+      why = one.error();
+  }
+  if (why.empty())
+    if (const auto put = put_in(unit.pods.front().request, all, model_); !put) why = put.error();
+  if (unit.waits.empty()) unit.waits = why;
+  for (const std::string& key : waiting.objects) by_object_[key].insert(pod.text());
+  left_.erase(pod.text());
+  waiting_[pod.text()] = std::move(waiting);
+}
+
+// One entry of spec.resourceClaims; adds what it needs to `all`.
+std::expected<PlacementClaims::Named, std::string> PlacementClaims::read(const Key& pod, const Json& object,
+                                                                         const Json& named, Waiting& waiting,
+                                                                         ClaimNeeds& all) const {
+  const std::string name(claim_name(object, named));
+  if (!is_name(name)) {
+    const std::string_view source = string_at(named, {"resourceClaimTemplateName"});
+    if (is_name(source)) waiting.objects.insert(beside(pod, kClaimTemplates, source).text());
+    return std::unexpected("resourceclaimtemplate \"" + std::string(source) + "\" not found");
+  }
+  const Key key = beside(pod, kClaims, name);
+  waiting.objects.insert(key.text());
+  const ObjectPtr stored = turn_->get(key);
+  if (!stored) return std::unexpected("resourceclaim \"" + name + "\" not found");
+  const Json claim = stored->parse();
+  if (auto why = busy(pod, string_at(object, {"metadata", "uid"}), *stored, claim))
+    return std::unexpected(*why);
+  const auto class_of = [&](std::string_view wanted) { return device_class(pod, wanted); };
+  const auto needs = needs_of(claim, class_of, kinds_);
+  if (!needs) return std::unexpected("resourceclaim \"" + name + "\": " + needs.error());
+  if (!needs->requests.empty()) {
+    all.choices = all.requests.empty() ? needs->choices : common(all.choices, needs->choices);
+    if (all.choices.empty())
+      return std::unexpected(
+          "its claims have no kind of device in common, and a pod's devices are of one kind");
+    all.requests.insert(all.requests.end(), needs->requests.begin(), needs->requests.end());
+    all.one_island |= needs->one_island;
+  }
+  return Named{key, std::string(string_at(claim, {"metadata", "uid"})), needs->requests};
+}
+
+// Why the pod must wait for its claim itself.
+std::optional<std::string> PlacementClaims::busy(const Key& pod, std::string_view uid,
+                                                 const api::Object& stored, const Json& claim) const {
+  const std::string name(stored.key.name());
+  if (api::is_deleting(claim)) return "resourceclaim \"" + name + "\" is being deleted";
+  for (const Json& owner : api::array_at(claim, {"metadata", "ownerReferences"}))
+    if (string_at(owner, {"kind"}) == "Pod" && api::bool_at(owner, {"controller"}) &&
+        string_at(owner, {"uid"}) != uid)
+      return "resourceclaim \"" + name + "\" was made for another pod";
+  std::string user;
+  for (const Json& consumer : api::array_at(claim, {"status", "reservedFor"}))
+    if (string_at(consumer, {"uid"}) != uid) user = string_at(consumer, {"name"});
+  const auto others = by_object_.find(stored.key.text());
+  if (user.empty() && others != by_object_.end() && !others->second.empty() &&
+      *others->second.begin() < pod.text())
+    user = Key(*others->second.begin()).name();
+  if (user.empty()) return std::nullopt;
+  return "resourceclaim \"" + name + "\" is pod " + user +
+         "'s until that has ended: a claim serves one pod at a time; a ResourceClaimTemplate gives each its "
+         "own";
+}
+
+std::optional<Json> PlacementClaims::device_class(const Key& pod, std::string_view name) const {
+  for (const api::BuiltinDeviceClass& builtin : api::builtin_device_classes())
+    if (builtin.name == name) return api::device_class_object(builtin);
+  if (!is_name(name)) return std::nullopt;
+  const ObjectPtr stored = turn_->get({ClusterId(std::string(pod.cluster())), api::kDeviceClasses, "", name});
+  return stored ? std::optional(stored->parse()) : std::nullopt;
+}
+
+void PlacementClaims::leave(const std::string& pod) {
+  auto found = waiting_.extract(pod);
+  if (!found) return;
+  for (const std::string& key : found.mapped().objects) {
+    const auto pods = by_object_.find(key);
+    pods->second.erase(pod);
+    if (pods->second.empty()) by_object_.erase(pods);
+  }
+  left_[pod] = std::move(found.mapped().objects);
+}
+
+std::vector<Key> PlacementClaims::waiting_in(std::string_view cluster) const {
+  std::vector<Key> pods;
+  for (const auto& [key, waiting] : waiting_)
+    if (cluster.empty() || Key(key).cluster() == cluster) pods.emplace_back(key);
+  return pods;
+}
+
+std::vector<Key> PlacementClaims::waiting_for(const Key& object) const {
+  constexpr size_t kMost = 8;
+  std::vector<Key> first;
+  if (const auto pods = by_object_.find(object.text()); pods != by_object_.end())
+    for (const std::string& pod : pods->second)
+      if (first.size() < kMost) first.emplace_back(pod);
+  return first;
+}
+
+std::vector<Key> PlacementClaims::after_leaving() {
+  std::set<Key> pods;
+  for (const auto& [pod, objects] : std::exchange(left_, {}))
+    for (const std::string& object : objects)
+      if (const auto others = by_object_.find(object);
+          others != by_object_.end() && pod < *others->second.begin())
+        pods.emplace(*others->second.begin());
+  return {pods.begin(), pods.end()};
+}
+
+std::optional<std::vector<ClaimWrite>> PlacementClaims::grant(const Key& pod,
+                                                              const scheduler::Binding& binding,
+                                                              std::set<Key>& taken, WallTime now) const {
+  std::vector<ClaimWrite> writes;
+  const auto waiting = waiting_.find(pod.text());
+  if (waiting == waiting_.end()) return writes;
+  const auto boards = board_names(*turn_, binding.node);
+  size_t next = 0;
+  for (const Named& named : waiting->second.claims) {
+    const ObjectPtr before = turn_->get(named.claim);
+    if (!before || !taken.insert(named.claim).second) return std::nullopt;
+    Json claim = before->parse();
+    if (string_at(claim, {"metadata", "uid"}) != named.uid || busy(pod, binding.pod, *before, claim))
+      return std::nullopt;
+    JsonArray results;
+    for (const ClaimNeeds::Request& request : named.requests)
+      for (int64_t i = 0; i < request.count && next < binding.devices.size(); ++i, ++next)
+        results.push_back(JsonObject{{"request", request.name},
+                                     {"driver", api::kDeviceDriver},
+                                     {"pool", binding.node},
+                                     {"device", device_name(boards, binding.devices[next])}});
+    api::set(claim, {"status", "allocation"},
+             JsonObject{{"devices", JsonObject{{"results", std::move(results)}}},
+                        {"nodeSelector", node_selector(binding.node)},
+                        {"allocationTimestamp", to_rfc3339(now)}});
+    api::set(claim, {"status", "reservedFor"},
+             JsonArray{JsonObject{{"resource", "pods"}, {"name", pod.name()}, {"uid", binding.pod}}});
+    api::add_finalizer(claim, kClaimFinalizer);
+    writes.push_back({before, std::move(claim)});
+  }
+  return writes;
+}
+
+}  // namespace ingot::controllers

@@ -1,0 +1,233 @@
+#include "api/deletion.h"
+#include "controllers/claims.h"
+#include "controllers/manager.h"
+#include "controllers/placement_testing.h"
+
+namespace ingot::controllers {
+namespace {
+
+Json json(std::string_view text) { return *api::parse_json(text); }
+Key claim_key(std::string_view name) { return {ClusterId("c1"), kClaims, "default", name}; }
+
+Json request(std::string_view name, std::string_view device_class, int64_t count = 1, Json selectors = {}) {
+  JsonObject exactly{{"deviceClassName", device_class}, {"allocationMode", "ExactCount"}, {"count", count}};
+  if (selectors.is_array()) exactly["selectors"] = std::move(selectors);
+  return JsonObject{{"name", name}, {"exactly", std::move(exactly)}};
+}
+Json selector(std::string_view expression) {
+  return JsonArray{JsonObject{{"cel", JsonObject{{"expression", expression}}}}};
+}
+
+class ClaimPlacementTest : public PlacementTest {
+ protected:
+  void SetUp() override {
+    tenant("vision", "c1");
+    board("big", "H100-80GB", "81559Mi", 4);
+    board("old", "V100-16GB", "16384Mi", 4);
+  }
+  void board(std::string name, std::string model, std::string memory, int gpus) {
+    node(name, 0);
+    JsonArray devices;
+    for (int i = 0; i < gpus; ++i)
+      devices.push_back(
+          json(R"({"name":"gpu-)" + std::to_string(i) + R"(","attributes":{"uuid":{"string":"GPU-)" + name +
+               "-" + std::to_string(i) + R"("},"model":{"string":")" + model + R"("},"index":{"int":)" +
+               std::to_string(i) + R"(}},"capacity":{"memory":{"value":")" + memory + R"("}}})"));
+    put(root("resourceslices.resource.k8s.io", name + "-gpu.nvidia.com"),
+        JsonObject{{"spec", JsonObject{{"nodeName", name}, {"devices", devices}}}});
+  }
+  void claim(std::string_view name, JsonArray requests, Json constraints = {}) {
+    JsonObject devices{{"requests", std::move(requests)}};
+    if (constraints.is_array()) devices["constraints"] = std::move(constraints);
+    put(claim_key(name), JsonObject{{"apiVersion", "resource.k8s.io/v1"},
+                                    {"kind", "ResourceClaim"},
+                                    {"metadata", JsonObject{{"name", name},
+                                                            {"namespace", "default"},
+                                                            {"uid", "uid-of-" + std::string(name)}}},
+                                    {"spec", JsonObject{{"devices", std::move(devices)}}}});
+  }
+  void claiming(std::string name, std::vector<std::string_view> claims, int gpus = 0) {
+    Json pod = pod_object(name, gpus);
+    JsonArray named;
+    for (const std::string_view claim : claims)
+      named.push_back(JsonObject{{"name", claim}, {"resourceClaimName", claim}});
+    api::set(pod, {"spec", "resourceClaims"}, std::move(named));
+    put(pod_key(name), std::move(pod));
+  }
+  // "node/device node/device" of what the claim holds.
+  std::string held(std::string_view claim) {
+    std::string all;
+    const Json object = get(claim_key(claim));
+    for (const Json& r : api::array_at(object, {"status", "allocation", "devices", "results"}))
+      all += (all.empty() ? "" : " ") + std::string(api::string_at(r, {"request"})) + "=" +
+             std::string(api::string_at(r, {"pool"})) + "/" + std::string(api::string_at(r, {"device"}));
+    return all;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Reopened, ClaimPlacementTest, testing::Bool());
+
+TEST_P(ClaimPlacementTest, SelectorsChooseTheModel) {
+  claim("large",
+        {request("gpu", "gpu.nvidia.com", 2,
+                 selector("device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('40Gi')) >= 0"))});
+  claim("small", {request("gpu", "gpu.nvidia.com", 1,
+                          selector("device.attributes['gpu.nvidia.com'].model.startsWith('V100')"))});
+  claiming("a", {"large"});
+  claiming("b", {"small"});
+  settle();
+  EXPECT_EQ(node_of("a"), "big");
+  EXPECT_EQ(devices("a").size(), 2u);
+  EXPECT_EQ(held("large"), "gpu=big/gpu-0 gpu=big/gpu-1");
+  EXPECT_EQ(node_of("b"), "old");
+  EXPECT_EQ(held("small"), "gpu=old/gpu-0");
+  const Json large = get(claim_key("large"));
+  const JsonArray& users = api::array_at(large, {"status", "reservedFor"});
+  ASSERT_EQ(users.size(), 1u);
+  EXPECT_EQ(api::string_at(users[0], {"uid"}), "c1-uid-a");
+  EXPECT_TRUE(api::has_finalizer(large, kClaimFinalizer));
+  EXPECT_EQ(api::array_at(large, {"status", "allocation", "nodeSelector", "nodeSelectorTerms"}).size(), 1u);
+}
+
+TEST_P(ClaimPlacementTest, SeveralRequestsAndClaimsShareANode) {
+  claim("one", {request("first", "gpu.nvidia.com"), request("second", "gpu.nvidia.com")});
+  claim("two", {request("third", "gpu.nvidia.com", 1,
+                        selector("device.attributes['gpu.nvidia.com'].model == 'H100-80GB'"))});
+  claiming("a", {"one", "two"}, 1);
+  settle();
+  EXPECT_EQ(node_of("a"), "big");
+  EXPECT_EQ(devices("a").size(), 4u);
+  EXPECT_EQ(held("one"), "first=big/gpu-0 second=big/gpu-1");
+  EXPECT_EQ(held("two"), "third=big/gpu-2");
+}
+
+TEST_P(ClaimPlacementTest, TheFirstChoiceThereIs) {
+  claim("any", {json(R"({"name":"gpu","firstAvailable":[
+    {"name":"best","deviceClassName":"gpu.nvidia.com","count":1,"selectors":[{"cel":{"expression":
+      "device.attributes['gpu.nvidia.com'].model == 'B200-180GB'"}}]},
+    {"name":"good","deviceClassName":"gpu.nvidia.com","count":1,"selectors":[{"cel":{"expression":
+      "device.attributes['gpu.nvidia.com'].model == 'V100-16GB'"}}]}]})")});
+  claiming("a", {"any"});
+  settle();
+  EXPECT_EQ(held("any"), "gpu/good=old/gpu-0");
+}
+
+TEST_P(ClaimPlacementTest, SaysWhyAClaimCannotBe) {
+  const auto waits = [&](std::string name, JsonArray requests, Json constraints = {}) {
+    claim(name, std::move(requests), std::move(constraints));
+    claiming("p-" + name, {name});
+    settle();
+    return reason("p-" + name);
+  };
+  claiming("lost", {"nothing"});
+  settle();
+  EXPECT_EQ(reason("lost"), "resourceclaim \"nothing\" not found");
+  EXPECT_EQ(waits("classless", {request("gpu", "mine")}),
+            "resourceclaim \"classless\": deviceclass \"mine\" not found");
+  EXPECT_EQ(
+      waits("absent", {request("gpu", "gpu.nvidia.com", 1,
+                               selector("device.attributes['gpu.nvidia.com'].model == 'L4'"))}),
+      "resourceclaim \"absent\": no device is what request \"gpu\" selects; there are: H100-80GB (also as "
+      "1g.10gb, 1g.10gb+me, 1g.20gb, 2g.20gb, 3g.40gb, 4g.40gb, 7g.80gb), V100-16GB");
+  EXPECT_THAT(waits("picky", {request("gpu", "gpu.nvidia.com", 1,
+                                      selector("device.attributes['gpu.nvidia.com'].index == 1"))}),
+              HasSubstr("(H100-80GB: no such key: index)"));
+  EXPECT_THAT(waits("all", {json(R"({"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com",
+                                     "allocationMode":"All"}})")}),
+              HasSubstr("request \"gpu\" asks for all devices of a node: ask for a count"));
+  EXPECT_THAT(waits("mixed", {request("a", "gpu.nvidia.com"), request("b", "mig.nvidia.com")}),
+              HasSubstr("no kind of device in common"));
+  EXPECT_THAT(waits("near", {request("gpu", "gpu.nvidia.com", 2)},
+                    JsonArray{JsonObject{{"matchAttribute", "gpu.nvidia.com/numaNode"}}}),
+              HasSubstr("does not place by constraint \"gpu.nvidia.com/numaNode\""));
+}
+
+TEST_P(ClaimPlacementTest, OnePodAtATime) {
+  claim("one", {request("gpu", "gpu.nvidia.com")});
+  claiming("b", {"one"});
+  settle();
+  ASSERT_EQ(held("one").size(), std::string("gpu=big/gpu-0").size());
+  claiming("a", {"one"});
+  settle();
+  EXPECT_THAT(reason("a"), StartsWith("resourceclaim \"one\" is pod b's until that has ended"));
+  // As the claims' controller and the node do when b has ended.
+  erase(pod_key("b"));
+  erase(root("allocations.factory.ingot.dev", "c1-uid-b"));
+  Json free = get(claim_key("one"));
+  api::erase(free, {"status"});
+  put(claim_key("one"), free);
+  settle();
+  EXPECT_NE(node_of("a"), "");
+}
+
+TEST_P(ClaimPlacementTest, TheFirstOfThoseThatWaitTogether) {
+  claim("one", {request("gpu", "gpu.nvidia.com", 5)});
+  claiming("b", {"one"});
+  claiming("a", {"one"});
+  claiming("c", {"one"});
+  settle();
+  EXPECT_THAT(reason("c"), StartsWith("resourceclaim \"one\" is pod a's"));
+  board("large", "H100-80GB", "81559Mi", 8);
+  settle();
+  EXPECT_EQ(node_of("a"), "large");
+  EXPECT_EQ(node_of("b") + node_of("c"), "");
+}
+
+TEST_P(ClaimPlacementTest, WhoComesFirstMayGiveUp) {
+  claim("one", {request("gpu", "mine")});
+  claiming("a", {"one"});
+  claiming("b", {"one"});
+  settle();
+  EXPECT_THAT(reason("b"), StartsWith("resourceclaim \"one\" is pod a's"));
+  erase(pod_key("a"));
+  put({ClusterId("c1"), "deviceclasses.resource.k8s.io", "", "mine"},
+      json(
+          R"({"metadata":{"name":"mine"},"spec":{"selectors":[{"cel":{"expression":"device.driver != ''"}}]}})"));
+  settle();
+  EXPECT_NE(node_of("b"), "");
+}
+
+TEST_P(ClaimPlacementTest, FollowsTheDevicesThereAre) {
+  claim("one",
+        {request("gpu", "gpu.nvidia.com", 1, selector("device.attributes['gpu.nvidia.com'].model == 'L4'"))});
+  claiming("a", {"one"});
+  settle();
+  EXPECT_EQ(node_of("a"), "");
+  board("new", "L4", "23034Mi", 1);
+  settle();
+  EXPECT_EQ(node_of("a"), "new");
+}
+
+// The whole way: the template, the claim its controller makes, the pod's node, and the end.
+TEST_P(ClaimPlacementTest, FromATemplateToTheEnd) {
+  const auto registry = api::Registry::builtin();
+  auto manager = std::make_unique<Manager>(f.t.env, *f.shard, Facts{.registry = registry.get()});
+  put({ClusterId("c1"), kClaimTemplates, "default", "one"},
+      JsonObject{
+          {"apiVersion", "resource.k8s.io/v1"},
+          {"kind", "ResourceClaimTemplate"},
+          {"metadata", JsonObject{{"name", "one"}, {"namespace", "default"}}},
+          {"spec",
+           JsonObject{
+               {"spec", JsonObject{{"devices", JsonObject{{"requests", JsonArray{request(
+                                                                           "gpu", "gpu.nvidia.com")}}}}}}}}});
+  Json pod = pod_object("p", 0);
+  api::set(pod, {"spec", "resourceClaims"}, json(R"([{"name":"gpu","resourceClaimTemplateName":"one"}])"));
+  put(pod_key("p"), pod);
+  f.t.loop.run_until_idle();
+  EXPECT_NE(node_of("p"), "");
+  EXPECT_EQ(reason("p"), "") << "nothing was said meanwhile";
+  const Json bound = get(pod_key("p"));
+  const JsonArray& statuses = api::array_at(bound, {"status", "resourceClaimStatuses"});
+  ASSERT_EQ(statuses.size(), 1u);
+  const std::string name(api::string_at(statuses[0], {"resourceClaimName"}));
+  EXPECT_THAT(held(name), StartsWith("gpu="));
+  Json ended = bound;
+  api::set(ended, {"status", "phase"}, "Succeeded");
+  put(pod_key("p"), ended);
+  f.t.loop.run_until_idle();
+  EXPECT_TRUE(get(claim_key(name)).is_null());
+  manager.reset();
+}
+
+}  // namespace
+}  // namespace ingot::controllers
