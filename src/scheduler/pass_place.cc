@@ -40,6 +40,12 @@ void Pass::place() {
       continue;
     }
     ++placed_;
+    if (const auto rest = m_.units_.find(id); rest != m_.units_.end()) {  // of an elastic gang: just tried
+      if (auto refusal = refused(rest->second, {}))
+        rest->second.reason = std::make_shared<const std::string>(std::move(*refusal));
+      waiting_.push_back(id);
+      if (last) m_.queues_.skip(name);  // its line may be a new one
+    }
   }
 }
 
