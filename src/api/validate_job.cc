@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <charconv>
+
 #include "api/validate.h"
 
 namespace ingot::api {
@@ -43,6 +46,42 @@ void indexed(const Json& spec, FieldErrors& errors) {
     errors.required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified");
 }
 
+// The gang that a Job's annotations ask for must be one that its pods can be.
+void gang(const Subject& s, int64_t pods) {
+  constexpr int64_t kLargest = 1'024;
+  const auto annotation = [&](std::string_view name) {
+    return string_at(s.object, {"metadata", "annotations", name});
+  };
+  const auto path = [](std::string_view name) { return entry("metadata.annotations", name); };
+  constexpr std::string_view kGang = "factory.ingot.dev/gang", kSize = "factory.ingot.dev/gang-size",
+                             kLeast = "factory.ingot.dev/gang-min";
+  const std::string_view asked = annotation(kGang);
+  if (!asked.empty() && asked != "true" && asked != "false")
+    s.errors.unsupported(path(kGang), asked, {"true", "false"});
+  std::optional<int64_t> size;
+  for (const std::string_view name : {kSize, kLeast}) {
+    const std::string_view text = annotation(name);
+    if (text.empty()) continue;
+    int64_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    const bool good = error == std::errc{} && end == text.data() + text.size() && n >= 1 && n <= kLargest;
+    const int64_t most = size.value_or(pods);
+    if (!good)
+      s.errors.invalid(path(name), Json(text), "must be a number of pods between 1 and 1024");
+    else if (n > most && pods > 0)
+      s.errors.invalid(path(name), Json(text),
+                       "must be less than or equal to " + std::to_string(most) +
+                           (size ? ", the size of the gang"
+                                 : ", the pods that run at a time (spec.parallelism, "
+                                   "spec.completions)"));
+    if (name == kSize && good) size = n;
+  }
+  if (asked == "true" && !size && annotation(kLeast).empty() && pods > kLargest)
+    s.errors.invalid(path(kGang), Json(asked),
+                     "a gang has at most 1024 pods, and this Job runs " + std::to_string(pods) +
+                         " at a time: say with gang-min how many must run together");
+}
+
 void job_update(const Subject& s) {
   // A suspended Job that has not started may still be steered: scheduling directives of its template.
   const bool steerable =
@@ -78,6 +117,8 @@ void validate_job(const Subject& s) {
   for (std::string_view name : {"backoffLimitPerIndex", "podFailurePolicy", "successPolicy"})
     if (find(*spec, {name}))
       s.errors.forbidden(child("spec", name), "is not supported by this control plane");
+  const int64_t pods = int_at(*spec, {"parallelism"}).value_or(1);
+  gang(s, std::min(pods, int_at(*spec, {"completions"}).value_or(pods)));
   indexed(*spec, s.errors);
   failure_policy(*spec, s.errors);
   const Json* pod_template = find(*spec, {"template"});

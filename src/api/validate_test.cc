@@ -1,60 +1,7 @@
-#include <gmock/gmock.h>
-
-#include "api/decode.h"
+#include "api/validate_testing.h"
 
 namespace ingot::api {
 namespace {
-
-using testing::Contains;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::StartsWith;
-
-constexpr const char *kRbac = "rbac.authorization.k8s.io", *kFactory = "factory.ingot.dev",
-                     *kGroups = "scheduling.x-k8s.io";
-
-class ValidateTest : public testing::Test {
- protected:
-  const Resource& of(std::string_view group, std::string_view kind) {
-    const bool alpha = group == kFactory || group == kGroups;
-    const Resource* found = registry->find_kind(group, alpha ? "v1alpha1" : "v1", kind);
-    EXPECT_NE(found, nullptr) << kind;
-    return *found;
-  }
-  // As the API server would: decoded and defaulted.
-  Json made(const Resource& resource, std::string_view body) {
-    Result<Decoded> decoded = decode(*registry, resource, "", body, FieldValidation::Strict);
-    EXPECT_TRUE(decoded) << decoded.error().message << "\n" << body;
-    if (!decoded) return Json();
-    apply_defaults(resource, decoded->object);
-    return decoded->object;
-  }
-  // "field: message" of every cause.
-  std::vector<std::string> wrong(std::string_view group, std::string_view kind, std::string_view body,
-                                 std::string_view before = {}) {
-    const Resource& resource = of(group, kind);
-    const Json object = made(resource, body), old = before.empty() ? Json() : made(resource, before);
-    Result<void> result = validate(resource, object, before.empty() ? nullptr : &old);
-    std::vector<std::string> out;
-    if (result) return out;
-    EXPECT_EQ(result.error().reason, Reason::Invalid);
-    for (const Cause& cause : result.error().causes) out.push_back(cause.field + ": " + cause.message);
-    return out;
-  }
-  static std::string pod(std::string_view spec) {
-    return R"({"metadata":{"name":"p"},"spec":{)" + std::string(spec) + "}}";
-  }
-  static std::string with(std::string_view container) {
-    return pod(R"("containers":[{"name":"c","image":"i:1",)" + std::string(container) + "}]");
-  }
-  static std::string job(std::string_view spec, std::string_view restart = "Never") {
-    return R"({"metadata":{"name":"j"},"spec":{)" + std::string(spec) + (spec.empty() ? "" : ",") +
-           R"("template":{"spec":{"restartPolicy":")" + std::string(restart) +
-           R"(","containers":[{"name":"c","image":"i:1"}]}}}})";
-  }
-  std::shared_ptr<const Registry> registry = Registry::builtin();
-};
 
 TEST_F(ValidateTest, TheMessageIsKubernetesOwn) {
   const Resource& pods = of("", "Pod");
@@ -406,78 +353,6 @@ TEST_F(ValidateTest, ManyFaultsAreBounded) {
   for (int i = 0; i < 5000; ++i)
     labels += (i ? ",\"" : "\"") + std::string("bad key ") + std::to_string(i) + "\":\"\"";
   EXPECT_LE(wrong("", "ConfigMap", R"({"metadata":{"name":"a","labels":{)" + labels + "}}}").size(), 100u);
-}
-
-TEST_F(ValidateTest, Queues) {
-  const auto queue = [&](std::string spec) {
-    return wrong(kFactory, "Queue", R"({"metadata":{"name":"research"},"spec":{)" + spec + "}}");
-  };
-  EXPECT_THAT(wrong(kFactory, "Queue", R"({"metadata":{"name":"research"}})"), IsEmpty());
-  EXPECT_THAT(
-      queue(
-          R"("parent":"lab","tenants":["vision"],"weight":3,"guarantee":{"gpus":4,"gpuModels":{"H100-80GB":2},
-            "cpu":"32","memory":"64Gi"},"limit":{"gpus":8,"gpuModels":{"H100-80GB":2},"cpu":64},"halfLife":"24h",
-            "minRunTime":"10m")"),
-      IsEmpty());
-  EXPECT_THAT(queue(R"("parent":"research")"),
-              ElementsAre("spec.parent: Invalid value: \"research\": is the queue itself"));
-  EXPECT_THAT(queue(R"("weight":0)"),
-              ElementsAre("spec.weight: Invalid value: 0: must be greater than or equal to 1"));
-  EXPECT_THAT(queue(R"("weight":1000001)"), testing::SizeIs(1));
-  EXPECT_THAT(queue(R"("tenants":["a","A","a"])"),
-              ElementsAre(StartsWith("spec.tenants[1]: Invalid value: \"A\""),
-                          "spec.tenants[2]: Duplicate value: \"a\""));
-  EXPECT_THAT(
-      queue(R"("guarantee":{"gpus":-1,"gpuModels":{"A100":-2},"cpu":"-1"})"),
-      ElementsAre("spec.guarantee.gpus: Invalid value: -1: must be greater than or equal to 0",
-                  "spec.guarantee.gpuModels[A100]: Invalid value: -2: must be between 0 and 1000000000",
-                  "spec.guarantee.cpu: Invalid value: \"-1\": must be greater than or equal to 0"));
-  EXPECT_THAT(
-      queue(
-          R"("guarantee":{"gpus":9,"gpuModels":{"A":3,"B":1},"memory":"2Gi"},"limit":{"gpus":3,"gpuModels":{"A":2},
-            "memory":"1Gi"})"),
-      ElementsAre(
-          "spec.guarantee.gpus: Invalid value: 9: must be less than or equal to the limit of 3",
-          "spec.guarantee.memory: Invalid value: \"2Gi\": must be less than or equal to the limit of 1Gi",
-          "spec.guarantee.gpuModels[A]: Invalid value: 3: must be less than or equal to the limit of 2",
-          "spec.guarantee.gpuModels: Invalid value: 4: all models together must be less than or equal to "
-          "the limit of 3 GPUs"));
-  EXPECT_THAT(queue(R"("halfLife":"soon")"),
-              ElementsAre("spec.halfLife: Invalid value: \"soon\": must be a duration such as \"30m\" or "
-                          "\"24h\", between 60s and 365d"));
-  EXPECT_THAT(wrong(kFactory, "Queue", R"({"metadata":{"name":"root"}})"), testing::SizeIs(1));
-  EXPECT_THAT(wrong(kFactory, "Queue", R"({"metadata":{"name":"a.b"}})"), testing::SizeIs(1));
-}
-
-TEST_F(ValidateTest, Pools) {
-  const auto pool = [&](std::string spec) {
-    return wrong(kFactory, "Pool", R"({"metadata":{"name":"big"},"spec":{)" + spec + "}}");
-  };
-  EXPECT_THAT(pool(""), IsEmpty());
-  EXPECT_THAT(
-      pool(
-          R"("dedicated":true,"tenants":["vision"],"slices":false,"replicas":4,"idle":{"after":"30m","reclaim":true})"),
-      IsEmpty());
-  EXPECT_THAT(pool(R"("tenants":["vision"])"),
-              ElementsAre("spec.tenants: Invalid value: [\"vision\"]: everybody may use a pool that is not "
-                          "dedicated: set spec.dedicated to true"));
-  EXPECT_THAT(pool(R"("replicas":0,"idle":{"reclaim":true})"),
-              ElementsAre("spec.replicas: Invalid value: 0: must be greater than or equal to 1",
-                          HasSubstr("spec.idle.after: Required value")));
-}
-
-TEST_F(ValidateTest, PodGroups) {
-  const auto group = [&](std::string spec) {
-    return wrong(kGroups, "PodGroup", R"({"metadata":{"name":"train"},"spec":{)" + spec + "}}");
-  };
-  EXPECT_THAT(group(R"("minMember":4,"minResources":{"nvidia.com/gpu":"4"},"scheduleTimeoutSeconds":60)"),
-              IsEmpty());
-  EXPECT_THAT(group(""), ElementsAre("spec.minMember: Required value: how many pods must run together"));
-  EXPECT_THAT(group(R"("minMember":0)"),
-              ElementsAre("spec.minMember: Invalid value: 0: must be greater than or equal to 1"));
-  EXPECT_THAT(group(R"("minMember":1025)"),
-              ElementsAre("spec.minMember: Invalid value: 1025: must be less than or equal to 1024"));
-  EXPECT_THAT(group(R"("minMember":2,"minResources":{"cpu":"-1"})"), testing::SizeIs(1));
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include "api/deletion.h"
 #include "base/encoding.h"
 #include "controllers/index.h"
+#include "controllers/job_gang.h"
 #include "policy/pod_admission.h"
+#include "scheduler/objects.h"
 
 namespace ingot::controllers {
 namespace {
@@ -69,6 +71,8 @@ JobPod read_pod(ObjectPtr object, const JobSpec& spec) {
   pod.terminating = deleting && phase != "Succeeded" && phase != "Failed";
   const Json* ready = condition(pod.json, "Ready");
   pod.ready = pod.state == JobPod::State::Active && ready && api::string_at(*ready, {"status"}) == "True";
+  const Json* disruption = condition(pod.json, "DisruptionTarget");
+  pod.disrupted = disruption && api::string_at(*disruption, {"status"}) == "True";
   pod.index = to_index(api::string_at(pod.json, {"metadata", "annotations", kIndexKey}));
   pod.restarts = restart_count(pod.json);
   if (pod.state != JobPod::State::Active) pod.finished = finish_time(pod.json);
@@ -93,15 +97,6 @@ void add_index_variable(Json& pod) {
       api::set(container, {"env"}, std::move(longer));
     }
   }
-}
-
-Json owner_reference(const Json& job) {
-  return {{"apiVersion", "batch/v1"},
-          {"kind", "Job"},
-          {"name", api::string_at(job, {"metadata", "name"})},
-          {"uid", api::string_at(job, {"metadata", "uid"})},
-          {"controller", true},
-          {"blockOwnerDeletion", true}};
 }
 
 std::string name_prefix(const Json& job, std::optional<int64_t> index) {
@@ -144,6 +139,15 @@ policy::AdmissionFacts admission_facts(const Snapshot& in, const std::string& ns
 }
 
 }  // namespace
+
+Json owner_reference(const Json& job) {
+  return {{"apiVersion", "batch/v1"},
+          {"kind", "Job"},
+          {"name", api::string_at(job, {"metadata", "name"})},
+          {"uid", api::string_at(job, {"metadata", "uid"})},
+          {"controller", true},
+          {"blockOwnerDeletion", true}};
+}
 
 JobSpec read_job_spec(const Json& job) {
   auto number = [&](std::string_view field) { return api::int_at(job, {"spec", field}); };
@@ -191,7 +195,7 @@ Duration creation_backoff(const std::vector<JobPod>& pods, WallTime now) {
     if (pod.state == JobPod::State::Succeeded) last_success = std::max(last_success, pod.finished);
   int failures = 0;
   for (const JobPod& pod : pods) {
-    if (pod.state != JobPod::State::Failed || pod.finished <= last_success) continue;
+    if (pod.state != JobPod::State::Failed || pod.disrupted || pod.finished <= last_success) continue;
     ++failures;
     last_failure = std::max(last_failure, pod.finished);
   }
@@ -214,6 +218,10 @@ Result<Json> make_job_pod(const Snapshot& in, const Json& job, const Json& names
   api::set(pod, {"metadata", "ownerReferences"}, JsonArray{owner_reference(job)});
   api::add_finalizer(pod, kTrackingFinalizer);
   if (indexed) add_index_variable(pod);
+  if (const auto gang = gang_of_job(job, read_job_spec(job))) label_pod(pod, *gang);
+  if (const std::string_view queue = api::string_at(job, {"metadata", "labels", scheduler::kQueueLabel});
+      !queue.empty() && api::string_at(pod, {"metadata", "labels", scheduler::kQueueLabel}).empty())
+    api::set(pod, {"metadata", "labels", scheduler::kQueueLabel}, queue);
 
   if (const api::Resource* pods = in.facts().registry ? in.facts().registry->find_key("pods") : nullptr)
     api::apply_defaults(*pods, pod);

@@ -32,6 +32,7 @@ struct JobPod {
   bool tracked = false;      // carries the finalizer: not counted yet
   bool terminating = false;  // deleted, still running
   bool ready = false;
+  bool disrupted = false;  // told to go by the factory, not by its own fault
   std::optional<int64_t> index;
   int64_t restarts = 0;
   WallTime finished{};  // of pods that are not Active
@@ -42,6 +43,9 @@ struct JobPod {
 std::vector<JobPod> read_job_pods(const Snapshot&, std::string_view job_uid, const JobSpec&);
 // Writes `strip` and `remove` of each pod as at most one write.
 void write_job_pods(Plan&, const std::vector<JobPod>&, WallTime now);
+
+// What makes an object the job's.
+Json owner_reference(const Json& job);
 
 // How long to wait with new pods after the failures since the last success; 0 = not at all
 // (10 s, doubling, at most 6 min).

@@ -5,6 +5,7 @@
 
 #include "api/job.h"
 #include "controllers/events.h"
+#include "controllers/job_gang.h"
 
 namespace ingot::controllers {
 namespace {
@@ -100,7 +101,7 @@ void JobSync::count() {
     const bool known_index = !spec_.indexed || (pod.index && *pod.index < end);
     if (!known_index) continue;
     if (pod.state == JobPod::State::Failed) {
-      ++failed_;
+      if (!pod.disrupted) ++failed_;
     } else if (spec_.indexed) {
       completed_.add(*pod.index);
     } else {
@@ -162,6 +163,7 @@ void JobSync::scale() {
     plan_.again = true;
     return;
   }
+  if (const auto gang = gang_of_job(job_, spec_); gang && namespace_) write_group(plan_, in_, job_, *gang);
   const int64_t missing = wanted - active() - (spec_.only_replace_failed ? terminating() : 0);
   if (missing > 0) create(missing);
 }

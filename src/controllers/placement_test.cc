@@ -138,30 +138,6 @@ TEST_P(PlacementTest, AProposedNodeIsAWishThatIsKeptOrWaits) {
   EXPECT_EQ(reason("b"), "the proposed node \"n9\" does not exist");
 }
 
-TEST_P(PlacementTest, AGangWaitsForItsPodsAndForRoomForAll) {
-  tenant("vision", "c1");
-  node("n1", 2);
-  pod("w0", 2, gang(2));
-  settle();
-  EXPECT_EQ(reason("w0"), "1 of 2 pods of gang train exist");
-  pod("w1", 2, gang(2));
-  f.t.loop.advance(11s);
-  settle();
-  EXPECT_EQ(reason("w0"), "1 of 2 pods of the gang fit: 0 of 2 GPUs free in pool default, needs 2");
-  EXPECT_EQ(node_of("w0") + node_of("w1"), "");
-  node("n2", 2);
-  settle();
-  EXPECT_EQ(node_of("w0"), "n1");
-  EXPECT_EQ(node_of("w1"), "n2");
-  // One of them is made again: the rest is still there.
-  erase(pod_key("w1"));
-  erase(root("allocations.factory.ingot.dev", "c1-uid-w1"));
-  settle();
-  pod("w1", 2, gang(2));
-  settle();
-  EXPECT_EQ(node_of("w1"), "n2");
-}
-
 TEST_P(PlacementTest, ADeletedPodIsNotPlaced) {
   tenant("vision", "c1");
   pod("a", 1);
@@ -234,35 +210,6 @@ TEST_P(PlacementTest, PodsThatKeepApartDoSoInTheirOwnClusterOnly) {
   f.t.loop.advance(20s);
   settle();
   EXPECT_EQ(node_of("b"), "n1");
-}
-
-TEST_P(PlacementTest, AGangsTopologyIsReadFromKueuesAnnotations) {
-  tenant("vision", "c1");
-  for (const char* name : {"n1", "n2", "n3"}) {
-    node(name, 2);
-    Json n = get(root("nodes", name));
-    api::set(n, {"metadata", "labels", "cloud.provider.com/topology-rack"},
-             name == std::string("n1") ? "r1" : "r2");
-    put(root("nodes", name), std::move(n));
-  }
-  settle();
-  const auto member = [&](std::string name, int index, std::string gang_name, const char* level) {
-    JsonObject metadata = gang(2);
-    metadata["labels"] = JsonObject{{scheduler::kGangLabel, gang_name},
-                                    {"batch.kubernetes.io/job-completion-index", std::to_string(index)}};
-    metadata["annotations"].as_object()["kueue.x-k8s.io/podset-required-topology"] = level;
-    pod(name, 2, metadata);
-  };
-  member("first", 1, "g", "cloud.provider.com/topology-rack");
-  member("second", 0, "g", "cloud.provider.com/topology-rack");
-  settle();
-  EXPECT_EQ(node_of("second"), "n2") << "rank 0 comes first";
-  EXPECT_EQ(node_of("first"), "n3");
-  member("x", 0, "h", "rack");
-  member("y", 1, "h", "rack");
-  settle();
-  EXPECT_THAT(reason("x"),
-              HasSubstr("podset-required-topology names \"rack\", which is no level of the topology"));
 }
 
 TEST_P(PlacementTest, ABindingWhoseCommitFailsIsMadeAgain) {

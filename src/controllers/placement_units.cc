@@ -28,6 +28,22 @@ std::string gang_id(std::string_view cluster, std::string_view ns, std::string_v
   return std::string(cluster) + '/' + std::string(ns) + '/' + std::string(name);
 }
 
+// What pods of one gang must have in common, for it waits in one place.
+std::string contradiction(const scheduler::Unit& first, const scheduler::Unit& other,
+                          const std::string& gang) {
+  const auto differ = [&](std::string_view noun, const std::string& a, const std::string& b) {
+    return "pods of gang " + gang + " have different " + std::string(noun) + " (" + a + ", " + b +
+           "): give all of them the same";
+  };
+  const auto queue = [](const scheduler::Unit& u) {
+    return u.work.queue.empty() ? std::string("its tenant's own") : u.work.queue;
+  };
+  if (first.work.queue != other.work.queue) return differ("queues", queue(first), queue(other));
+  if (first.priority != other.priority)
+    return differ("priorities", std::to_string(first.priority), std::to_string(other.priority));
+  return "";
+}
+
 // What of its topology's annotations says something about a pod alone: its GPUs in one island.
 void ask_alone(scheduler::Unit& unit, const Labels& annotations, const scheduler::TopologyTree& tree) {
   if (annotations.empty()) return;
@@ -168,13 +184,16 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
   const auto gang = scheduler::gang_of(pod);
   const bool succeeded = string_at(pod, {"status", "phase"}) == "Succeeded";
   const bool pending = state == PodState::Pending && claims_.named(key, pod);
-  if (!pending && !(gang && (state == PodState::Placed || succeeded))) return forget(key.text());
+  // What is being deleted is none of its gang any more: what replaces it waits for the others that are left.
+  const bool stays = state == PodState::Placed && !api::find(pod, {"metadata", "deletionTimestamp"});
+  if (!pending && !(gang && (stays || succeeded))) return forget(key.text());
   Place now{std::string(string_at(pod, {"metadata", "uid"})), "", 0};
-  if (gang) {
+  if (gang && !gang->name.empty()) {
     now.gang = gang_id(cluster, key.ns(), gang->name);
     now.gang_size = gang->size;
     now.gang_least = gang->least;
   }
+  if (gang) now.fault = gang->fault;
   const auto before = places_.find(key.text());
   if (before != places_.end() && (before->second.uid != now.uid || before->second.gang != now.gang))
     forget(key.text());
@@ -194,6 +213,7 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
   if (now.gang.empty()) {
     scheduler::Unit unit = unit_of(key, pod, now.uid);
     ask_alone(unit, scheduler::topology_annotations(pod), model_.topology());
+    if (!now.fault.empty()) unit.waits = now.fault;
     model_.set_unit(std::move(unit));
   } else {
     Gang& gang = gangs_[now.gang];
@@ -203,7 +223,7 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     gang.settled.erase(key.text());
     if (pending)
       gang.pending.emplace(key.text(), Member{unit_of(key, pod, now.uid), scheduler::rank_of(pod),
-                                              scheduler::topology_annotations(pod)});
+                                              scheduler::topology_annotations(pod), now.fault});
     else
       gang.settled.insert(key.text());
     changed_.insert(now.gang);
@@ -225,23 +245,26 @@ void PlacementUnits::settle_gang(const std::string& id) {
   unit.id = id;
   const Labels& topology = gang.pending.begin()->second.topology;
   unit.pods.clear();
+  const std::string name = id.substr(id.rfind('/') + 1);
+  const auto group = groups_.find(id);
   std::map<std::pair<int64_t, std::string_view>, const scheduler::PendingPod*> ranked;
   for (const auto& [key, alone] : gang.pending) {
     unit.created = std::min(unit.created, alone.unit.created);
     if (unit.waits.empty()) unit.waits = alone.unit.waits;
+    if (unit.waits.empty() && group == groups_.end()) unit.waits = alone.fault;
+    if (unit.waits.empty()) unit.waits = contradiction(unit, alone.unit, name);
     ranked.emplace(std::pair(alone.rank, std::string_view(key)), &alone.unit.pods.front());
   }
   for (const auto& [rank, pod] : ranked) unit.pods.push_back(*pod);
 
   const auto settled = int64_t(gang.settled.size()), pending = int64_t(gang.pending.size());
-  const auto group = groups_.find(id);
   const int64_t least = group != groups_.end() ? group->second
                         : gang.size > 0        ? gang.least
                                                : settled + pending;
   const int64_t announced = std::max(group != groups_.end() ? group->second : gang.size, least);
   if (settled + pending < least || (group == groups_.end() && settled + pending < announced))
     unit.waits = std::to_string(settled + pending) + " of " + std::to_string(announced) + " pods of gang " +
-                 id.substr(id.rfind('/') + 1) + " exist";
+                 name + " exist";
   const auto ask =
       scheduler::topology_ask(topology, std::max(announced, settled + pending), model_.topology());
   if (ask)

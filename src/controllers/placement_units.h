@@ -53,6 +53,7 @@ class PlacementUnits {
     scheduler::Unit unit;  // as if it were alone
     int64_t rank;
     scheduler::Labels topology;  // its annotations for that
+    std::string fault;           // in what it says of its gang
   };
   struct Gang {
     int64_t size = 0, least = 0;            // announced by its pods
@@ -63,6 +64,7 @@ class PlacementUnits {
     std::string uid;
     std::string gang;  // gang id, "" for a single pod
     int64_t gang_size = 0, gang_least = 0;
+    std::string fault;
   };
   scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid) const;
   void place(const api::Key&, const api::Json& pod, Place, bool pending);

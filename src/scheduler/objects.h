@@ -20,6 +20,7 @@ inline constexpr std::string_view kProposedNode = "factory.ingot.dev/proposed-no
 inline constexpr std::string_view kPoolLabel = "factory.ingot.dev/pool";
 // A gang: pods of one namespace with the same label.
 inline constexpr std::string_view kGangLabel = "scheduling.x-k8s.io/pod-group";
+inline constexpr std::string_view kGang = "factory.ingot.dev/gang";  // "true", of a Job
 inline constexpr std::string_view kGangSize = "factory.ingot.dev/gang-size";
 inline constexpr std::string_view kGangMin = "factory.ingot.dev/gang-min";
 inline constexpr std::string_view kQueueLabel = "kueue.x-k8s.io/queue-name";
@@ -54,7 +55,9 @@ struct Gang {
   std::string name;
   int64_t size = 0;   // 2 … 1,024 announced
   int64_t least = 0;  // of an elastic gang, else size
+  std::string fault;  // what its annotations say that cannot be
 };
+// Also for a pod that only says how many it is of, which is a fault.
 std::optional<Gang> gang_of(const api::Json& pod);
 int64_t rank_of(const api::Json& pod);  // its index in its Job or StatefulSet; large where it has none
 

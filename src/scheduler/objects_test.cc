@@ -154,7 +154,25 @@ TEST(GangOf, HasANameAndPerhapsASize) {
   EXPECT_EQ(gang->size, 4);
   EXPECT_EQ(gang->least, 4);
   EXPECT_EQ(gang_of(json(R"({"metadata":{"labels":{"scheduling.x-k8s.io/pod-group":"train"}}})"))->size, 0);
-  EXPECT_FALSE(gang_of(json(R"({"metadata":{"annotations":{"factory.ingot.dev/gang-size":"4"}}})")));
+  EXPECT_FALSE(gang_of(json(R"({"metadata":{}})")));
+}
+
+TEST(GangOf, TellsWhatCannotBe) {
+  const auto fault = [](std::string annotations, bool labelled = true) {
+    const std::string label = labelled ? R"("labels":{"scheduling.x-k8s.io/pod-group":"train"},)" : "";
+    const auto gang = gang_of(json(R"({"metadata":{)" + label + R"("annotations":{)" + annotations + "}}}"));
+    return gang ? gang->fault : "no gang";
+  };
+  const std::string size = R"("factory.ingot.dev/gang-size":)", least = R"("factory.ingot.dev/gang-min":)";
+  EXPECT_EQ(fault(size + R"("4",)" + least + R"("2")"), "");
+  EXPECT_EQ(fault(size + R"("4",)" + least + R"("5")"),
+            "annotation factory.ingot.dev/gang-min asks for 5 pods at least, and its gang is of 4");
+  EXPECT_EQ(fault(size + R"("many")"),
+            "annotation factory.ingot.dev/gang-size must be a number of pods between 1 and 1024");
+  for (const char* n : {R"("0")", R"("-1")", R"("1025")"}) EXPECT_NE(fault(size + n), "");
+  EXPECT_EQ(fault(size + R"("4")", false),
+            "annotation factory.ingot.dev/gang-size says how many pods its gang is of, and no label "
+            "scheduling.x-k8s.io/pod-group says which");
 }
 
 }  // namespace

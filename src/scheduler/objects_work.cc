@@ -80,12 +80,27 @@ Work work_from(const JsonObject& object) {
 
 std::optional<Gang> gang_of(const Json& pod) {
   Gang gang{.name = std::string(string_at(pod, {"metadata", "labels", kGangLabel}))};
-  if (gang.name.empty()) return std::nullopt;
-  const auto size = number(string_at(pod, {"metadata", "annotations", kGangSize}));
-  if (!size || *size < 2 || *size > kLargestGang) return gang;
-  const auto least = number(string_at(pod, {"metadata", "annotations", kGangMin}));
-  gang.size = *size;
-  gang.least = least && *least >= 1 && *least < *size ? *least : *size;
+  const std::string_view size_text = string_at(pod, {"metadata", "annotations", kGangSize});
+  const std::string_view least_text = string_at(pod, {"metadata", "annotations", kGangMin});
+  if (gang.name.empty() && size_text.empty()) return std::nullopt;
+  if (gang.name.empty())
+    gang.fault = "annotation " + std::string(kGangSize) +
+                 " says how many pods its gang is of, and no label " + std::string(kGangLabel) +
+                 " says which";
+  const auto count = [&](std::string_view name, std::string_view text) {
+    const auto n = number(text);
+    if (!text.empty() && (!n || *n < 1 || *n > kLargestGang))
+      gang.fault = "annotation " + std::string(name) + " must be a number of pods between 1 and " +
+                   std::to_string(kLargestGang);
+    return n && *n >= 1 && *n <= kLargestGang ? *n : 0;
+  };
+  gang.size = count(kGangSize, size_text);
+  gang.least = count(kGangMin, least_text);
+  if (gang.size > 0 && gang.least > gang.size)
+    gang.fault = "annotation " + std::string(kGangMin) + " asks for " + std::to_string(gang.least) +
+                 " pods at least, and its gang is of " + std::to_string(gang.size);
+  if (gang.size < 2) gang.size = 0;
+  if (gang.least == 0 || gang.least > gang.size) gang.least = gang.size;
   return gang;
 }
 
