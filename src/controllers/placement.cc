@@ -219,7 +219,7 @@ class Placement::Impl final : store::Follower::Handler {
     const scheduler::Binding* binding;
     ObjectPtr before;
     Json pod;
-    std::vector<ClaimWrite> claims;
+    Claimed claims;
   };
 
   // All of a unit or nothing: what could fail is looked at before the first write. False: the pods are not what they
@@ -266,7 +266,7 @@ class Placement::Impl final : store::Follower::Handler {
       bind_pod(bound.pod, bound.binding->node, now);
       const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
       ASSERT(granted && placed);
-      for (ClaimWrite& claim : bound.claims)
+      for (Claimed::Write& claim : bound.claims.writes)
         ASSERT(turn.put(claim.before->key, std::move(claim.after), claim.before->revision));
       say(turn, bound.before->key, uid, "Normal", "Scheduled", assigned(bound), now);
       units_.set_pod(bound.before->key, placed->get());
@@ -286,6 +286,7 @@ class Placement::Impl final : store::Follower::Handler {
             .node = b.node,
             .uid = uuid(env_.entropy.next(), env_.entropy.next()),
             .devices = b.devices,
+            .claims = bound.claims.devices,
             .cpu_milli = open->cpu_milli,
             .memory_bytes = open->memory_bytes,
             .work = open->work,

@@ -135,7 +135,8 @@ std::expected<PlacementClaims::Named, std::string> PlacementClaims::read(const K
     all.requests.insert(all.requests.end(), needs->requests.begin(), needs->requests.end());
     all.one_island |= needs->one_island;
   }
-  return Named{key, std::string(string_at(claim, {"metadata", "uid"})), needs->requests};
+  return Named{std::string(string_at(named, {"name"})), key,
+               std::string(string_at(claim, {"metadata", "uid"})), needs->requests};
 }
 
 // Why the pod must wait for its claim itself.
@@ -205,14 +206,12 @@ std::vector<Key> PlacementClaims::after_leaving() {
   return {pods.begin(), pods.end()};
 }
 
-std::optional<std::vector<ClaimWrite>> PlacementClaims::grant(const Key& pod,
-                                                              const scheduler::Binding& binding,
-                                                              std::set<Key>& taken, WallTime now) const {
-  std::vector<ClaimWrite> writes;
+std::optional<Claimed> PlacementClaims::grant(const Key& pod, const scheduler::Binding& binding,
+                                              std::set<Key>& taken, WallTime now) const {
+  Claimed claimed;
   const auto waiting = waiting_.find(pod.text());
-  if (waiting == waiting_.end()) return writes;
+  if (waiting == waiting_.end()) return claimed;
   const auto boards = board_names(*turn_, binding.node);
-  size_t next = 0;
   for (const Named& named : waiting->second.claims) {
     const ObjectPtr before = turn_->get(named.claim);
     if (!before || !taken.insert(named.claim).second) return std::nullopt;
@@ -221,11 +220,14 @@ std::optional<std::vector<ClaimWrite>> PlacementClaims::grant(const Key& pod,
       return std::nullopt;
     JsonArray results;
     for (const ClaimNeeds::Request& request : named.requests)
-      for (int64_t i = 0; i < request.count && next < binding.devices.size(); ++i, ++next)
+      for (int64_t i = 0; i < request.count && claimed.devices.size() < binding.devices.size(); ++i) {
+        const scheduler::Held& device = binding.devices[claimed.devices.size()];
         results.push_back(JsonObject{{"request", request.name},
                                      {"driver", api::kDeviceDriver},
                                      {"pool", binding.node},
-                                     {"device", device_name(boards, binding.devices[next])}});
+                                     {"device", device_name(boards, device)}});
+        claimed.devices.emplace_back(named.entry, request.name);
+      }
     api::set(claim, {"status", "allocation"},
              JsonObject{{"devices", JsonObject{{"results", std::move(results)}}},
                         {"nodeSelector", node_selector(binding.node)},
@@ -233,9 +235,9 @@ std::optional<std::vector<ClaimWrite>> PlacementClaims::grant(const Key& pod,
     api::set(claim, {"status", "reservedFor"},
              JsonArray{JsonObject{{"resource", "pods"}, {"name", pod.name()}, {"uid", binding.pod}}});
     api::add_finalizer(claim, kClaimFinalizer);
-    writes.push_back({before, std::move(claim)});
+    claimed.writes.push_back({before, std::move(claim)});
   }
-  return writes;
+  return claimed;
 }
 
 }  // namespace ingot::controllers

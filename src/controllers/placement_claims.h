@@ -17,9 +17,15 @@
 
 namespace ingot::controllers {
 
-struct ClaimWrite {
-  api::ObjectPtr before;
-  api::Json after;
+// What of a binding goes to the pod's claims.
+struct Claimed {
+  struct Write {
+    api::ObjectPtr before;
+    api::Json after;
+  };
+  std::vector<Write> writes;
+  // Of the first of the binding's devices: the entry of spec.resourceClaims, and the request, that each answers.
+  std::vector<std::pair<std::string, std::string>> devices;
 };
 
 class PlacementClaims {
@@ -45,13 +51,14 @@ class PlacementClaims {
   // Returns whether selectors may choose otherwise now.
   bool set_slice(std::string_view node, const api::Json* slice) { return kinds_.set_node(node, slice); }
 
-  // The claims of a pod that is about to be bound, as they are to be written; none: a claim is not free any more, or one
-  // of `taken`, to which its claims are added.
-  std::optional<std::vector<ClaimWrite>> grant(const api::Key& pod, const scheduler::Binding&,
-                                               std::set<api::Key>& taken, WallTime now) const;
+  // The claims of a pod that is about to be bound; none: one is not free any more, or is in `taken`, to which they are
+  // added.
+  std::optional<Claimed> grant(const api::Key& pod, const scheduler::Binding&, std::set<api::Key>& taken,
+                               WallTime now) const;
 
  private:
   struct Named {
+    std::string entry;  // of spec.resourceClaims
     api::Key claim;
     std::string uid;
     std::vector<ClaimNeeds::Request> requests;

@@ -98,6 +98,12 @@ TEST_P(ClaimPlacementTest, SeveralRequestsAndClaimsShareANode) {
   EXPECT_EQ(devices("a").size(), 4u);
   EXPECT_EQ(held("one"), "first=big/gpu-0 second=big/gpu-1");
   EXPECT_EQ(held("two"), "third=big/gpu-2");
+  const Json allocation = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
+  std::string answers;
+  for (const Json& d : api::array_at(allocation, {"spec", "devices"}))
+    answers +=
+        std::string(api::string_at(d, {"claim"})) + "/" + std::string(api::string_at(d, {"request"})) + " ";
+  EXPECT_EQ(answers, "one/first one/second two/third / ");
 }
 
 TEST_P(ClaimPlacementTest, TheFirstChoiceThereIs) {

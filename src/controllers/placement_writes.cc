@@ -24,6 +24,10 @@ Json allocation_object(const Grant& grant, WallTime now) {
       device["profile"] = d.profile;
       device["start"] = d.start;
     }
+    if (const size_t i = devices.size(); i < grant.claims.size()) {
+      device["claim"] = grant.claims[i].first;
+      device["request"] = grant.claims[i].second;
+    }
     devices.push_back(std::move(device));
   }
   JsonObject metadata{{"name", grant.pod_uid}, {"uid", grant.uid}, {"creationTimestamp", to_rfc3339(now)}};

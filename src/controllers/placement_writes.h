@@ -18,6 +18,8 @@ struct Grant {
   api::Key pod;
   std::string pod_uid, tenant, node, uid;
   std::vector<scheduler::Held> devices;
+  std::vector<std::pair<std::string, std::string>>
+      claims;  // of the first devices: the pod's claim and its request
   int64_t cpu_milli = 0, memory_bytes = 0;
   scheduler::Work work;
   bool simulated = false;

@@ -51,17 +51,31 @@ Result<void> add_description(const ContainerInputs& in, const std::vector<std::s
   return {};
 }
 
+// Whether the container names the device's claim, and of it this request or all. "gpus/big" answers request "gpus".
+bool names(const ContainerDef& def, const ClaimPart& part) {
+  return std::ranges::any_of(api::array_at(*def.spec, {"resources", "claims"}), [&](const api::Json& named) {
+    const std::string_view request = api::string_at(named, {"request"});
+    return api::string_at(named, {"name"}) == part.claim &&
+           (request.empty() || request == std::string_view(part.request).substr(0, part.request.find('/')));
+  });
+}
+
 Result<void> add_devices(const ContainerInputs& in, ContainerSpec& spec) {
-  const int64_t wanted = gpus_of(in.def);
-  if (wanted == 0) {
+  const auto places = devices_of(in.pod, in.def, in.allocation);
+  std::vector<std::string> granted;
+  int64_t counted = 0;
+  for (const size_t place : places) {
+    granted.push_back(in.allocation.devices[place]);
+    counted += in.allocation.part(place).claim.empty();
+  }
+  if (counted != gpus_of(in.def))
+    return fail(Reason::Conflict,
+                fmt::format("the pod's Allocation holds {} of the {} GPUs that container {} asks for",
+                            counted, gpus_of(in.def), in.def.name));
+  if (granted.empty()) {
     cdi::deny(spec);
     return {};
   }
-  const auto granted = devices_of(in.pod, in.def, in.allocation.devices);
-  if (int64_t(granted.size()) != wanted)
-    return fail(Reason::Conflict,
-                fmt::format("the pod's Allocation holds {} of the {} GPUs that container {} asks for",
-                            granted.size(), wanted, in.def.name));
   if (auto applied = cdi::apply(in.node.devices, granted, spec); !applied) return applied;
   if (in.node.gpus.simulated && !in.node.gpu_description.empty()) return add_description(in, granted, spec);
   return {};
@@ -79,8 +93,7 @@ NodeFacts facts_of(const NodeConfig& node, const std::string& pod_ip) {
           .ephemeral_bytes = node.ephemeral_bytes};
 }
 
-std::vector<std::string> devices_of(const Pod& pod, const ContainerDef& def,
-                                    const std::vector<std::string>& granted) {
+std::vector<size_t> devices_of(const Pod& pod, const ContainerDef& def, const Allocation& allocation) {
   // Init containers run before and one at a time: each starts anew at the first device. Sidecars keep theirs.
   size_t at = 0;
   for (const ContainerDef& c : pod.containers) {
@@ -88,9 +101,18 @@ std::vector<std::string> devices_of(const Pod& pod, const ContainerDef& def,
     if (c.init == def.init || c.sidecar)
       if (!c.init || c.sidecar) at += size_t(gpus_of(c));
   }
-  const size_t end = std::min(granted.size(), at + size_t(gpus_of(def)));
-  if (at >= end) return {};
-  return {granted.begin() + ptrdiff_t(at), granted.begin() + ptrdiff_t(end)};
+  const size_t end = at + size_t(gpus_of(def));
+  std::vector<size_t> mine, counted;
+  size_t place = 0;
+  for (size_t i = 0; i < allocation.devices.size(); ++i) {
+    if (const ClaimPart part = allocation.part(i); !part.claim.empty()) {
+      if (names(def, part)) mine.push_back(i);
+    } else if (place++ >= at && place <= end) {
+      counted.push_back(i);
+    }
+  }
+  mine.insert(mine.end(), counted.begin(), counted.end());
+  return mine;
 }
 
 Result<ContainerSpec> container_spec(const ContainerInputs& in) {

@@ -13,8 +13,9 @@ namespace ingot::node {
 
 NodeFacts facts_of(const NodeConfig&, const std::string& pod_ip);
 
-// The Allocation's devices are dealt out to the containers in the order in which they ask.
-std::vector<std::string> devices_of(const Pod&, const ContainerDef&, const std::vector<std::string>& granted);
+// Which of the Allocation's devices a container gets, as places in it: what answers the claims that it names, then as
+// many of the others as its resources ask for, dealt out in the order in which containers ask.
+std::vector<size_t> devices_of(const Pod&, const ContainerDef&, const Allocation&);
 
 struct ContainerInputs {
   const NodeConfig& node;

@@ -310,5 +310,22 @@ TEST(Cdi, RefusesPathsThatAreNotPlain) {
   EXPECT_FALSE(cdi::parse(parsed(R"({"kind":"a/b","devices":[{}]})")));
 }
 
+TEST(Devices, OfClaimsGoToWhoNamesThem) {
+  const auto pod =
+      pod_of(R"({"resourceClaims":[{"name":"a","resourceClaimName":"x"},{"name":"b","resourceClaimName":"y"}],
+    "containers":[{"name":"one","resources":{"claims":[{"name":"a"}]}},
+                  {"name":"two","resources":{"claims":[{"name":"a","request":"second"},{"name":"b"}],
+                                             "limits":{"nvidia.com/gpu":"1"}}},
+                  {"name":"none"}]})");
+  const auto allocation =
+      parse_allocation(parsed(R"({"metadata":{"name":"u"},"spec":{"namespace":"n","pod":"p",
+    "devices":[{"uuid":"GPU-0","claim":"a","request":"first"},{"uuid":"GPU-1","claim":"a","request":"second/big"},
+               {"uuid":"GPU-2","claim":"b","request":"only"},{"uuid":"GPU-3"}]}})"));
+  ASSERT_TRUE(allocation);
+  EXPECT_THAT(devices_of(*pod, pod->containers[0], *allocation), ElementsAre(0, 1));
+  EXPECT_THAT(devices_of(*pod, pod->containers[1], *allocation), ElementsAre(1, 2, 3));
+  EXPECT_THAT(devices_of(*pod, pod->containers[2], *allocation), ElementsAre());
+}
+
 }  // namespace
 }  // namespace ingot::node

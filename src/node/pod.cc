@@ -67,6 +67,9 @@ Result<Allocation> parse_allocation(const api::Json& object) {
   a.pod = api::string_at(object, {"spec", "pod"});
   for (const api::Json& device : api::array_at(object, {"spec", "devices"}))
     a.devices.emplace_back(api::string_at(device, {"uuid"}));
+  for (const api::Json& device : api::array_at(object, {"spec", "devices"}))
+    a.claims.push_back(
+        {std::string(api::string_at(device, {"claim"})), std::string(api::string_at(device, {"request"}))});
   a.open = api::string_at(object, {"status", "phase"}) != "Released";
   if (a.uid.empty() || a.ns.empty() || a.pod.empty())
     return fail(Reason::Invalid, "an Allocation without metadata.name, spec.namespace or spec.pod");

@@ -46,13 +46,22 @@ inline constexpr size_t kMaxContainersPerPod = 64;
 // Fails where the node cannot even name the pod (no uid, name or namespace) or it has no container or too many.
 Result<PodPtr> parse_pod(api::Json object);
 
+// The entry of the pod's spec.resourceClaims, and the request in that claim, that a device answers; empty: it answers
+// what a container asks for in its resources.
+struct ClaimPart {
+  std::string claim, request;
+  bool operator==(const ClaimPart&) const = default;
+};
+
 // An Allocation as the node reads it.
 struct Allocation {
   std::string uid;  // the pod's
   std::string tenant, cluster, ns, pod;
   std::vector<std::string> devices;  // UUIDs
   WallTime from{};                   // when the pod was bound
+  std::vector<ClaimPart> claims;     // of the first devices, in the same order
   bool open = false;
+  ClaimPart part(size_t device) const { return device < claims.size() ? claims[device] : ClaimPart{}; }
   bool operator==(const Allocation&) const = default;
 };
 Result<Allocation> parse_allocation(const api::Json& object);
