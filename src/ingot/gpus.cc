@@ -43,6 +43,7 @@ std::vector<Gpu> gpus_of(const api::JsonArray& slices, const api::JsonArray& all
               .index = std::to_string(api::int_at(device, {"attributes", "index", "int"}).value_or(0)),
               .uuid = std::string(attribute(device, "uuid")),
               .model = std::string(attribute(device, "model"))};
+      if (gpu.uuid.empty()) continue;  // a part of a board
       const auto memory = Quantity::parse(api::string_at(device, {"capacity", "memory", "value"}));
       gpu.memory = memory ? memory->units() : 0;
       gpu.simulated = api::bool_at(device, {"attributes", "simulated", "bool"});

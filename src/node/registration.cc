@@ -8,6 +8,7 @@
 #include "base/quantity.h"
 #include "gpu/islands.h"
 #include "gpu/models.h"
+#include "node/partitions.h"
 
 namespace ingot::node {
 namespace {
@@ -133,28 +134,29 @@ api::JsonObject slice_object(const NodeConfig& node, int64_t generation) {
   JsonArray devices;
   const gpu::Islands islands(gpu::links_of(node.gpus.boards));
   for (const gpu::Board& board : node.gpus.boards) {
-    JsonObject attributes{{"uuid", JsonObject{{"string", board.uuid}}},
+    JsonObject attributes{{"type", JsonObject{{"string", "gpu"}}},
+                          {"uuid", JsonObject{{"string", board.uuid}}},
                           {"productName", JsonObject{{"string", board.product}}},
                           {"model", JsonObject{{"string", board.model}}},
                           {"index", JsonObject{{"int", board.index}}},
                           {"simulated", JsonObject{{"bool", node.gpus.simulated}}},
                           {"healthy", JsonObject{{"bool", board.healthy}}}};
     add_links(attributes, board, islands, int(devices.size()));
-    devices.push_back(JsonObject{
+    JsonObject device{
         {"name", fmt::format("gpu-{}", board.index)},
         {"attributes", std::move(attributes)},
-        {"capacity", JsonObject{{"memory", JsonObject{{"value", fmt::format("{}Mi", board.memory_mib)}}}}}});
+        {"capacity", JsonObject{{"memory", JsonObject{{"value", fmt::format("{}Mi", board.memory_mib)}}}}}};
+    if (JsonArray taken = board_counters(board); !taken.empty())
+      device["consumesCounters"] = std::move(taken);
+    devices.push_back(std::move(device));
   }
-  return {
-      {"apiVersion", "resource.k8s.io/v1"},
-      {"kind", "ResourceSlice"},
-      {"metadata", JsonObject{{"name", node.name + "-gpu.nvidia.com"}}},
-      {"spec",
-       JsonObject{
-           {"driver", "gpu.nvidia.com"},
-           {"nodeName", node.name},
-           {"pool", JsonObject{{"name", node.name}, {"generation", generation}, {"resourceSliceCount", 1}}},
-           {"devices", std::move(devices)}}}};
+  return {{"apiVersion", "resource.k8s.io/v1"},
+          {"kind", "ResourceSlice"},
+          {"metadata", JsonObject{{"name", node.name + "-gpu.nvidia.com"}}},
+          {"spec", JsonObject{{"driver", "gpu.nvidia.com"},
+                              {"nodeName", node.name},
+                              {"pool", slice_pool(node, generation)},
+                              {"devices", std::move(devices)}}}};
 }
 
 Registration::Registration(env::Env& env, Api& api, const NodeConfig& config)
@@ -164,16 +166,21 @@ Registration::Registration(env::Env& env, Api& api, const NodeConfig& config)
             .name = config.name};
   slice_ = {.collection = "/clusters/root/apis/resource.k8s.io/v1/resourceslices",
             .name = config.name + "-gpu.nvidia.com"};
+  if (!config.hollow)
+    for (std::string& name : partition_slice_names(config))
+      parts_.push_back({.collection = slice_.collection, .name = std::move(name)});
 }
 
 Registration::~Registration() {
   for (const env::TimerId id : {node_.timer, lease_.timer, slice_.timer, heartbeat_}) env_.loop.cancel(id);
+  for (const Kept& part : parts_) env_.loop.cancel(part.timer);
 }
 
 void Registration::start() {
   since_ = env_.clock.wall();
   keep(node_);
   if (!config_.gpus.boards.empty()) keep(slice_);
+  keep_parts();
   heartbeat();
 }
 
@@ -189,6 +196,14 @@ void Registration::refresh() {
   node_.dirty = slice_.dirty = true;
   keep(node_);
   if (!config_.gpus.boards.empty()) keep(slice_);
+  keep_parts();
+}
+
+void Registration::keep_parts() {
+  for (Kept& part : parts_) {
+    part.dirty = true;
+    keep(part);
+  }
 }
 
 void Registration::heartbeat() {
@@ -200,7 +215,10 @@ void Registration::heartbeat() {
 api::JsonObject Registration::document(const Kept& kept) const {
   if (&kept == &lease_) return lease_object(config_, env_.clock.wall());
   if (&kept == &slice_) return slice_object(config_, generation_);
-  return node_object(config_);
+  if (&kept == &node_) return node_object(config_);
+  for (api::JsonObject& slice : partition_slices(config_, generation_))
+    if (api::string_at(slice, {"metadata", "name"}) == kept.name) return std::move(slice);
+  return {};
 }
 
 void Registration::call(Call call, std::move_only_function<void(Result<Answer>)> done) {
@@ -215,15 +233,24 @@ void Registration::keep(Kept& kept) {
   if (kept.in_flight || kept.timer != 0) return;
   kept.in_flight = true;
   kept.dirty = false;
+  const api::JsonObject wanted = document(kept);
+  if (wanted.empty()) return drop(kept);
   call({.method = "PATCH",
         .path = kept.collection + "/" + kept.name,
-        .body = api::to_text(document(kept)),
+        .body = api::to_text(wanted),
         .content_type = "application/merge-patch+json"},
        [this, &kept](Result<Answer> answer) {
          if (answer && answer->code == 404) return create(kept);
          if (answer && answer->code / 100 == 2 && kept.has_status) return patch_status(kept);
          settled(kept, answer, false);
        });
+}
+
+void Registration::drop(Kept& kept) {
+  call({.method = "DELETE", .path = kept.collection + "/" + kept.name}, [this, &kept](Result<Answer> answer) {
+    if (answer && answer->code == 404) answer->code = 200;
+    settled(kept, answer, false);
+  });
 }
 
 void Registration::create(Kept& kept) {

@@ -2,6 +2,7 @@
 // keeps them there. Thread rule: the loop.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -17,7 +18,7 @@ api::JsonObject node_object(const NodeConfig&);
 // status: capacity, allocatable, addresses, nodeInfo, conditions. `ready`: the agent works.
 api::JsonObject node_status(const NodeConfig&, bool ready, WallTime now, WallTime since);
 api::JsonObject lease_object(const NodeConfig&, WallTime now);
-// "gpu-0"…, one device a board; for nodes without GPUs none is made.
+// "gpu-0"…, one device a board; for nodes without GPUs none is made. Their parts: partitions.h.
 api::JsonObject slice_object(const NodeConfig&, int64_t generation);
 
 class Registration {
@@ -39,9 +40,11 @@ class Registration {
     Backoff backoff{std::chrono::milliseconds(200), std::chrono::seconds(10)};
     env::TimerId timer = 0;
   };
-  api::JsonObject document(const Kept&) const;
+  api::JsonObject document(const Kept&) const;  // empty: it is not to be
   void keep(Kept&);
   void create(Kept&);
+  void drop(Kept&);
+  void keep_parts();
   void patch_status(Kept&);
   void settled(Kept&, const Result<Answer>&, bool more);
   void heartbeat();
@@ -54,6 +57,7 @@ class Registration {
   WallTime since_{};
   int64_t generation_ = 1;
   Kept node_, lease_, slice_;
+  std::deque<Kept> parts_;  // slices of partitions; those that no board fills are kept away
   env::TimerId heartbeat_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
