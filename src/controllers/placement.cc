@@ -13,6 +13,7 @@
 #include "controllers/placement_units.h"
 #include "controllers/placement_writes.h"
 #include "controllers/queue_book.h"
+#include "controllers/reservation_book.h"
 #include "scheduler/objects.h"
 #include "scheduler/objects_affinity.h"
 #include "store/follower.h"
@@ -41,12 +42,19 @@ Key root_key(std::string_view resource, std::string_view name) { return {kRootCl
 
 std::vector<store::Scope> scopes() {
   const std::string root = kRootCluster.value;
-  return {{root, std::string(kAllocations), ""}, {root, std::string(kTenants), ""},
-          {root, std::string(kQueues), ""},      {root, std::string(kPools), ""},
-          {root, std::string(kNodes), ""},       {root, std::string(kSlices), ""},
-          {"", std::string(kNamespaces), ""},    {"", std::string(kGroups), ""},
-          {"", std::string(kClaims), ""},        {"", std::string(kClaimTemplates), ""},
-          {"", std::string(kClasses), ""},       {"", std::string(kPods), ""}};
+  return {{root, std::string(kAllocations), ""},
+          {root, std::string(kTenants), ""},
+          {root, std::string(kQueues), ""},
+          {root, std::string(kPools), ""},
+          {root, std::string(kReservations), ""},
+          {root, std::string(kNodes), ""},
+          {root, std::string(kSlices), ""},
+          {"", std::string(kNamespaces), ""},
+          {"", std::string(kGroups), ""},
+          {"", std::string(kClaims), ""},
+          {"", std::string(kClaimTemplates), ""},
+          {"", std::string(kClasses), ""},
+          {"", std::string(kPods), ""}};
 }
 
 }  // namespace
@@ -66,6 +74,7 @@ class Placement::Impl final : store::Follower::Handler {
   void reset() override {
     model_ = {};
     book_.clear();
+    reserved_.clear();
     units_.clear();
     claims_.clear();
     later_.clear();
@@ -80,8 +89,10 @@ class Placement::Impl final : store::Follower::Handler {
     take_later(turn);
     // The first pass waits for every object: an Allocation not yet seen would be a device given twice.
     if (rest && !loaded_) return false;
+    if (!loaded_) reserved_.restore();
     loaded_ = true;
     const bool asked = again_ || changed.empty();
+    if (model_.units() == 0) tell_reservations(turn);
     if (model_.units() == 0 || (!asked && model_.version() == passed_)) return again_ = false;
     // A pass looks at all who wait: with a long queue it may take a tenth of the loop, not all of it.
     const Instant now = env_.clock.now(), next = passed_at_ + kPassPerUnit * model_.units();
@@ -112,6 +123,7 @@ class Placement::Impl final : store::Follower::Handler {
     if (resource == kTenants) return load_tenant(turn, key, object);
     if (resource == kQueues) return load_queue(turn, key, object);
     if (resource == kPools) return load_pool(key, object);
+    if (resource == kReservations) return reserved_.load(key, object);
     if (resource == kNodes) return load_node(turn, key.name());
     if (resource == kSlices && key.name().ends_with(kSliceSuffix))
       load_node(turn, key.name().substr(0, key.name().size() - kSliceSuffix.size()));
@@ -119,10 +131,13 @@ class Placement::Impl final : store::Follower::Handler {
 
   void load_allocation(const Key& key, const ObjectPtr& object) {
     const Json allocation = object ? object->parse() : Json{};
-    if (!object || api::string_at(allocation, {"status", "phase"}) == "Released")
-      model_.close(key.name());
-    else
-      model_.open(scheduler::allocation_from(allocation));
+    if (!object || api::string_at(allocation, {"status", "phase"}) == "Released") {
+      units_.ended(key.name());
+      return model_.close(key.name());
+    }
+    scheduler::Allocation open = scheduler::allocation_from(allocation);
+    open.leaving = units_.is_leaving(open.uid);
+    model_.open(std::move(open));
   }
 
   // Affinity may select pods by their namespace's labels.
@@ -200,10 +215,24 @@ class Placement::Impl final : store::Follower::Handler {
       settle(turn);
       first = last;
     }
-    for (const scheduler::Eviction& e : placements.evictions) evict(e, turn, now);
+    for (const scheduler::Eviction& e : placements.evictions)
+      if (!evict(e, turn, now)) load_allocation(turn, e.pod);
+    tell_reservations(turn);
     const bool untold = tell(placements.waiting, turn, now);
     if (placements.revisit) wake_after(*placements.revisit - now);
     return placements.more || untold;
+  }
+
+  void tell_reservations(store::Turn& turn) {
+    const auto whose = [&](const scheduler::Unit& unit) {
+      const WaitingPod* first = units_.waiting(unit.pods.front().uid);
+      JsonObject out{{"tenant", units_.tenant_of(unit.tenant)}, {"pods", unit.pods.size()}};
+      if (!first) return out;
+      out["namespace"] = first->key.ns();
+      out["pod"] = first->key.name();
+      return out;
+    };
+    reserved_.write(turn, whose, env_.clock.wall());
   }
 
   // Planted bug for the simulation: as if an Allocation with devices did not exist.
@@ -295,24 +324,27 @@ class Placement::Impl final : store::Follower::Handler {
 
   // --- who gives way ---
 
-  void evict(const scheduler::Eviction& e, store::Turn& turn, WallTime now) {
+  // False: its pod could not be told (the disk is full), so it does not leave.
+  bool evict(const scheduler::Eviction& e, store::Turn& turn, WallTime now) {
     const ObjectPtr allocation = turn.get(root_key(kAllocations, e.pod));
-    if (!allocation) return;
+    if (!allocation) return true;
     const Json held = allocation->parse();
     const auto at = [&](std::string_view field) { return api::string_at(held, {"spec", field}); };
     const Key key{ClusterId(std::string(at("cluster"))), kPods, at("namespace"), at("pod")};
     const ObjectPtr object = turn.get(key);
-    if (!object) return;
+    if (!object) return true;
     Json pod = object->parse();
-    if (api::string_at(pod, {"metadata", "uid"}) != e.pod || api::is_deleting(pod)) return;
+    if (api::string_at(pod, {"metadata", "uid"}) != e.pod || api::is_deleting(pod)) return true;
     set_condition(pod, "DisruptionTarget", "True", "PreemptionByScheduler", e.message, now);
-    if (!turn.put(key, std::move(pod), object->revision)) return;
+    if (!turn.put(key, std::move(pod), object->revision)) return false;
     say(turn, key, e.pod, "Warning", "Preempted", e.message, now);
     const ObjectPtr marked = turn.get(key);
     pod = marked->parse();
     const bool gone = api::begin_deletion(pod, {}, now);
-    (void)(gone ? turn.erase(key, marked->revision) : turn.put(key, std::move(pod), marked->revision));
-    ++stats_.evicted;
+    const auto told =
+        gone ? turn.erase(key, marked->revision) : turn.put(key, std::move(pod), marked->revision);
+    if (told) ++stats_.evicted;
+    return told.has_value();
   }
 
   static std::string assigned(const Bound& bound) {
@@ -389,6 +421,7 @@ class Placement::Impl final : store::Follower::Handler {
   const PlacementOptions options_;
   scheduler::Model model_;
   QueueBook book_{model_};
+  ReservationBook reserved_{model_};
   PlacementClaims claims_{model_};
   PlacementUnits units_{model_, book_, claims_};
   std::set<Key> later_;  // pods to be set again

@@ -93,6 +93,7 @@ void PlacementUnits::clear() {
   waiting_.clear();
   places_.clear();
   named_.clear();
+  leaving_.clear();
   subjects_.clear();
   strays_.clear();
   gangs_.clear();
@@ -159,6 +160,16 @@ std::vector<api::Key> PlacementUnits::of_named_queues() const {
   return keys;
 }
 
+void PlacementUnits::leave(const std::string& uid, bool gone) {
+  if (gone && !model_.allocation(uid)) return ended(uid);
+  leaving_.insert(uid);
+  model_.set_leaving(uid);
+}
+
+void PlacementUnits::ended(std::string_view uid) {
+  if (const auto found = leaving_.find(uid); found != leaving_.end()) leaving_.erase(found);
+}
+
 void PlacementUnits::settle() {
   for (const std::string& id : std::exchange(changed_, {})) settle_gang(id);
 }
@@ -175,6 +186,7 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
     return;
   }
   if (!object) {
+    if (const auto uid = subjects_.find(key.text()); uid != subjects_.end()) leave(uid->second, true);
     forget_subject(key.text());
     return forget(key.text());
   }
@@ -185,7 +197,9 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
   const bool succeeded = string_at(pod, {"status", "phase"}) == "Succeeded";
   const bool pending = state == PodState::Pending && claims_.named(key, pod);
   // What is being deleted is none of its gang any more: what replaces it waits for the others that are left.
-  const bool stays = state == PodState::Placed && !api::find(pod, {"metadata", "deletionTimestamp"});
+  const bool deleting = api::find(pod, {"metadata", "deletionTimestamp"});
+  const bool stays = state == PodState::Placed && !deleting;
+  if (state == PodState::Placed && deleting) leave(std::string(string_at(pod, {"metadata", "uid"})), false);
   if (!pending && !(gang && (stays || succeeded))) return forget(key.text());
   Place now{std::string(string_at(pod, {"metadata", "uid"})), "", 0};
   if (gang && !gang->name.empty()) {

@@ -40,6 +40,9 @@ class PlacementUnits {
   // Brings the model's gangs up to date; to be called after the above.
   void settle();
   void clear();
+  // Pods with a node that were told to go, or are gone, hold their devices until their Allocation ends.
+  bool is_leaving(std::string_view uid) const { return leaving_.contains(uid); }
+  void ended(std::string_view uid);
 
   // nullptr when no pending pod has this uid.
   WaitingPod* waiting(std::string_view uid);
@@ -68,6 +71,7 @@ class PlacementUnits {
   };
   scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid) const;
   void place(const api::Key&, const api::Json& pod, Place, bool pending);
+  void leave(const std::string& uid, bool gone);
   void forget(const std::string& key);
   void forget_cluster(const std::string& cluster);
   void settle_gang(const std::string& id);
@@ -77,6 +81,7 @@ class PlacementUnits {
   scheduler::Model& model_;
   const QueueBook& book_;
   PlacementClaims& claims_;
+  std::set<std::string, std::less<>> leaving_;                // uids
   std::set<std::string, std::less<>> named_;                  // keys of waiting pods that name a queue
   std::map<std::string, WaitingPod, std::less<>> waiting_;    // by uid
   std::map<std::string, Place, std::less<>> places_;          // by pod key: pods that matter here

@@ -84,6 +84,16 @@ api::Key event_key(const Notice& h) {
           std::string(h.about.name().substr(0, 200)) + "." + hash};
 }
 
+std::string uuid_of(std::string_view text) {
+  const std::string id = sha256(text);
+  uint64_t high = 0, low = 0;
+  for (size_t i = 0; i < 8; ++i) {
+    high = high << 8 | uint8_t(id[i]);
+    low = low << 8 | uint8_t(id[8 + i]);
+  }
+  return uuid(high, low);
+}
+
 Json event_object(const Notice& h, const api::Object* before, WallTime now) {
   std::string message(h.message.substr(0, kMaxMessage));
   if (before) {
@@ -96,18 +106,11 @@ Json event_object(const Notice& h, const api::Object* before, WallTime now) {
   const api::Key key = event_key(h);
   JsonObject about{{"kind", h.kind}, {"apiVersion", "v1"}, {"name", h.about.name()}, {"uid", h.uid}};
   if (!h.about.ns().empty()) about["namespace"] = h.about.ns();
-  // The uid of an Event is nobody's reference: made from its key and time, it needs no randomness.
-  const std::string id = sha256(key.text() + to_rfc3339_micro(now));
-  uint64_t high = 0, low = 0;
-  for (size_t i = 0; i < 8; ++i) {
-    high = high << 8 | uint8_t(id[i]);
-    low = low << 8 | uint8_t(id[8 + i]);
-  }
   return JsonObject{{"apiVersion", "v1"},
                     {"kind", "Event"},
                     {"metadata", JsonObject{{"name", key.name()},
                                             {"namespace", key.ns()},
-                                            {"uid", uuid(high, low)},
+                                            {"uid", uuid_of(key.text() + to_rfc3339_micro(now))},
                                             {"creationTimestamp", to_rfc3339(now)}}},
                     {"involvedObject", std::move(about)},
                     {"type", h.type},

@@ -35,6 +35,9 @@ void refuse_pod(api::Json& pod, std::string_view message, WallTime now);
 void set_condition(api::Json& object, std::string_view type, std::string_view status, std::string_view reason,
                    std::string_view message, WallTime now);
 
+// For objects whose uid is nobody's reference: made from what they are, it needs no randomness.
+std::string uuid_of(std::string_view text);
+
 // One Event per object and reason: said again it counts up and carries the newest message (client-go's correlator
 // does the same). `before`: the Event of that key, or nullptr.
 struct Notice {
