@@ -4,6 +4,14 @@
 
 namespace ingot::scheduler {
 
+Class::Class(Request r, std::string_view who, std::string t)
+    : text(std::move(t)), request(std::move(r)), tenant(who) {
+  const Constraints& where = request.where;
+  anywhere_ = request.unknown.empty() && where.selector.empty() && !where.affinity && where.node.empty();
+  if (!request.replica && request.share_memory_mib == 0 && request.profile.empty())
+    shape_ = shape_of(request, 0, Pool{}.replicas);
+}
+
 bool Class::eligible(const Model& model, int slot) const {
   const NodeState& state = model.nodes_[size_t(slot)];
   const Node& node = state.node;
@@ -43,96 +51,72 @@ std::vector<Held> Class::take(const Model& model, int slot, gpu::BoardMask withi
 }
 
 // Fewest disliked taints, then the least cost.
-Class::Score Class::score(const Model& model, int slot) const {
+Class::Score Class::score(Model& model, int slot) const {
+  Model::Sight& sight = model.sights_[size_t(slot)];
+  if (sight.pods <= 0) return Ranking::kNone;
   const NodeState& state = model.nodes_[size_t(slot)];
-  if (state.used_pods >= state.node.pods) return kNone;
-  if (request.one_island && state.islands.largest(state.free_boards()) < request.gpus) return kNone;
-  const Cost cost = model.costs_.cost(space(model, slot), shape(model, slot), nullptr);
-  if (cost == kNoCost) return kNone;
-  const int disliked = std::min(disliked_taints(request.where, state.node.taints), 255);
+  if (request.one_island && state.islands.largest(state.free_boards()) < request.gpus) return Ranking::kNone;
+  Cost cost;
+  if (!shape_ || (request.share() && sight.sharer != Model::Sight::kNobody && sight.sharer != tenant_)) {
+    cost = model.costs_.cost(space(model, slot), shape(model, slot), nullptr);
+  } else {
+    model.costs_.renew(sight.look);
+    cost = model.costs_.cost(state.space, sight.look, *shape_, nullptr);
+  }
+  if (cost == kNoCost) return Ranking::kNone;
+  const int disliked = sight.open ? 0 : std::min(disliked_taints(request.where, state.node.taints), 255);
   return Score(disliked) << 48 | Score(std::clamp<Cost>(cost + kCostOffset, 0, (Cost(1) << 48) - 1));
-}
-
-bool Class::worse(const Model& model, const Candidate& a, const Candidate& b) const {
-  if (a.score != b.score) return a.score > b.score;
-  return model.by_name_[size_t(a.slot)] > model.by_name_[size_t(b.slot)];
 }
 
 int Class::best(Model& model, const Admits& admits, bool* refused) {
   catch_up(model);
-  const auto worse = [&](const Candidate& a, const Candidate& b) { return this->worse(model, a, b); };
-  std::vector<Candidate> aside;
-  int found = -1;
-  while (!heap_.empty()) {
-    const Candidate top = heap_.front();
-    const bool current = top.score == scores_[size_t(top.slot)];
-    if (current && (!admits || admits(top.slot))) {
-      found = top.slot;
-      break;
-    }
-    if (current) aside.push_back(top);
-    std::pop_heap(heap_.begin(), heap_.end(), worse);
-    heap_.pop_back();
-    ++model.checks_;
-  }
-  *refused = !aside.empty();
-  for (const Candidate& c : aside) {
-    heap_.push_back(c);
-    std::push_heap(heap_.begin(), heap_.end(), worse);
-  }
-  return found;
+  return ranking_.best(model.by_name_, admits, refused);
 }
 
 std::vector<std::pair<Class::Score, int>> Class::candidates(Model& model, const Admits& admits) {
   catch_up(model);
-  model.checks_ += scores_.size();
+  const std::vector<Score>& scores = ranking_.scores();
+  model.checks_ += scores.size();
   std::vector<std::pair<Score, int>> out;
-  for (size_t slot = 0; slot < scores_.size(); ++slot)
-    if (scores_[slot] != kNone && admits(int(slot))) out.emplace_back(scores_[slot], int(slot));
+  for (size_t slot = 0; slot < scores.size(); ++slot)
+    if (scores[slot] != Ranking::kNone && admits(int(slot))) out.emplace_back(scores[slot], int(slot));
   return out;
 }
 
 void Class::catch_up(Model& model) {
   model.order_names();
   const uint64_t end = model.journal_start_ + model.journal_.size();
-  const auto worse = [&](const Candidate& a, const Candidate& b) { return this->worse(model, a, b); };
   const size_t slots = model.nodes_.size();
-  const bool fresh = scores_.empty() || seen_ < model.journal_start_ || end - seen_ > slots ||
+  const bool fresh = eligible_.empty() || seen_ < model.journal_start_ || end - seen_ > slots ||
                      costs_ != model.costs_.version();
-  scores_.resize(slots, kNone);
   eligible_.resize(slots, 0);
   if (fresh) {
-    for (size_t slot = 0; slot < slots; ++slot) rate(model, int(slot), true);
+    costs_ = model.costs_.version();
+    const auto asker = model.tenants_.find(tenant);
+    tenant_ = asker == model.tenants_.end() ? Model::Sight::kNobody : asker->second.number;
+    std::vector<Score> scores(slots);
+    for (size_t slot = 0; slot < slots; ++slot) scores[slot] = rate(model, int(slot), true);
+    ranking_.assign(std::move(scores), model.by_name_);
   } else {
+    ranking_.grow(slots);
     for (; seen_ < end; ++seen_) {
       const int entry = model.journal_[seen_ - model.journal_start_];
-      const int slot = entry / 2;
-      const Score before = scores_[size_t(slot)];
-      rate(model, slot, entry % 2 != 0);
-      if (scores_[size_t(slot)] == kNone || scores_[size_t(slot)] == before) continue;
-      heap_.push_back({scores_[size_t(slot)], slot});
-      std::push_heap(heap_.begin(), heap_.end(), worse);
+      ranking_.set(entry / 2, rate(model, entry / 2, entry % 2 != 0), model.by_name_);
     }
   }
   seen_ = end;
-  costs_ = model.costs_.version();
-  if (!fresh && heap_.size() <= 4 * slots + 64) return;
-  heap_.clear();
-  for (size_t slot = 0; slot < slots; ++slot)
-    if (scores_[slot] != kNone) heap_.push_back({scores_[slot], int(slot)});
-  std::make_heap(heap_.begin(), heap_.end(), worse);
 }
 
-void Class::rate(Model& model, int slot, bool spec_changed) {
+Class::Score Class::rate(Model& model, int slot, bool spec_changed) {
   ++model.checks_;
-  if (spec_changed) eligible_[size_t(slot)] = eligible(model, slot);
-  scores_[size_t(slot)] = eligible_[size_t(slot)] ? score(model, slot) : kNone;
+  if (spec_changed)
+    eligible_[size_t(slot)] = (anywhere_ && model.sights_[size_t(slot)].open) || eligible(model, slot);
+  return eligible_[size_t(slot)] ? score(model, slot) : Ranking::kNone;
 }
 
 void Class::forget_table() {
-  scores_ = {};
+  ranking_.clear();
   eligible_ = {};
-  heap_ = {};
 }
 
 }  // namespace ingot::scheduler

@@ -1,17 +1,18 @@
-// A class of equal requests and its candidate table: every node's score for it, best first, kept up to date
-// from the model's journal. Building a table looks at every node, using it only at those that changed.
-// Internal to the room.
+// A class of equal requests and its candidate table: every node's score for it, kept up to date from the model's
+// journal. Building a table looks at every node, using it only at those that changed. Internal to the room.
 #pragma once
 
 #include <functional>
 
 #include "scheduler/model.h"
+#include "scheduler/ranking.h"
 
 namespace ingot::scheduler {
 
 struct Class {
-  using Score = uint64_t;  // smaller is better
-  static constexpr Score kNone = UINT64_MAX;
+  using Score = Ranking::Score;
+
+  Class(Request, std::string_view tenant, std::string text);
 
   std::string text;
   Request request;
@@ -23,8 +24,7 @@ struct Class {
   bool lacks_room = false;    // it fails for what others hold, not for what the factory is
 
   using Admits = std::function<bool(int slot)>;
-  // The best node's slot, or -1. Nodes that `admits` refuses are passed over; *refused tells whether one of
-  // them would have been taken.
+  // The best admitted node's slot, or -1; then *refused tells whether it fits others.
   int best(Model&, const Admits& admits, bool* refused);
   // Every node that it fits now, and that `admits`, with its score.
   std::vector<std::pair<Score, int>> candidates(Model&, const Admits& admits);
@@ -38,18 +38,15 @@ struct Class {
   void forget_table();
 
  private:
-  struct Candidate {
-    Score score;
-    int slot;
-  };
-  bool worse(const Model&, const Candidate&, const Candidate&) const;
   void catch_up(Model&);
-  void rate(Model&, int slot, bool spec_changed);
-  Score score(const Model&, int slot) const;
+  Score rate(Model&, int slot, bool spec_changed);
+  Score score(Model&, int slot) const;
 
-  std::vector<Score> scores_;      // by slot: the truth
+  std::optional<Shape> shape_;  // where it is the same on all nodes
+  bool anywhere_ = false;       // it constrains nothing
+  uint64_t tenant_ = 0;         // its number when the table was made
+  Ranking ranking_;
   std::vector<uint8_t> eligible_;  // by slot
-  std::vector<Candidate> heap_;    // may hold candidates whose score is no longer the truth
   uint64_t seen_ = 0;              // journal position
   uint64_t costs_ = 0;             // version of the costs that the scores are of
 };

@@ -28,7 +28,15 @@ int64_t free_milli(const Space& space) {
   return sum;
 }
 
-float mille(int64_t part, int64_t whole) { return whole > 0 ? float(part) * 1000.0f / float(whole) : 0.0f; }
+float per_mille(int64_t whole) { return whole > 0 ? 1000.0f / float(whole) : 0.0f; }
+float mille(int64_t part, int64_t whole) { return float(part) * per_mille(whole); }
+
+bool fits(const Look& look, const Shape& shape) {
+  if (look.cpu_milli < shape.cpu_milli || look.memory_mib < shape.memory_mib) return false;
+  if (shape.gpus == 0) return true;
+  if ((shape.models >> look.model & 1) == 0) return false;
+  return shape.milli < 1000 ? look.largest >= shape.milli : look.wholes >= shape.gpus;
+}
 
 // The fullest board that holds the share, or -1.
 int tightest(const Space& space, const Shape& shape) {
@@ -79,6 +87,23 @@ double fragmentation(const Space& space, const Typical& typical) {
     const bool usable = shape.gpus > 0 && boards >= shape.gpus && space.cpu_milli >= shape.cpu_milli &&
                         (shape.models >> space.model & 1) != 0;
     out += part * (usable ? double(small) : all);
+  }
+  return out;
+}
+
+Look look_at(const Space& space) {
+  Look out{.cpu_milli = space.cpu_milli,
+           .memory_mib = space.memory_mib,
+           .cpu_mille = per_mille(space.cpu_milli_total),
+           .memory_mille = per_mille(space.memory_mib_total),
+           .free_milli = space.free_milli,
+           .gpus = int16_t(space.gpus),
+           .model = space.model};
+  for (int g = 0; g < space.gpus; ++g) {
+    const int16_t free = space.free_milli[size_t(g)];
+    out.free += float(free);
+    out.wholes += free == 1000;
+    out.largest = std::max(out.largest, free);
   }
   return out;
 }
@@ -200,49 +225,65 @@ Costs::Ratios Costs::quantiles(std::vector<std::pair<double, double>> values) {
       if (++at < values.size()) left = values[at].second;
     }
     const double value = sum / (all / double(kQuantiles));
-    out[k] = {value > 0 ? float(1 / value) : std::numeric_limits<float>::max(), 1.0f / float(kQuantiles)};
+    out[k] = value > 0 ? float(1 / value) : std::numeric_limits<float>::max();
   }
   return out;
 }
 
 // --- what a placement costs ---
 
-float Costs::strand(const Ratios& ratios, int64_t amount, float gpu_milli) const {
-  float sum = 0;
-  for (const Ratio& r : ratios) sum += r.part * std::max(0.0f, gpu_milli - float(amount) * r.per);
-  return sum;
+namespace {
+
+// GPU-milli that so much of a resource does not serve, on average. In four sums, side by side.
+template <size_t N>
+float unserved(const std::array<float, N>& served, float amount, float gpu_milli) {
+  static_assert(N % 4 == 0);
+  std::array<float, 4> sums{};
+  for (size_t k = 0; k < N; k += 4)
+    for (size_t lane = 0; lane < 4; ++lane)
+      sums[lane] += std::max(0.0f, gpu_milli - amount * served[k + lane]);
+  return (sums[0] + sums[1] + sums[2] + sums[3]) / float(N);
 }
 
-Cost Costs::waste(const Space& space, const Shape& shape, int* gpu) const {
-  const auto free = float(free_milli(space));
-  const float left = free - float(shape.gpu_milli());
+}  // namespace
+
+inline float Costs::strands(int64_t cpu_milli, int64_t memory_mib, float gpu_milli) const {
+  return unserved(cpu_, float(cpu_milli), gpu_milli) +
+         kMemoryStrands * unserved(memory_, float(memory_mib), gpu_milli);
+}
+
+void Costs::strand(Look& look) const {
+  look.strands = strands(look.cpu_milli, look.memory_mib, look.free);
+  look.version = version_;
+}
+
+Cost Costs::waste(const Look& look, const Shape& shape, int* gpu) const {
+  const float left = look.free - float(shape.gpu_milli());
+  const auto wholes = size_t(look.wholes);
   float cost = 0;
-  int wholes = 0;
-  for (int g = 0; g < space.gpus; ++g) wholes += space.free_milli[size_t(g)] == 1000;
   if (shape.gpus > 0 && shape.milli < 1000) {
     cost = std::numeric_limits<float>::max();
-    for (int g = 0; g < space.gpus; ++g) {
-      const int16_t have = space.free_milli[size_t(g)];
+    for (int g = 0; g < look.gpus; ++g) {
+      const int16_t have = look.free_milli[size_t(g)];
       if (have < shape.milli) continue;
       const auto rest = size_t(have - shape.milli);
       float own = kRests * (rest_[rest] - rest_[size_t(have)]) + kShareLeft * float(rest);
-      if (have == 1000) own += kWholes * (whole_[size_t(wholes)] - whole_[size_t(wholes - 1)]);
+      if (have == 1000) own += kWholes * (whole_[wholes] - whole_[wholes - 1]);
       if (own >= cost) continue;
       cost = own;
       if (gpu) *gpu = g;
     }
   } else if (shape.gpus > 0) {
-    cost = kWholes * (whole_[size_t(wholes)] - whole_[size_t(wholes - shape.gpus)]) -
+    cost = kWholes * (whole_[wholes] - whole_[wholes - size_t(shape.gpus)]) -
            kRests * rest_[1000] * float(shape.gpus);
   }
-  const int64_t cpu = space.cpu_milli - shape.cpu_milli, memory = space.memory_mib - shape.memory_mib;
-  cost +=
-      kStrands * (strand(cpu_, cpu, left) - strand(cpu_, space.cpu_milli, free) +
-                  kMemoryStrands * (strand(memory_, memory, left) - strand(memory_, space.memory_mib, free)));
-  if (shape.gpus > 0) cost += kScarcity * scarce_[space.model] * float(shape.gpu_milli());
+  const int64_t cpu = look.cpu_milli - shape.cpu_milli, memory = look.memory_mib - shape.memory_mib;
+  cost += kStrands * (strands(cpu, memory, left) - look.strands);
+  if (shape.gpus > 0) cost += kScarcity * scarce_[look.model] * float(shape.gpu_milli());
   cost += kLeft * left;
-  const float bare = kBareLeft * (mille(cpu, space.cpu_milli_total) + mille(memory, space.memory_mib_total));
-  return Cost(std::llround((double(cost) + double(bare)) * double(kSteps)));
+  const float bare = kBareLeft * (float(cpu) * look.cpu_mille + float(memory) * look.memory_mille);
+  const double steps = (double(cost) + double(bare)) * double(kSteps);
+  return Cost(steps < 0 ? steps - 0.5 : steps + 0.5);
 }
 
 Cost Costs::fgd(const Space& space, const Shape& shape, int* gpu) const {
@@ -261,9 +302,15 @@ Cost Costs::fgd(const Space& space, const Shape& shape, int* gpu) const {
 }
 
 Cost Costs::cost(const Space& space, const Shape& shape, int* gpu) const {
+  Look look = look_at(space);
+  renew(look);
+  return cost(space, look, shape, gpu);
+}
+
+Cost Costs::cost(const Space& space, const Look& look, const Shape& shape, int* gpu) const {
   if (gpu) *gpu = -1;
-  if (!fits(space, shape)) return kNoCost;
-  if (kind_ == PlacementCost::Waste) return waste(space, shape, gpu);
+  if (!fits(look, shape)) return kNoCost;
+  if (kind_ == PlacementCost::Waste) return waste(look, shape, gpu);
   if (kind_ == PlacementCost::Fgd) return fgd(space, shape, gpu);
   if (gpu && shape.gpus > 0 && shape.milli < 1000) *gpu = tightest(space, shape);
   if (kind_ == PlacementCost::Random) {

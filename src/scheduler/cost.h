@@ -38,6 +38,19 @@ Typical typical_of(const std::map<Shape, double>& counts);
 // FGD's measure of a node: the GPU-milli that are free and yet no use to a pod of the workload, on average.
 double fragmentation(const Space&, const Typical&);
 
+// A node as waste is computed from it, in little memory: that of many nodes is read in a row.
+struct Look {
+  int64_t cpu_milli = 0, memory_mib = 0;  // free
+  float cpu_mille = 0, memory_mille = 0;  // of the whole, per unit
+  float free = 0;                         // GPU-milli
+  float strands = 0;                      // of them now, under the demand of that version
+  uint64_t version = 0;                   // of the costs; 0: none
+  std::array<int16_t, kMaxGpus> free_milli{};
+  int16_t gpus = 0, wholes = 0, largest = 0;  // boards; those wholly free; the most that one has free
+  ModelId model = 0;
+};
+Look look_at(const Space&);
+
 class Costs {
  public:
   Costs();
@@ -48,24 +61,27 @@ class Costs {
   void observe(const Shape&);
   // `gpu`, if not null, receives the board that a share takes; -1 for whole GPUs.
   Cost cost(const Space&, const Shape&, int* gpu) const;
+  // The same; `look` is that of the space, and renew() was called for it since the version changed.
+  Cost cost(const Space&, const Look&, const Shape&, int* gpu) const;
+  void renew(Look& look) const {
+    if (look.version != version_) strand(look);
+  }
   // Changes when the same question would get another answer.
   uint64_t version() const { return version_; }
 
  private:
-  static constexpr std::size_t kQuantiles = 10;
-  struct Ratio {
-    float per;   // GPU-milli that one unit serves
-    float part;  // of the demand
-  };
-  using Ratios = std::array<Ratio, kQuantiles>;
+  static constexpr std::size_t kQuantiles = 8;
+  using Ratios =
+      std::array<float, kQuantiles>;  // GPU-milli that one unit serves, for equal parts of the demand
 
   void derive();
   void derive_rests();
   void derive_wholes();
   void derive_scarcity();
   static Ratios quantiles(std::vector<std::pair<double, double>> per_gpu_milli_and_weight);
-  float strand(const Ratios&, int64_t amount, float gpu_milli) const;
-  Cost waste(const Space&, const Shape&, int* gpu) const;
+  float strands(int64_t cpu_milli, int64_t memory_mib, float gpu_milli) const;
+  void strand(Look&) const;
+  Cost waste(const Look&, const Shape&, int* gpu) const;
   Cost fgd(const Space&, const Shape&, int* gpu) const;
 
   PlacementCost kind_ = PlacementCost::Waste;

@@ -40,6 +40,7 @@ int Model::slot(std::string_view name) {
   if (vacant_.empty()) {
     slot = int(nodes_.size());
     nodes_.emplace_back();
+    sights_.emplace_back();
   } else {
     slot = vacant_.back();
     vacant_.pop_back();
@@ -55,10 +56,28 @@ void Model::forget_slot(int slot) {
   if (state.known || state.used_pods > 0) return;
   slots_.erase(state.node.name);
   state = NodeState{};
+  see(slot);
   vacant_.push_back(slot);
 }
 
+void Model::see(int slot) {
+  const NodeState& state = nodes_[size_t(slot)];
+  const Node& node = state.node;
+  const auto pool = pools_.find(node.pool);
+  sights_[size_t(slot)] = {.look = look_at(state.space),
+                           .pods = node.pods - state.used_pods,
+                           .open = state.known && node.ready && !node.cordoned && node.taints.empty() &&
+                                   (pool == pools_.end() || !pool->second.closed)};
+  Sight& sight = sights_[size_t(slot)];
+  for (const auto& [uuid, use] : state.held)
+    for (const auto& [id, n] : use.sharers) {
+      const uint64_t sharer = tenant(id).number;
+      sight.sharer = sight.sharer == Sight::kNobody || sight.sharer == sharer ? sharer : Sight::kSeveral;
+    }
+}
+
 void Model::touched(int slot, Changed changed) {
+  see(slot);
   // Past that many entries reading them is no cheaper than looking at every node.
   if (journal_.size() > 2 * nodes_.size() + 1024) {
     journal_start_ += journal_.size();
@@ -101,6 +120,7 @@ void Model::erase_node(std::string_view name) {
   const int at = found->second;
   set_node({.name = std::string(name)});  // takes its capacity out of the totals
   nodes_[size_t(at)].known = false;
+  see(at);
   topology_.erase_node(at);
   affinity_.erase_node(at);
   forget_slot(at);
@@ -128,6 +148,7 @@ Model::TenantState& Model::tenant(std::string_view id) {
   if (found != tenants_.end()) return found->second;
   TenantState& made = tenants_[std::string(id)];
   made.tenant = {.id = std::string(id), .name = std::string(id)};
+  made.number = ++tenants_seen_;
   set_leaf(made.tenant);
   return made;
 }

@@ -95,6 +95,7 @@ class Model {
   struct TenantState {
     Tenant tenant;
     Amounts held;
+    uint64_t number = 0;  // never given twice
   };
   struct Order {
     int64_t priority = 0;
@@ -116,6 +117,15 @@ class Model {
     WallTime rests_until{};                     // it had a reservation and gave it back
   };
 
+  // What tables are made from, of many nodes in a row: little memory, no pointers to follow.
+  struct Sight {
+    Look look;
+    int64_t pods = 0;     // that it has room for
+    bool open = false;    // to whoever constrains nothing: known, ready, no taints, in no closed pool
+    uint64_t sharer = 0;  // number of the only tenant that shares boards there; else kNobody or kSeveral
+    static constexpr uint64_t kNobody = 0, kSeveral = UINT64_MAX;
+  };
+
   struct SubjectState {
     AffinityIndex::Id id = -1;
     int slot = -1;  // placed there; -1: it waits, and its subject is acquired
@@ -125,6 +135,7 @@ class Model {
   int slot(std::string_view name);
   void seat(SubjectState&, int slot);
   void forget_slot(int slot);
+  void see(int slot);  // its state has changed
   enum class Changed : uint8_t { Spec, More, Less };
   void touched(int slot, Changed);
   void capacity(const Node&, int sign);
@@ -148,6 +159,7 @@ class Model {
   void drop_reservation(std::string_view unit);
 
   std::vector<NodeState> nodes_;  // by slot
+  std::vector<Sight> sights_;     // by slot
   std::vector<int> vacant_;
   std::map<std::string, int, std::less<>> slots_;
   std::vector<int> by_name_;  // by slot: its place in name order; empty: to be made again
@@ -165,6 +177,7 @@ class Model {
   std::map<std::string, SubjectState, std::less<>> subjects_;  // by the pod's uid
   AffinityIndex affinity_;
   size_t idle_classes_ = 0;
+  uint64_t tenants_seen_ = 0;
   Costs costs_;
   std::map<std::string, std::set<std::string>, std::less<>> held_by_;   // unit → uids
   std::map<std::string, std::map<int64_t, int>, std::less<>> running_;  // leaf → priority → allocations

@@ -36,10 +36,7 @@ Class* Model::class_of(const Request& request, std::string_view tenant) {
   if (request.share()) (text += '@') += tenant;
   auto found = classes_.find(text);
   if (found == classes_.end()) {
-    auto made = std::make_unique<Class>();
-    made->text = text;
-    made->request = request;
-    made->tenant = tenant;
+    auto made = std::make_unique<Class>(request, tenant, text);
     found = classes_.emplace(std::move(text), std::move(made)).first;
   } else if (found->second->users == 0) {
     --idle_classes_;
@@ -65,6 +62,7 @@ void Model::rekey() {
       u.classes[i] = class_of(u.unit.pods[i].request, u.unit.tenant);
   }
   for (auto& [text, c] : classes_) c->forget_table();
+  for (size_t at = 0; at < nodes_.size(); ++at) see(int(at));
   ++gains_;
   ++version_;
 }
