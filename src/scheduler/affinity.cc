@@ -118,6 +118,8 @@ AffinityIndex::Id AffinityIndex::acquire(const Subject& subject) {
 
 void AffinityIndex::acquire(Id id) { ++states_[size_t(id)]->acquired; }
 
+const Subject& AffinityIndex::subject(Id id) const { return states_[size_t(id)]->subject; }
+
 void AffinityIndex::release(Id id) {
   State& s = *states_[size_t(id)];
   ASSERT(s.acquired > 0);

@@ -44,6 +44,7 @@ class AffinityIndex {
   Id acquire(const Subject&);
   void acquire(Id);  // of one that is acquired or placed
   void release(Id);  // may still be placed
+  const Subject& subject(Id) const;
   // `pods` more (or, negative, fewer) of the subject at the slot. `ending`: being deleted, spread ignores it.
   void place(Id, int slot, int pods, bool ending = false);
 

@@ -115,6 +115,7 @@ class Model {
     std::shared_ptr<const std::string> reason;  // why it waits, where its class does not say it
     bool lacks_room = false;                    // of a gang: it fails for what others hold
     WallTime rests_until{};                     // it had a reservation and gave it back
+    bool moved = false;                         // others were moved for it
   };
 
   // What tables are made from, of many nodes in a row: little memory, no pointers to follow.
@@ -182,6 +183,7 @@ class Model {
   std::map<std::string, std::set<std::string>, std::less<>> held_by_;   // unit → uids
   std::map<std::string, std::map<int64_t, int>, std::less<>> running_;  // leaf → priority → allocations
   std::map<std::string, Reservation> reservations_;                     // by unit
+  size_t movable_ = 0;                                                  // allocations
   std::set<std::string> leaving_;                                       // uids
   // What changed, in order (slot * 2, + 1 when more than its load did); a class catches up from where it
   // stopped.

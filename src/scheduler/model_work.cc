@@ -178,6 +178,7 @@ void Model::open(Allocation a) {
   count(a, 1);
   held_by_[a.work.unit].insert(a.uid);
   ++running_[a.leaf][a.work.priority];
+  movable_ += a.work.movable;
   std::string uid = a.uid;
   if (a.leaving) leaving_.insert(uid);
   allocations_.emplace(std::move(uid), std::move(a));
@@ -189,6 +190,7 @@ void Model::close(std::string_view uid) {
   const Allocation gone = std::move(found->second);
   allocations_.erase(found);
   leaving_.erase(gone.uid);
+  movable_ -= gone.work.movable;
   const auto unit = held_by_.find(gone.work.unit);
   unit->second.erase(gone.uid);
   if (unit->second.empty()) held_by_.erase(unit);

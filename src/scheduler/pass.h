@@ -16,6 +16,8 @@ namespace ingot::scheduler {
 WallTime later(WallTime, Duration);
 // The node's space once the allocation is gone.
 void release(Space&, const NodeState&, const Allocation&);
+// Takes the shape out of the space: a share from the fullest board that holds it. False: it does not fit.
+bool put(Space&, const Shape&);
 int64_t pods_that_fit(Space, const Shape&, int64_t most);
 // In whole groups; `most` is rounded up to them.
 int64_t groups_that_fit(const Space&, const Shape&, int64_t most, int64_t group);
@@ -80,6 +82,18 @@ class Pass {
   double rank(const Allocation&) const;
   void forget_reservation(const std::string& unit);
   void make_room(UnitState&);
+  struct Victim {
+    const Allocation* pod;
+    Eviction::Why why;
+    std::string message;
+  };
+  // They go, and the unit gets their room: `pods` on nodes with so much of it by slot, the emptied first.
+  void evict(UnitState&, const std::vector<Victim>&, const std::map<int, int64_t>& rooms,
+             const std::set<int>& emptied, int64_t pods);
+  // (pass_move.cc)
+  class Moving;
+  bool may_have_moved(const UnitState&) const;
+  bool move_others(UnitState&);
   // Phase 4 (pass_reserve.cc): room for who has waited longest, and when to look again for that.
   void reserve();
   bool lacks_room(UnitState&);

@@ -248,8 +248,8 @@ class Pass::Clearing {
   void commit(const Choice& choice) {
     std::map<int, Space> now;
     for (const auto& [slot, seat] : seats_) now.emplace(slot, seat.space);
-    Reservation r{.unit = u_.unit.id, .since = p_.now_, .starts = p_.now_, .evicting = true};
     std::set<int> emptied;
+    std::vector<Pass::Victim> victims;
     for (const size_t v : choice.gone)
       for (const Allocation* a : victims_[v].pods) {
         const int slot = m_.slots_.find(a->node)->second;
@@ -257,25 +257,13 @@ class Pass::Clearing {
           release(space->second, m_.nodes_[size_t(slot)], *a);
           emptied.insert(slot);
         }
-        r.starts = std::max(*r.starts, later(p_.now_, a->work.grace));
-        p_.out_.evictions.push_back(
-            {a->uid, a->work.unit, a->node, u_.unit.id, victims_[v].why, message(*a, victims_[v].why)});
+        victims.push_back({a, victims_[v].why, message(*a, victims_[v].why)});
       }
     const std::vector<int> domains = domains_of(m_.topology_, u_.unit.topology, m_.nodes_.size());
-    std::vector<std::tuple<bool, int64_t, int>> nodes;  // those emptied first, then the roomiest
+    std::map<int, int64_t> rooms;
     for (const auto& [slot, space] : now)
-      if (domains[size_t(slot)] == choice.domain)
-        if (const int64_t n = fits_at(now, slot); n > 0)
-          nodes.emplace_back(!emptied.contains(slot), -n, slot);
-    std::ranges::sort(nodes);
-    int64_t left = pods_;
-    for (const auto& [untouched, n, slot] : nodes) {
-      if (left == 0) break;
-      left -= r.pods[m_.nodes_[size_t(slot)].node.name] = std::min(left, -n);
-    }
-    for (const Eviction& e : p_.out_.evictions) m_.set_leaving(e.pod);
-    m_.set_reservation(std::move(r));
-    p_.keep(m_.reservations_.find(u_.unit.id)->second, u_);
+      if (domains[size_t(slot)] == choice.domain) rooms[slot] = fits_at(now, slot);
+    p_.evict(u_, victims, rooms, emptied, pods_);
   }
 
   std::string message(const Allocation& a, Eviction::Why why) const {
@@ -290,7 +278,7 @@ class Pass::Clearing {
       case Eviction::Why::Order:
         return "gives way to work that the order of " + title(a.leaf) + " puts first";
       case Eviction::Why::Move:
-        return "moves to another node, so that a gang fits";
+        break;
     }
     return "";
   }
@@ -326,7 +314,9 @@ bool Pass::may_preempt(const UnitState& u) const {
 }
 
 void Pass::make_room(UnitState& u) {
-  if (!policy_.preempt || preemptors_ >= policy_.max_preemptors || !may_preempt(u) || entangled(u)) return;
+  const bool preempts = may_preempt(u), moves = may_have_moved(u);
+  if (!policy_.preempt || preemptors_ >= policy_.max_preemptors || !(preempts || moves) || entangled(u))
+    return;
   if (const auto r = m_.reservations_.find(u.unit.id); r != m_.reservations_.end() && r->second.evicting) {
     const bool leaving = std::ranges::any_of(r->second.pods, [&](const auto& on) {
       const auto slot = m_.slots_.find(on.first);
@@ -338,8 +328,33 @@ void Pass::make_room(UnitState& u) {
     if (leaving) return;
   }
   ++preemptors_;
+  if (preempts) {
+    forget_reservation(u.unit.id);
+    if (Clearing(*this, u).find()) return;
+  }
+  if (moves) (void)move_others(u);
+}
+
+void Pass::evict(UnitState& u, const std::vector<Victim>& victims, const std::map<int, int64_t>& rooms,
+                 const std::set<int>& emptied, int64_t pods) {
   forget_reservation(u.unit.id);
-  Clearing(*this, u).find();
+  Reservation r{.unit = u.unit.id, .since = now_, .starts = now_, .evicting = true};
+  for (const Victim& v : victims) {
+    const Allocation& a = *v.pod;
+    r.starts = std::max(*r.starts, later(now_, a.work.grace));
+    out_.evictions.push_back({a.uid, a.work.unit, a.node, u.unit.id, v.why, v.message});
+    m_.set_leaving(a.uid);
+  }
+  std::vector<std::tuple<bool, int64_t, int>> nodes;  // those emptied first, then the roomiest
+  for (const auto& [slot, n] : rooms)
+    if (n > 0) nodes.emplace_back(!emptied.contains(slot), -n, slot);
+  std::ranges::sort(nodes);
+  for (const auto& [untouched, n, slot] : nodes) {
+    if (pods == 0) break;
+    pods -= r.pods[m_.nodes_[size_t(slot)].node.name] = std::min(pods, -n);
+  }
+  m_.set_reservation(std::move(r));
+  keep(m_.reservations_.find(u.unit.id)->second, u);
 }
 
 void Pass::forget_reservation(const std::string& unit) {

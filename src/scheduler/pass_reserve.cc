@@ -15,9 +15,6 @@ void release(Space& space, const NodeState& node, const Allocation& a) {
         space.free_milli[i] = int16_t(std::min(1000, space.free_milli[i] + h.milli));
 }
 
-namespace {
-
-// Takes the shape out of the space: a share from the fullest board that holds it. False: it does not fit.
 bool put(Space& space, const Shape& shape) {
   if (!fits(space, shape)) return false;
   int gpu = -1;
@@ -28,8 +25,6 @@ bool put(Space& space, const Shape& shape) {
   space = after(space, shape, gpu);
   return true;
 }
-
-}  // namespace
 
 int64_t pods_that_fit(Space space, const Shape& shape, int64_t most) {
   int64_t n = 0;

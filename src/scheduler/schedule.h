@@ -10,7 +10,8 @@
 //
 // Making room. A unit that no free room holds may have others evicted: its queue's guarantee comes back from
 // queues that borrowed it; within its queue lower priorities give way. Who is evicted cannot come back by
-// evicting: queues.h and victims.h say why. Until they are gone their room is kept for whom they left.
+// evicting: queues.h and victims.h say why. Where that gives nothing, pods marked movable start again elsewhere if
+// it then fits; pass_move.cc says why that ends. Until they are gone their room is kept for whom they left.
 //
 // A unit that does not fit is passed over, so that nothing is idle behind a large head. Against starvation
 // units that have waited beyond `patience` for room (not for a limit, nor for nodes that do not exist) get
