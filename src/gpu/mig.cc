@@ -21,7 +21,7 @@ struct Geometry {
 // Boards of 7 compute slices and 8 memory units, smallest first. Name and memory are the board's.
 constexpr std::array<Profile, kMost> kSevenths{{
     {.id = 19, .nvml = 0, .slices = 1, .units = 1, .starts = 0b111'1111, .most = 7},
-    {.id = 20, .nvml = 7, .slices = 1, .units = 1, .starts = 0b111'1111, .most = 1},  // with media engines
+    {.id = 20, .nvml = 7, .slices = 1, .units = 1, .starts = 0b111'1111, .most = 1, .media = true},
     {.id = 15, .nvml = 9, .slices = 1, .units = 2, .starts = 0b101'0101, .most = 4},
     {.id = 14, .nvml = 1, .slices = 2, .units = 2, .starts = 0b001'0101, .most = 3},
     {.id = 9, .nvml = 2, .slices = 3, .units = 4, .starts = 0b001'0001, .most = 2},
@@ -72,9 +72,11 @@ constexpr Geometry kBoards[] = {
              {23040, 23040, 46080, 46080, 92160, 92160, 184320}),
 };
 
-const Geometry* geometry(std::string_view model) {
-  const auto found = std::ranges::find(kBoards, model, &Geometry::model);
-  return found == std::ranges::end(kBoards) ? nullptr : found;
+static_assert(std::size(kBoards) == kGeometries);
+
+const Geometry* board(std::string_view model) {
+  const int g = geometry(model);
+  return g < 0 ? nullptr : &kBoards[g];
 }
 
 std::string starts_text(const Profile& p) {
@@ -86,10 +88,21 @@ std::string starts_text(const Profile& p) {
 
 }  // namespace
 
-std::span<const Profile> profiles(std::string_view model) {
-  const Geometry* g = geometry(model);
-  return g ? std::span<const Profile>(g->profiles.data(), g->count) : std::span<const Profile>();
+int geometry(std::string_view model) {
+  const auto found = std::ranges::find(kBoards, model, &Geometry::model);
+  return found == std::ranges::end(kBoards) ? -1 : int(found - std::ranges::begin(kBoards));
 }
+
+std::span<const Profile> profiles(int geometry) {
+  if (geometry < 0 || geometry >= kGeometries) return {};
+  return {kBoards[geometry].profiles.data(), kBoards[geometry].count};
+}
+
+int memory_units(int geometry) {
+  return geometry < 0 || geometry >= kGeometries ? 0 : kBoards[geometry].units;
+}
+
+std::span<const Profile> profiles(std::string_view model) { return profiles(geometry(model)); }
 
 const Profile* find_profile(std::string_view model, std::string_view name) {
   for (const Profile& p : profiles(model))
@@ -104,14 +117,11 @@ const Profile* find_profile(std::string_view model, int id) {
 }
 
 int compute_slices(std::string_view model) {
-  const Geometry* g = geometry(model);
+  const Geometry* g = board(model);
   return g ? g->slices : 0;
 }
 
-int memory_units(std::string_view model) {
-  const Geometry* g = geometry(model);
-  return g ? g->units : 0;
-}
+int memory_units(std::string_view model) { return memory_units(geometry(model)); }
 
 std::string profile_names(std::string_view model) {
   std::string out;
@@ -131,8 +141,15 @@ std::string resource_suffix(std::string_view profile) {
   return out;
 }
 
+UnitMask free_starts(const Profile& profile, Cut cut) {
+  if (profile.media && cut.media) return 0;
+  unsigned blocked = cut.taken;
+  for (int u = 1; u < profile.units; ++u) blocked |= unsigned(cut.taken) >> u;
+  return UnitMask(profile.starts & ~blocked);
+}
+
 std::expected<void, std::string> legal(std::string_view model, std::span<const Instance> layout) {
-  const Geometry* g = geometry(model);
+  const Geometry* g = board(model);
   if (!g) return std::unexpected(std::string(model) + " cannot be cut into MIG instances");
   UnitMask taken = 0;
   int slices = 0;

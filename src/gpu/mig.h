@@ -27,11 +27,16 @@ struct Profile {
   int most = 0;            // instances a board can have
   int64_t memory_mib = 0;  // what a process in it finds
   bool derived = false;    // memory_mib is not published but estimated; what the driver says wins
-  bool media() const { return name.ends_with("+me"); }
+  bool media = false;      // "+me": has the media engines, which a board has once
   UnitMask at(int start) const { return UnitMask(((1u << units) - 1u) << start); }
   bool may_start(int start) const { return start >= 0 && start < 8 && (starts >> start & 1) != 0; }
 };
 
+// Boards of one geometry have one number, from 0 up; -1: the board has no MIG.
+inline constexpr int kGeometries = 8;
+int geometry(std::string_view model);
+std::span<const Profile> profiles(int geometry);
+int memory_units(int geometry);
 // Largest last; empty: the board has no MIG. `model`: a name of gpu/models.h.
 std::span<const Profile> profiles(std::string_view model);
 const Profile* find_profile(std::string_view model, std::string_view name);  // nullptr: the board has it not
@@ -44,6 +49,15 @@ std::string profile_names(std::string_view model);
 // What the resource nvidia.com/mig-SUFFIX means: the device plugin writes '.' for '+'. "1g.10gb.me" → "1g.10gb+me".
 std::string profile_of_resource(std::string_view suffix);
 std::string resource_suffix(std::string_view profile);
+
+// What of a board is in instances.
+struct Cut {
+  UnitMask taken = 0;
+  bool media = false;  // so are the media engines
+  bool operator==(const Cut&) const = default;
+};
+// Where one more instance may start. Instances that only ever start where this says are a legal layout.
+UnitMask free_starts(const Profile&, Cut);
 
 struct Instance {
   const Profile* profile = nullptr;

@@ -87,12 +87,19 @@ TEST(Mig, OthersAreRefusedWithTheReason) {
   EXPECT_EQ(legal("A30", other).error(), "A30 has no profile 3g.40gb; it has 1g.6gb, 2g.12gb, 4g.24gb");
 }
 
-// Over all layouts there are: what counts of a board never exceeds it, and its compute slices suffice.
+// Over all layouts there are: what counts of a board never exceeds it, and free starts are the legal ones.
 void visit(std::string_view model, std::vector<Instance>& now, int from, size_t& seen) {
+  Cut cut;
+  for (const Instance& i : now) {
+    cut.taken |= i.profile->at(i.start);
+    cut.media |= i.profile->media;
+  }
   for (int start = from; start < memory_units(model); ++start)
     for (const Profile& p : profiles(model)) {
       now.push_back({&p, start});
-      if (legal(model, now)) {
+      const bool may = legal(model, now).has_value();
+      EXPECT_EQ(may, (free_starts(p, cut) >> start & 1) != 0) << p.name << " at " << start;
+      if (may) {
         ++seen;
         int32_t milli = 0;
         for (const Instance& i : now) milli += board_milli(model, i.profile->name, 1000);
