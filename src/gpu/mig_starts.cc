@@ -5,9 +5,8 @@
 namespace ingot::gpu {
 namespace {
 
-// What one request later counts less: a board sees about as many as it has places before those that it admitted
-// end again.
-constexpr double kLater = 0.9;
+// What one request later counts less: soon enough some of what a board holds has ended, and all is different.
+constexpr double kLater = 0.8;
 
 }  // namespace
 

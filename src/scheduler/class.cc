@@ -7,7 +7,8 @@ namespace ingot::scheduler {
 Class::Class(Request r, std::string_view who, std::string t)
     : text(std::move(t)), request(std::move(r)), tenant(who) {
   const Constraints& where = request.where;
-  anywhere_ = request.unknown.empty() && where.selector.empty() && !where.affinity && where.node.empty();
+  anywhere_ = request.unknown.empty() && request.profile.empty() && where.selector.empty() &&
+              !where.affinity && where.node.empty();
   if (!request.replica && request.share_memory_mib == 0 && request.profile.empty())
     shape_ = shape_of(request, 0, Pool{}.replicas);
 }
@@ -18,17 +19,18 @@ bool Class::eligible(const Model& model, int slot) const {
   const Constraints& where = request.where;
   if (!state.known || !node.ready || node.cordoned || !request.unknown.empty()) return false;
   if (!where.node.empty() && where.node != node.name) return false;
+  if (!request.profile.empty() && !cuts(model, slot)) return false;
   return model.open_to(node.pool, tenant) && matches_selector(where, node.labels) &&
          matches_affinity(where, node.name, node.labels) && !blocking_taint(where, node.taints);
 }
 
 Shape Class::shape(const Model& model, int slot) const {
-  const Node& node = model.nodes_[size_t(slot)].node;
+  const NodeState& state = model.nodes_[size_t(slot)];
   int32_t replicas = Pool{}.replicas;
   if (request.replica)
-    if (const auto pool = model.pools_.find(node.pool); pool != model.pools_.end())
+    if (const auto pool = model.pools_.find(state.node.pool); pool != model.pools_.end())
       replicas = pool->second.replicas;
-  return shape_of(request, node.devices.empty() ? 0 : node.devices[0].memory_mib, replicas);
+  return shape_on(state, request, replicas);
 }
 
 Space Class::space(const Model& model, int slot) const {
@@ -36,6 +38,23 @@ Space Class::space(const Model& model, int slot) const {
   if (!request.share() || state.held.empty()) return state.space;
   const auto pool = model.pools_.find(state.node.pool);
   return state.space_for(tenant, pool != model.pools_.end() && pool->second.shares_across_tenants);
+}
+
+bool Class::cuts(const Model& model, int slot) const {
+  const auto pool = model.pools_.find(model.nodes_[size_t(slot)].node.pool);
+  return pool == model.pools_.end() || pool->second.slices;
+}
+
+int64_t Class::places(const Model& model, int slot, bool empty) const {
+  const NodeState& state = model.nodes_[size_t(slot)];
+  const Shape asked = shape(model, slot);
+  if (asked.slice) return slice_places(empty ? emptied(state.space) : space(model, slot), asked);
+  if (!request.profile.empty()) return 0;
+  if (!request.share()) return empty ? int64_t(state.node.devices.size()) : state.free_gpus;
+  const Space seen = empty ? emptied(state.space) : space(model, slot);
+  int64_t n = 0;
+  for (int g = 0; g < seen.gpus; ++g) n += seen.free_milli[size_t(g)] / asked.milli;
+  return n;
 }
 
 bool Class::fits_now(const Model& model, int slot) const {
@@ -46,6 +65,8 @@ bool Class::fits_now(const Model& model, int slot) const {
 std::vector<Held> Class::take(const Model& model, int slot, gpu::BoardMask within) const {
   int gpu = -1;
   const Shape asked = shape(model, slot);
+  if (asked.slice)
+    return scheduler::take(model.nodes_[size_t(slot)], asked, model.costs_.slices(space(model, slot), asked));
   if (asked.gpus > 0 && asked.milli < 1000) (void)model.costs_.cost(space(model, slot), asked, &gpu);
   return scheduler::take(model.nodes_[size_t(slot)], request, asked, gpu, within);
 }
@@ -55,7 +76,9 @@ Class::Score Class::score(Model& model, int slot) const {
   Model::Sight& sight = model.sights_[size_t(slot)];
   if (sight.pods <= 0) return Ranking::kNone;
   const NodeState& state = model.nodes_[size_t(slot)];
-  if (request.one_island && state.islands.largest(state.free_boards()) < request.gpus) return Ranking::kNone;
+  if (request.one_island && request.profile.empty() &&
+      state.islands.largest(state.free_boards()) < request.gpus)
+    return Ranking::kNone;
   Cost cost;
   if (!shape_ || (request.share() && sight.sharer != Model::Sight::kNobody && sight.sharer != tenant_)) {
     cost = model.costs_.cost(space(model, slot), shape(model, slot), nullptr);

@@ -33,6 +33,9 @@ struct Class {
   // The request in that node's numbers, and what is free there for who asks.
   Shape shape(const Model&, int slot) const;
   Space space(const Model&, int slot) const;
+  // For how many GPUs, shares or instances such as it asks for there is room; `empty`: with nothing held.
+  int64_t places(const Model&, int slot, bool empty) const;
+  bool cuts(const Model&, int slot) const;  // its pool's boards may be cut
   // What it takes of a node that it fits.
   std::vector<Held> take(const Model&, int slot, gpu::BoardMask within) const;
   void forget_table();

@@ -1,6 +1,7 @@
 #include "scheduler/cost.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -12,7 +13,10 @@ using std::size_t;
 
 // How the parts of the waste weigh against one another.
 constexpr float kRests = 0.3f, kWholes = 0.09f, kStrands = 1.4f, kMemoryStrands = 0.13f, kScarcity = 1.0f;
-constexpr float kShareLeft = 0.2f;                   // per milli left on the board of a share
+constexpr float kCutAnew = 1000.0f;  // a board that is whole is cut for want of others only
+constexpr float kSliceLeft = 0.12f;  // per milli left on the board of an instance
+constexpr double kUnseen = 0.01;     // part of the demand that a profile nobody asked for yet has
+constexpr float kShareLeft = 0.2f;   // per milli left on the board of a share
 constexpr float kLeft = 0.0002f, kBareLeft = 1e-6f;  // per GPU-milli, and per mille of CPU and memory, left
 constexpr float kSteps = 1 << 20;                    // of a cost in one GPU-milli
 
@@ -36,6 +40,21 @@ bool fits(const Look& look, const Shape& shape) {
   if (shape.gpus == 0) return true;
   if ((shape.models >> look.model & 1) == 0) return false;
   return shape.milli < 1000 ? look.largest >= shape.milli : look.wholes >= shape.gpus;
+}
+
+// In GPU-milli, what of a board is in no instance; 0 where it may not be cut.
+int64_t left_of(const Space& space, int board) {
+  const int units = gpu::memory_units(int{space.geometries[size_t(board)]});
+  const int left = units - std::popcount(space.cuts[size_t(board)].taken);
+  return left > 0 ? int64_t(left) * 1000 / units : 0;
+}
+
+// Of boards that are cut.
+int64_t cut_milli(const Space& space) {
+  int64_t sum = 0;
+  for (int g = 0; g < space.gpus; ++g)
+    if (space.free_milli[size_t(g)] == 0) sum += left_of(space, g);
+  return sum;
 }
 
 // The fullest board that holds the share, or -1.
@@ -136,10 +155,17 @@ void Costs::observe(const Shape& shape) {
   if (learns && demand_.renewed()) derive();
 }
 
+void Costs::observe_slices(std::string_view profile, int64_t instances) {
+  const size_t known = demand_.slices().size();
+  demand_.observe_slices(profile, instances);
+  if (demand_.slices().size() != known || demand_.renewed()) derive();
+}
+
 // --- what follows from the demand ---
 
 void Costs::derive() {
   ++version_;
+  derive_starts();
   if (kind_ == PlacementCost::Fgd && !given_) typical_ = typical_of(demand_.shapes());
   if (kind_ != PlacementCost::Waste) return;
   derive_rests();
@@ -204,6 +230,24 @@ void Costs::derive_scarcity() {
     if (all <= 0 || offered <= 0) continue;
     for (size_t m = 0; m < kMaxGpuModels; ++m)
       if (models >> m & 1) scarce_[m] += float(asked / all * capacity / offered);
+  }
+}
+
+void Costs::derive_starts() {
+  if (demand_.slices().empty()) return;
+  double whole = 0;
+  for (const auto& [shape, n] : demand_.shapes()) whole += n * double(shape.gpu_milli()) / 1000.0;
+  for (int g = 0; g < gpu::kGeometries; ++g) {
+    std::vector<double> asked;
+    double all = 0;
+    for (const gpu::Profile& p : gpu::profiles(g)) {
+      const auto found = demand_.slices().find(p.name);
+      all += asked.emplace_back(found == demand_.slices().end() ? 0.0 : found->second);
+    }
+    if (all <= 0) continue;
+    const double prior = kUnseen * all;
+    for (double& n : asked) n += prior;
+    starts_[size_t(g)] = gpu::Starts(g, asked, whole + prior);
   }
 }
 
@@ -301,7 +345,14 @@ Cost Costs::fgd(const Space& space, const Shape& shape, int* gpu) const {
   return best;
 }
 
+Cost Costs::random(const Space& space) const {
+  uint64_t x = seed_ ^ uint64_t(space.cpu_milli * 1'000'003 + space.memory_mib);
+  for (int g = 0; g < space.gpus; ++g) x = mixed(x + uint64_t(space.free_milli[size_t(g)]));
+  return Cost(mixed(x + uint64_t(space.place)) >> 20);
+}
+
 Cost Costs::cost(const Space& space, const Shape& shape, int* gpu) const {
+  if (shape.slice) return fits(space, shape) ? slice(space, shape) : kNoCost;
   Look look = look_at(space);
   renew(look);
   return cost(space, look, shape, gpu);
@@ -312,16 +363,68 @@ Cost Costs::cost(const Space& space, const Look& look, const Shape& shape, int* 
   if (!fits(look, shape)) return kNoCost;
   if (kind_ == PlacementCost::Waste) return waste(look, shape, gpu);
   if (kind_ == PlacementCost::Fgd) return fgd(space, shape, gpu);
-  if (gpu && shape.gpus > 0 && shape.milli < 1000) *gpu = tightest(space, shape);
-  if (kind_ == PlacementCost::Random) {
-    uint64_t x = seed_ ^ uint64_t(space.cpu_milli * 1'000'003 + space.memory_mib);
-    for (int g = 0; g < space.gpus; ++g) x = mixed(x + uint64_t(space.free_milli[size_t(g)]));
-    return Cost(mixed(x + uint64_t(space.place)) >> 20);
-  }
+  if (gpu && shape.share()) *gpu = tightest(space, shape);
+  if (kind_ == PlacementCost::Random) return random(space);
   const int64_t left = free_milli(space) - shape.gpu_milli();
   return Cost((mille(space.cpu_milli - shape.cpu_milli, space.cpu_milli_total) +
                mille(left, int64_t(space.gpus) * 1000)) *
               kSteps);
+}
+
+// --- MIG instances ---
+
+std::pair<SlicePlace, float> Costs::slice_place(const Space& space, const Shape& shape) const {
+  if (shape.share())
+    if (const SlicePlace joined = joinable(space, shape); joined.board >= 0) return {joined, 0.0f};
+  const gpu::Starts& starts = starts_[size_t(shape.slice.geometry)];
+  if (starts.empty()) return {first_place(space, shape), 0.0f};
+  int wholes = 0;
+  for (int g = 0; g < space.gpus; ++g) wholes += space.free_milli[size_t(g)] == 1000;
+  SlicePlace best;
+  float least = std::numeric_limits<float>::max();
+  for (int g = 0; g < space.gpus; ++g) {
+    if (starts_on(space, g, shape.slice) == 0) continue;
+    const gpu::Cut cut = space.cuts[size_t(g)];
+    float cost = starts.loss(cut, shape.slice.profile);
+    if (space.free_milli[size_t(g)] == 1000)
+      cost += kCutAnew + kWholes * (whole_[size_t(wholes)] - whole_[size_t(wholes - 1)]);
+    cost += kSliceLeft * float(left_of(space, g));
+    if (cost >= least) continue;
+    least = cost;
+    best = {g, starts.best(cut, shape.slice.profile)};
+  }
+  return {best, least};
+}
+
+std::vector<SlicePlace> Costs::slices(Space space, const Shape& shape) const {
+  std::vector<SlicePlace> out;
+  for (int32_t i = 0; i < shape.gpus; ++i) {
+    out.push_back(slice_place(space, shape).first);
+    put_slice(space, shape, out.back());
+  }
+  return out;
+}
+
+Cost Costs::slice(const Space& space, const Shape& shape) const {
+  if (kind_ == PlacementCost::Random) return random(space);
+  float cost = 0;
+  if (shape.gpus == 1) {
+    cost = slice_place(space, shape).second;
+  } else {
+    Space left = space;
+    for (int32_t i = 0; i < shape.gpus; ++i) {
+      const auto [place, own] = slice_place(left, shape);
+      cost += own;
+      put_slice(left, shape, place);
+    }
+  }
+  const auto gpu = float(shape.gpu_milli());
+  const auto free = float(free_milli(space) + cut_milli(space));
+  const int64_t cpu = space.cpu_milli - shape.cpu_milli, memory = space.memory_mib - shape.memory_mib;
+  cost += kStrands * (strands(cpu, memory, free - gpu) - strands(space.cpu_milli, space.memory_mib, free));
+  cost += kScarcity * scarce_[space.model] * gpu + kLeft * (free - gpu);
+  const float bare = kBareLeft * (mille(cpu, space.cpu_milli_total) + mille(memory, space.memory_mib_total));
+  return Cost(std::llround((double(cost) + double(bare)) * double(kSteps)));
 }
 
 }  // namespace ingot::scheduler

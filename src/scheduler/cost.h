@@ -9,6 +9,9 @@
 //    and memory per GPU;
 //  - scarcity: GPUs of models that pods insist on, by how much of them such pods ask for;
 //  - and a little for what stays free, so that equal choices pack.
+// A MIG instance's waste is what the board's cut is worth less afterwards (gpu/mig_starts.h), and, of a board that
+// was whole, what pods of many GPUs lose.
+//
 // FGD is that of "Beware of Fragmentation" (USENIX ATC 2023): the growth of its fragmentation measure, as the
 // integer score of its published simulator.
 //
@@ -21,8 +24,9 @@
 #include <utility>
 #include <vector>
 
+#include "gpu/mig_starts.h"
 #include "scheduler/demand.h"
-#include "scheduler/shape.h"
+#include "scheduler/slices.h"
 
 namespace ingot::scheduler {
 
@@ -59,6 +63,7 @@ class Costs {
   // FGD's workload where it is given; else it is learnt as for Waste.
   void set_typical(Typical);
   void observe(const Shape&);
+  void observe_slices(std::string_view profile, int64_t instances);
   // `gpu`, if not null, receives the board that a share takes; -1 for whole GPUs.
   Cost cost(const Space&, const Shape&, int* gpu) const;
   // The same; `look` is that of the space, and renew() was called for it since the version changed.
@@ -66,6 +71,8 @@ class Costs {
   void renew(Look& look) const {
     if (look.version != version_) strand(look);
   }
+  // Where the instances of a shape that fits go.
+  std::vector<SlicePlace> slices(Space, const Shape&) const;
   // Changes when the same question would get another answer.
   uint64_t version() const { return version_; }
 
@@ -78,11 +85,16 @@ class Costs {
   void derive_rests();
   void derive_wholes();
   void derive_scarcity();
+  void derive_starts();
   static Ratios quantiles(std::vector<std::pair<double, double>> per_gpu_milli_and_weight);
   float strands(int64_t cpu_milli, int64_t memory_mib, float gpu_milli) const;
   void strand(Look&) const;
   Cost waste(const Look&, const Shape&, int* gpu) const;
   Cost fgd(const Space&, const Shape&, int* gpu) const;
+  Cost random(const Space&) const;
+  Cost slice(const Space&, const Shape&) const;
+  // The best place for one instance, and what the factory can use less afterwards, in GPU-milli.
+  std::pair<SlicePlace, float> slice_place(const Space&, const Shape&) const;
 
   PlacementCost kind_ = PlacementCost::Waste;
   uint64_t seed_ = 0;
@@ -96,6 +108,7 @@ class Costs {
   std::array<float, kMaxGpus + 1> whole_{};  // GPU-milli that k free boards are worth to pods of whole GPUs
   Ratios cpu_{}, memory_{};
   std::array<float, kMaxGpuModels> scarce_{};
+  std::array<gpu::Starts, gpu::kGeometries> starts_;  // empty: nobody asks for its profiles
 };
 
 }  // namespace ingot::scheduler

@@ -72,11 +72,25 @@ std::string short_of(const Kind& kind, const Nodes& nodes, const std::string& wh
   return text + ", needs " + kind.amount(kind.needs);
 }
 
-std::vector<Kind> kinds(const Request& request) {
+// " GPU", " 1g.10gb instance", " GPU share of 500m": one of what it asks for.
+std::string board_noun(const Request& request) {
+  std::string out = request.profile.empty() ? " GPU" : " " + request.profile + " instance";
+  if (request.share()) out += " share";
+  if (request.share_memory_mib > 0) return out + " of " + std::to_string(request.share_memory_mib) + " MiB";
+  return request.milli < 1000 ? out + " of " + format_milli(request.milli) : out;
+}
+
+std::string plural(std::string noun, std::string_view word) {
+  return noun.insert(noun.find(word) + word.size(), "s");
+}
+
+std::vector<Kind> kinds(const Request& request, const Sees& sees) {
   const auto plain = [](int64_t n) { return std::to_string(n); };
+  const std::string one = board_noun(request);
+  const std::string_view word = request.share() ? "share" : request.profile.empty() ? "GPU" : "instance";
   return {
-      {[](const Seen& n) { return int64_t(n.node->devices.size()); },
-       [](const Seen& n) { return n.state->free_gpus; }, request.gpus, plain, " GPUs", " GPU"},
+      {[&sees](const Seen& n) { return sees.most(*n.state); },
+       [&sees](const Seen& n) { return sees.places(*n.state); }, request.gpus, plain, plural(one, word), one},
       {[](const Seen& n) { return n.node->cpu_milli; }, [](const Seen& n) { return n.free_cpu(); },
        request.cpu_milli, format_milli, " CPUs", " CPU"},
       {[](const Seen& n) { return n.node->memory_bytes; }, [](const Seen& n) { return n.free_memory(); },
@@ -84,8 +98,31 @@ std::vector<Kind> kinds(const Request& request) {
   };
 }
 
+// Which profiles the boards have that have not the one asked for; of a few models.
+std::optional<std::string> no_such_profile(const Request& request, const Nodes& nodes) {
+  constexpr size_t kModels = 3;
+  std::set<std::string_view> models;
+  for (const Seen& n : nodes)
+    for (const Device& d : n.node->devices) {
+      if (gpu::find_profile(d.model, request.profile)) return std::nullopt;
+      models.insert(d.model);
+    }
+  if (models.empty()) return "no node that matches has GPUs";
+  std::string out;
+  size_t told = 0;
+  for (const std::string_view model : models) {
+    if (told++ == kModels) return out + "; and " + std::to_string(models.size() - kModels) + " models more";
+    const std::string names = gpu::profile_names(model);
+    if (!out.empty()) out += "; ";
+    (out += model) += names.empty() ? " cannot be cut into MIG instances"
+                                    : " has no profile " + request.profile + "; it has " + names;
+  }
+  return out;
+}
+
 // What no change of load would mend.
-std::optional<std::string> never(const Request& request, const Nodes& all, Nodes& matching) {
+std::optional<std::string> never(const Request& request, const Nodes& all, const Sees& sees,
+                                 Nodes& matching) {
   const Constraints& where = request.where;
   if (all.empty()) return "the factory has no node";
   if (!request.unknown.empty()) return "no node offers " + request.unknown;
@@ -102,7 +139,9 @@ std::optional<std::string> never(const Request& request, const Nodes& all, Nodes
   matching =
       only(matching, [&](const Seen& n) { return matches_affinity(where, n.node->name, n.node->labels); });
   if (matching.empty()) return of + " the required node affinity";
-  for (const Kind& kind : kinds(request)) {
+  if (!request.profile.empty())
+    if (auto text = no_such_profile(request, matching)) return text;
+  for (const Kind& kind : kinds(request, sees)) {
     const int64_t most = largest(matching, kind.capacity);
     if (kind.needs <= most) continue;
     const std::string needs = kind.amount(kind.needs);
@@ -137,13 +176,18 @@ std::optional<std::string> closed(const Request& request, Nodes& nodes) {
 Explanation explain(const Request& request, const std::vector<const NodeState*>& nodes, const Sees& sees) {
   Nodes all, left;
   for (const NodeState* n : nodes) all.push_back({n, &n->node});
-  if (auto text = never(request, all, left)) return {*text};
+  if (auto text = never(request, all, sees, left)) return {*text};
   left = only(left, [&](const Seen& n) { return sees.open(*n.node); });
   if (left.empty()) return {"the nodes that match are in pools that are closed to its tenant"};
+  if (!request.profile.empty()) {
+    left = only(left, [&](const Seen& n) { return sees.cuts(*n.node); });
+    if (left.empty()) return {"the nodes that match are in pools whose GPUs are not cut into MIG instances"};
+  }
   if (auto text = closed(request, left)) return {*text};
 
   std::string where = request.where.node.empty() ? pools(left) : "on node " + request.where.node;
-  for (const Kind& kind : kinds(request)) {
+  bool boards = true;
+  for (const Kind& kind : kinds(request, sees)) {
     const Nodes roomy = only(left, [&](const Seen& n) { return kind.free(n) >= kind.needs; });
     if (roomy.empty()) {
       if (largest(left, kind.capacity) < kind.needs)  // the nodes that are large enough are closed
@@ -152,7 +196,11 @@ Explanation explain(const Request& request, const std::vector<const NodeState*>&
       return {short_of(kind, left, where), true};
     }
     left = roomy;
-    if (kind.noun == " GPUs" && request.gpus > 0) where = "on nodes with " + count(request.gpus, "free GPU");
+    if (boards && request.gpus > 0)
+      where = "on nodes with " + (kind.noun == " GPUs" ? count(request.gpus, "free GPU")
+                                                       : std::to_string(request.gpus) + " free" +
+                                                             (request.gpus == 1 ? kind.one : kind.noun));
+    boards = false;
   }
   left = only(left, [](const Seen& n) { return n.state->used_pods < n.node->pods; });
   if (left.empty()) return {"every pod place " + where + " is taken", true};

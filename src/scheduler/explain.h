@@ -14,9 +14,12 @@ struct Explanation {
   bool lacks_room = false;  // it would fit if others held less
 };
 
-// What the pod may see of a node: whether its pool is open to the pod's tenant, whether it is kept for others.
+// What the pod may see of a node: whether its pool is open to the pod's tenant, whether it is kept for others, whether
+// its boards may be cut; and for how many GPUs, shares or MIG instances such as it asks for the node has room, now and
+// with nothing held.
 struct Sees {
-  std::function<bool(const Node&)> open, kept;
+  std::function<bool(const Node&)> open, kept, cuts;
+  std::function<int64_t(const NodeState&)> places, most;
 };
 
 // `nodes`: all that are known, in name order.

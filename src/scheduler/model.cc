@@ -28,6 +28,8 @@ ModelId Model::model_id(std::string_view name) {
   // Past the bound all further models are one: they still count as GPUs, but not apart.
   if (gpu_models_.size() >= kMaxGpuModels) return kMaxGpuModels - 1;
   gpu_models_.emplace_back(name);
+  least_memory_.push_back(0);
+  ask_again();
   return ModelId(gpu_models_.size() - 1);
 }
 
@@ -106,6 +108,12 @@ void Model::set_node(Node node) {
   if (state.known && state.node == node) return;
   capacity(state.node, -1);
   capacity(node, 1);
+  for (const Device& d : node.devices) {
+    int64_t& least = least_memory_[model_id(d.model)];
+    if (d.memory_mib <= 0 || (least > 0 && least <= d.memory_mib)) continue;
+    least = d.memory_mib;
+    ask_again();
+  }
   const ModelId model = node.devices.empty() ? ModelId(0) : model_id(node.devices[0].model);
   state.set_node(std::move(node), model);
   state.known = true;

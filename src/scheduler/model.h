@@ -142,6 +142,8 @@ class Model {
   void capacity(const Node&, int sign);
   void count(const Allocation&, int sign);
   Amounts amounts(const Request&) const;
+  Amounts asks(const Unit&) const;
+  void ask_again();
   Amounts amounts(const Allocation&);
   std::string leaf_of(std::string_view tenant, std::string_view queue) const;
   void set_leaf(const Tenant&);
@@ -165,6 +167,7 @@ class Model {
   std::map<std::string, int, std::less<>> slots_;
   std::vector<int> by_name_;  // by slot: its place in name order; empty: to be made again
   std::vector<std::string> gpu_models_;
+  std::vector<int64_t> least_memory_;  // of a board, by model, as far as known; 0: not
   std::map<std::string, Pool, std::less<>> pools_;
   TopologyTree topology_;
   Amounts capacity_;

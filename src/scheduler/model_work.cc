@@ -63,6 +63,7 @@ void Model::rekey() {
   }
   for (auto& [text, c] : classes_) c->forget_table();
   for (size_t at = 0; at < nodes_.size(); ++at) see(int(at));
+  ask_again();
   ++gains_;
   ++version_;
 }
@@ -106,15 +107,19 @@ void Model::set_unit(Unit unit) {
   UnitState state;
   for (const PendingPod& pod : unit.pods) {
     state.classes.push_back(class_of(pod.request, unit.tenant));
-    if (int64_t(state.classes.size()) <= unit.least.value_or(INT64_MAX)) state.asks += amounts(pod.request);
   }
+  state.asks = asks(unit);
   if (unit.work.unit.empty()) {  // else it is the rest of a gang
     unit.work.unit = unit.id;
     unit.work.least = unit.least.value_or(int64_t(unit.pods.size()));
   }
   unit.work.priority = unit.priority;
   state.unit = std::move(unit);
-  for (const PendingPod& pod : state.unit.pods) costs_.observe(shape_of(pod.request, 0, Pool{}.replicas));
+  for (const PendingPod& pod : state.unit.pods)
+    if (pod.request.profile.empty())
+      costs_.observe(shape_of(pod.request, 0, Pool{}.replicas));
+    else
+      costs_.observe_slices(pod.request.profile, pod.request.gpus);
   std::string id = state.unit.id;
   sort_in(units_.emplace(std::move(id), std::move(state)).first->second);
 }
@@ -133,21 +138,51 @@ void Model::erase_unit(std::string_view id) {
 
 // --- what is held ---
 
-// A request's GPUs count before it is known where it goes: without a model, and a share that is asked for by
-// its memory, or as a replica, as nothing until it is placed.
+// A request's GPUs count before it is known where it goes: without a model; and a MIG instance, a replica or a
+// share that is asked for by its memory as on the board where it is most of it. So no limit is ever passed.
 Amounts Model::amounts(const Request& r) const {
   Amounts a;
   a.cpu_milli = r.cpu_milli;
   a.memory_mib = mib_needed(r.memory_bytes);
-  a.gpu_milli = r.profile.empty() ? r.gpus * r.milli : 0;
+  int32_t milli = r.milli;
+  if (r.replica) {
+    int32_t replicas = Pool{}.replicas;
+    for (const auto& [name, pool] : pools_) replicas = std::min(replicas, pool.replicas);
+    milli = 1000 / replicas;
+  }
+  int32_t most = r.profile.empty() && r.share_memory_mib == 0 ? milli : 0;
+  for (size_t id = 0; id < gpu_models_.size(); ++id) {
+    if ((r.models >> id & 1) == 0) continue;
+    const gpu::Profile* profile = gpu::find_profile(gpu_models_[id], r.profile);
+    if (!r.profile.empty() && !profile) continue;
+    const int64_t whole = profile ? profile->memory_mib : least_memory_[id];
+    const int32_t part = r.share_memory_mib > 0 && whole > 0 ? milli_of(r.share_memory_mib, whole) : milli;
+    if (part <= 1000) most = std::max(most, gpu::board_milli(gpu_models_[id], r.profile, part));
+  }
+  a.gpu_milli = r.gpus * most;
   return a;
+}
+
+// Of all pods that must run at least.
+Amounts Model::asks(const Unit& unit) const {
+  Amounts out;
+  int64_t n = 0;
+  for (const PendingPod& pod : unit.pods)
+    if (++n <= unit.least.value_or(INT64_MAX)) out += amounts(pod.request);
+  return out;
+}
+
+// The factory has other boards than before, or other pools.
+void Model::ask_again() {
+  for (auto& [id, u] : units_) u.asks = asks(u.unit);
 }
 
 Amounts Model::amounts(const Allocation& a) {
   Amounts out;
   out.cpu_milli = a.cpu_milli;
   out.memory_mib = mib_needed(a.memory_bytes);
-  for (const Held& h : a.devices) out.add_gpu(model_id(h.model), h.milli);
+  for (const Held& h : a.devices)
+    out.add_gpu(model_id(h.model), gpu::board_milli(h.model, h.profile, h.milli));
   return out;
 }
 

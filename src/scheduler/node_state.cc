@@ -8,9 +8,16 @@ namespace ingot::scheduler {
 namespace {
 
 constexpr int64_t kMib = int64_t(1) << 20;
+constexpr int64_t kMostAsked = 1 << 20;  // GPUs of one pod: more fits nowhere either
 
 void add(std::map<std::string, int>& counts, const std::string& key, int n) {
   if ((counts[key] += n) <= 0) counts.erase(key);
+}
+
+// Nothing else is given of a board that holds what its model has not.
+gpu::Cut units_of(const Held& h) {
+  const gpu::Profile* profile = gpu::find_profile(h.model, h.profile);
+  return profile && profile->may_start(h.start) ? gpu::Cut{profile->at(h.start), profile->media} : kNoCut;
 }
 
 }  // namespace
@@ -51,8 +58,12 @@ void NodeState::count(const Allocation& a, int sign) {
     BoardUse& use = held[h.uuid];
     use.holders += sign;
     if (!h.profile.empty()) {
-      const std::pair slice{h.start, h.profile};
-      if ((use.slices[slice] += sign) <= 0) use.slices.erase(slice);
+      const std::pair at{h.start, h.profile};
+      SliceUse& slice = use.slices[at];
+      if (slice.holders == 0) slice.units = units_of(h);
+      slice.milli += sign * h.milli;
+      if (h.milli < 1000) add(slice.sharers, a.tenant, sign);
+      if ((slice.holders += sign) <= 0) use.slices.erase(at);
     } else {
       use.milli += sign * h.milli;
       if (h.milli < 1000) add(use.sharers, a.tenant, sign);
@@ -75,32 +86,78 @@ void NodeState::recount() {
     const Device& d = node.devices[i];
     const auto use = held.empty() ? held.end() : held.find(d.uuid);
     boards[i] = use == held.end() ? nullptr : &use->second;
-    if (!d.healthy || (boards[i] && !boards[i]->slices.empty())) continue;
+    space.geometries[i] = int8_t(gpu::geometry(d.model));
+    space.cuts[i] = kNoCut;
+    if (!d.healthy) continue;
+    if (boards[i] && !boards[i]->slices.empty()) {
+      count_slices(i);
+      continue;
+    }
     space.free_milli[i] = int16_t(boards[i] ? std::max<int64_t>(0, 1000 - boards[i]->milli) : 1000);
+    if (space.free_milli[i] == 1000) space.cuts[i] = {};
     free_gpus += space.free_milli[i] == 1000;
+  }
+}
+
+void NodeState::count_slices(size_t board) {
+  const BoardUse& use = *boards[board];
+  gpu::Cut& cut = space.cuts[board];
+  if (use.milli > 0) return;  // cannot be: it is held whole as well
+  cut = {};
+  for (const auto& [at, slice] : use.slices) {
+    cut.taken |= slice.units.taken;
+    cut.media |= slice.units.media;
+    if (slice.sharers.empty() || slice.units == kNoCut) continue;
+    if (const SliceKind kind = slice_kind(space.geometries[board], at.second))
+      space.shared.push_back({int8_t(board), int8_t(at.first), kind, true, int32_t(1000 - slice.milli)});
   }
 }
 
 Space NodeState::space_for(std::string_view tenant, bool shares_across_tenants) const {
   Space out = space;
   if (shares_across_tenants || held.empty()) return out;
+  const auto foreign = [&](const std::map<std::string, int>& sharers) {
+    return std::ranges::any_of(sharers, [&](const auto& s) { return s.first != tenant; });
+  };
   for (size_t i = 0; i < size_t(space.gpus); ++i)
-    if (boards[i])
-      for (const auto& [sharer, n] : boards[i]->sharers)
-        if (sharer != tenant) out.free_milli[i] = 0;
+    if (boards[i] && foreign(boards[i]->sharers)) out.free_milli[i] = 0;
+  for (SharedSlice& s : out.shared)
+    s.open = !foreign(
+        boards[size_t(s.board)]->slices.find({int{s.start}, std::string(s.kind.of().name)})->second.sharers);
   return out;
+}
+
+int32_t milli_of(int64_t share_mib, int64_t whole_mib) {
+  if (share_mib > whole_mib) return 1001;
+  return int32_t((share_mib * 1000 + whole_mib - 1) / whole_mib);
 }
 
 Shape shape_of(const Request& r, int64_t board_memory_mib, int32_t replicas) {
   Shape shape{.cpu_milli = r.cpu_milli,
               .memory_mib = mib_needed(r.memory_bytes),
-              .gpus = int32_t(r.profile.empty() ? r.gpus : 0),
+              .gpus = int32_t(r.profile.empty() ? std::min(r.gpus, kMostAsked) : 0),
               .milli = r.milli,
               .models = r.models};
   if (r.replica) shape.milli = std::max(1, 1000 / std::max(1, replicas));
   if (r.share_memory_mib > 0 && board_memory_mib > 0)
-    shape.milli = int32_t(
-        std::min<int64_t>(1001, (r.share_memory_mib * 1000 + board_memory_mib - 1) / board_memory_mib));
+    shape.milli = milli_of(r.share_memory_mib, board_memory_mib);
+  return shape;
+}
+
+Shape shape_on(const NodeState& state, const Request& r, int32_t replicas) {
+  int64_t least = 0;
+  if (r.share_memory_mib > 0)
+    for (const Device& d : state.node.devices)
+      if (d.memory_mib > 0) least = least == 0 ? d.memory_mib : std::min(least, d.memory_mib);
+  Shape shape = shape_of(r, least, replicas);
+  if (r.profile.empty()) return shape;
+  shape.gpus = int32_t(std::min(r.gpus, kMostAsked));
+  for (int i = 0; i < state.space.gpus && !shape.slice; ++i)
+    shape.slice = slice_kind(state.space.geometries[size_t(i)], r.profile);
+  if (shape.slice && r.share_memory_mib > 0)
+    shape.milli = milli_of(r.share_memory_mib, shape.slice.of().memory_mib);
+  if (shape.milli > 1000) shape.slice = {};
+  if (!shape.slice) shape.models = 0;  // fits nowhere
   return shape;
 }
 
@@ -125,6 +182,22 @@ std::vector<Held> take(const NodeState& state, const Request& request, const Sha
   for (size_t i = 0; i < size_t(state.space.gpus); ++i)
     if (taken >> i & 1) out.push_back(held(i, 1000));
   ASSERT(int64_t(out.size()) == request.gpus);
+  return out;
+}
+
+std::vector<Held> take(const NodeState& state, const Shape& shape, const std::vector<SlicePlace>& places) {
+  const gpu::Profile& profile = shape.slice.of();
+  std::vector<Held> out;
+  for (const SlicePlace& place : places) {
+    const Device& d = state.node.devices[size_t(place.board)];
+    Held h(d.uuid);
+    h.model = d.model;
+    h.milli = shape.milli;
+    h.memory_mib = profile.memory_mib * shape.milli / 1000;
+    h.profile = profile.name;
+    h.start = place.start;
+    out.push_back(std::move(h));
+  }
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gpu/islands.h"
+#include "scheduler/slices.h"
 #include "scheduler/work.h"
 
 namespace ingot::scheduler {
@@ -37,12 +38,20 @@ struct Node {
   bool operator==(const Node&) const = default;
 };
 
+// What is held of a MIG instance.
+struct SliceUse {
+  gpu::Cut units{};  // that it takes; all of them where its profile is not known
+  int64_t milli = 0;
+  int holders = 0;
+  std::map<std::string, int> sharers;  // tenants of its time shares
+};
+
 // What is held of one board.
 struct BoardUse {
   int64_t milli = 0;
   int holders = 0;
-  std::map<std::string, int> sharers;                 // tenants of its time shares
-  std::map<std::pair<int, std::string>, int> slices;  // (start, profile) of its MIG instances
+  std::map<std::string, int> sharers;                      // tenants of its time shares
+  std::map<std::pair<int, std::string>, SliceUse> slices;  // by start and profile
 };
 
 struct NodeState {
@@ -63,15 +72,25 @@ struct NodeState {
   void count(const Allocation&, int sign);
   void recount();
   gpu::BoardMask free_boards() const;  // whole ones
-  // What the tenant may see of it for time shares: boards shared by others show nothing free.
+  // What the tenant may see of it for time shares: boards and instances shared by others show nothing free.
   Space space_for(std::string_view tenant, bool shares_across_tenants) const;
+
+ private:
+  void count_slices(size_t board);
 };
 
 int64_t mib_needed(int64_t bytes);  // rounded up
-// The request in numbers, on a board of that memory.
+// A share's milli of memory that is `whole` of them; 1001, more than there is, where it is too small.
+int32_t milli_of(int64_t share_mib, int64_t whole_mib);
+// The request in numbers, on boards of that memory; without MIG.
 Shape shape_of(const Request&, int64_t board_memory_mib, int32_t replicas);
+// The same on that node: MIG instances are of the first of its boards' geometries that has the profile. Boards
+// may differ in memory: a share that asks for memory counts as if all had the least.
+Shape shape_on(const NodeState&, const Request&, int32_t replicas);
 // Which boards a request takes that fits: an island or a NUMA node where possible. `gpu`: of a share.
 // Whole ones come from `within`.
 std::vector<Held> take(const NodeState&, const Request&, const Shape&, int gpu, gpu::BoardMask within);
+// What of the node's boards those places are.
+std::vector<Held> take(const NodeState&, const Shape&, const std::vector<SlicePlace>&);
 
 }  // namespace ingot::scheduler

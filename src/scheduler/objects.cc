@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/quantity.h"
+#include "gpu/mig.h"
 #include "scheduler/objects_links.h"
 
 namespace ingot::scheduler {
@@ -87,10 +88,11 @@ std::string name_or(std::string_view name, std::string_view otherwise) {
   return std::string(name.size() <= 253 && std::ranges::all_of(name, plain) ? name : otherwise);
 }
 
-// What containers ask for; of boards one kind: whole GPUs, replicas of one, or instances of one MIG profile.
+// What containers ask for; of boards one kind: whole GPUs, replicas of one, or instances of one MIG profile or
+// replicas of one.
 struct Sum {
   int64_t cpu = 0, memory = 0, gpus = 0, replicas = 0;
-  std::map<std::string, int64_t> slices;  // by profile
+  std::map<std::string, int64_t> slices;  // by profile, replicas as PROFILE.shared
   void merge(const Sum& o, const std::function<int64_t(int64_t, int64_t)>& f) {
     cpu = std::min(f(cpu, o.cpu), kMost);
     memory = std::min(f(memory, o.memory), kMost);
@@ -127,6 +129,27 @@ Sum resources(const Json* resources, std::string& unknown) {
   return sum;
 }
 
+// More replicas of one GPU, or of one instance, give no more of it.
+void boards(const Sum& total, Request& request) {
+  request.gpus = total.gpus;
+  if ((total.gpus > 0) + (total.replicas > 0) + int(total.slices.size()) > 1)
+    request.unknown = "whole GPUs, shares and MIG profiles of several kinds to one pod";
+  if (total.gpus > 0) return;
+  if (total.replicas > 0) {
+    request.gpus = 1;
+    request.replica = true;
+  } else if (!total.slices.empty()) {
+    std::string name = total.slices.begin()->first;
+    request.gpus = total.slices.begin()->second;
+    request.replica = name.ends_with(kSharedSuffix);
+    if (request.replica) {
+      name.resize(name.size() - kSharedSuffix.size());
+      request.gpus = 1;
+    }
+    request.profile = gpu::profile_of_resource(name);
+  }
+}
+
 // Annotations of fractional GPUs as KAI-Scheduler reads them: gpu-fraction "0.5", gpu-memory "4096" (MiB).
 void share(const Json& pod, Request& request) {
   const std::string_view fraction = string_at(pod, {"metadata", "annotations", kFraction});
@@ -161,15 +184,9 @@ Request request_of(const Json& pod) {
   total.add(resources(&overhead, request.unknown));
   request.cpu_milli = total.cpu > 0 ? total.cpu : 100;
   request.memory_bytes = total.memory > 0 ? total.memory : int64_t(64) << 20;
-  request.gpus = total.gpus;
-  if (total.gpus == 0 && total.replicas > 0) {
-    request.gpus = 1;  // more replicas of one GPU give no more of it
-    request.replica = true;
-  } else if (total.gpus == 0 && !total.slices.empty()) {
-    std::tie(request.profile, request.gpus) = *total.slices.begin();
-    if (total.slices.size() > 1) request.unknown = "MIG instances of several profiles to one pod";
-  }
-  if (request.gpus == 0) share(pod, request);
+  boards(total, request);
+  if (request.gpus == 0 || (request.gpus == 1 && !request.profile.empty() && !request.replica))
+    share(pod, request);
   request.one_island = string_at(pod, {"metadata", "annotations", kGpuTopology}) == "nvlink";
   request.where.selector = labels_from(object_at(pod, {"spec", "nodeSelector"}));
   request.where.affinity = affinity_from(pod);

@@ -14,6 +14,7 @@ namespace ingot::scheduler {
 inline constexpr std::string_view kGpuResource = "nvidia.com/gpu";
 inline constexpr std::string_view kSharedResource = "nvidia.com/gpu.shared";
 inline constexpr std::string_view kMigPrefix = "nvidia.com/mig-";
+inline constexpr std::string_view kSharedSuffix = ".shared";  // replicas of a MIG instance
 inline constexpr std::string_view kFraction = "gpu-fraction", kShareMemory = "gpu-memory";
 inline constexpr std::string_view kGpuTopology = "factory.ingot.dev/gpu-topology";  // "nvlink": one island
 inline constexpr std::string_view kProposedNode = "factory.ingot.dev/proposed-node";

@@ -49,9 +49,13 @@ Explanation Pass::explain_now(const Class& c) {
       if (m_.nodes_[size_t(slot)].known) nodes_.push_back(&m_.nodes_[size_t(slot)]);
   }
   m_.checks_ += nodes_.size();
+  const auto slot = [&](const Node& n) { return m_.slots_.find(n.name)->second; };
   return explain(c.request, nodes_,
-                 {[&](const Node& n) { return m_.open_to(n.pool, c.tenant); },
-                  [&](const Node& n) { return kept_.contains(m_.slots_.find(n.name)->second); }});
+                 {.open = [&](const Node& n) { return m_.open_to(n.pool, c.tenant); },
+                  .kept = [&](const Node& n) { return kept_.contains(slot(n)); },
+                  .cuts = [&](const Node& n) { return c.cuts(m_, slot(n)); },
+                  .places = [&](const NodeState& s) { return c.places(m_, slot(s.node), false); },
+                  .most = [&](const NodeState& s) { return c.places(m_, slot(s.node), true); }});
 }
 
 }  // namespace ingot::scheduler

@@ -151,6 +151,7 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
   const TopologyAsk& ask = u.unit.topology;
   const bool all_in_one = ask.mode == TopologyAsk::Mode::Required && ask.level == m_.topology_.island();
   const int64_t group = all_in_one ? int64_t(n) : ask.group;
+  // MIG instances have no NVLink: a group of them in one island is one on a node.
   if (all_in_one || (ask.group > 1 && ask.group_level == m_.topology_.island())) groups = pods;
   for (size_t slot = 0; slot < pods.size(); ++slot) {
     ++m_.checks_;
@@ -159,9 +160,9 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
     if (near >= 0) pods[slot] = pods_allowed(near, int(slot), pods[slot]);
     if (groups.empty()) continue;
     const NodeState& state = m_.nodes_[slot];
-    groups[slot] =
-        int32_t(c.request.gpus == 0 ? pods[slot] / group
-                                    : state.islands.groups(state.free_boards(), int(group * c.request.gpus)));
+    groups[slot] = int32_t(c.request.gpus == 0 || !c.request.profile.empty()
+                               ? pods[slot] / group
+                               : state.islands.groups(state.free_boards(), int(group * c.request.gpus)));
     groups[slot] = int32_t(std::min<int64_t>(groups[slot], pods[slot] / group));
   }
   const auto slots = TopologyChoice(m_.topology_, u.unit.topology, most, {pods, groups}).best();
@@ -189,7 +190,8 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
 // The boards that the group of ranks from `first` takes, where it must have them in one island; else all.
 gpu::BoardMask Pass::island_for(const UnitState& u, size_t first, size_t group, size_t n, int slot) const {
   int gpus = 0;
-  for (size_t i = first; i < std::min(n, first + group); ++i) gpus += int(u.unit.pods[i].request.gpus);
+  for (size_t i = first; i < std::min(n, first + group); ++i)
+    if (u.unit.pods[i].request.profile.empty()) gpus += int(u.unit.pods[i].request.gpus);
   const NodeState& state = m_.nodes_[size_t(slot)];
   const gpu::BoardMask boards = state.islands.pick(state.free_boards(), gpus, true);
   return boards ? boards : gpu::kAllBoards;

@@ -299,7 +299,7 @@ class Pass::Clearing {
 double Pass::rank(const Allocation& a) const {
   int64_t milli = 0;
   for (const std::string& uid : m_.held_by_.find(a.work.unit)->second)
-    for (const Held& h : m_.allocations_.find(uid)->second.devices) milli += h.milli;
+    milli += m_.amounts(m_.allocations_.find(uid)->second).gpu_milli;
   return policy_.rank(a.work, milli / 1000, now_ - a.since, {});
 }
 

@@ -6,19 +6,32 @@ namespace ingot::scheduler {
 
 WallTime later(WallTime t, Duration d) { return std::chrono::time_point_cast<WallTime::duration>(t + d); }
 
+namespace {
+
+void release(Space& space, int board, const Held& h) {
+  if (h.profile.empty()) {
+    int16_t& free = space.free_milli[size_t(board)];
+    free = int16_t(std::min(1000, free + h.milli));
+    if (free == 1000) space.cuts[size_t(board)] = {};
+  } else if (const SliceKind kind = slice_kind(space.geometries[size_t(board)], h.profile)) {
+    release_slice(space, board, kind, h.start, h.milli);
+  }
+}
+
+}  // namespace
+
 void release(Space& space, const NodeState& node, const Allocation& a) {
   space.cpu_milli += a.cpu_milli;
   space.memory_mib += mib_needed(a.memory_bytes);
   for (const Held& h : a.devices)
     for (size_t i = 0; i < size_t(space.gpus); ++i)
-      if (node.node.devices[i].uuid == h.uuid && node.node.devices[i].healthy)
-        space.free_milli[i] = int16_t(std::min(1000, space.free_milli[i] + h.milli));
+      if (node.node.devices[i].uuid == h.uuid && node.node.devices[i].healthy) release(space, int(i), h);
 }
 
 bool put(Space& space, const Shape& shape) {
   if (!fits(space, shape)) return false;
   int gpu = -1;
-  for (int i = 0; i < space.gpus && shape.milli < 1000 && shape.gpus > 0; ++i) {
+  for (int i = 0; i < space.gpus && shape.share() && !shape.slice; ++i) {
     const int16_t free = space.free_milli[size_t(i)];
     if (free >= shape.milli && (gpu < 0 || free < space.free_milli[size_t(gpu)])) gpu = i;
   }
@@ -174,7 +187,11 @@ void Pass::keep(const Reservation& r, const UnitState& u) {
     const Shape shape = c.shape(m_, slot);
     for (int64_t i = 0; i < pods; ++i)
       if (!put(kept.spare, shape)) kept.spare = {};
-    if (!r.starts) kept.spare.free_milli = {};
+    if (!r.starts) {
+      kept.spare.free_milli = {};
+      kept.spare.cuts.fill(kNoCut);
+      kept.spare.shared.clear();
+    }
     kept_.emplace(slot, kept);
   }
 }
@@ -183,7 +200,7 @@ bool Pass::admits(const UnitState& u, const Class& c, int slot) const {
   const auto kept = kept_.find(slot);
   if (kept == kept_.end() || kept->second.by->unit == u.unit.id) return true;
   if (ends_before(u, *kept->second.by)) return true;
-  return c.request.profile.empty() && fits(kept->second.spare, c.shape(m_, slot));
+  return fits(kept->second.spare, c.shape(m_, slot));
 }
 
 bool Pass::ends_before(const UnitState& u, const Reservation& r) const {
