@@ -1,4 +1,4 @@
-"""The scheduler alone, on one core: what scheduler_bench prints, against the bars. Times are those of its thread, so
+"""The scheduler alone, on one core: what scheduler_bench and mig_bench print, against the bars. Times are those of its thread, so
 that what else the machine does counts little. OPENB may name a folder with a trace; see scheduler_bench.cc."""
 import json
 import subprocess
@@ -15,12 +15,16 @@ BARS = {
     "gang512_ms": ("512-pod gang with rack topology on 500 nodes", "ms", "<= 50", lambda v: v <= 50, "KAI 48,700 ms"),
     "reclaim250_ms": ("reclaim for a 250-pod gang on a full 500-node cluster", "ms", "<= 100", lambda v: v <= 100,
                       "KAI 102,000 ms"),
+    "mig_illegal": ("illegal layouts in a million steps of random requests and releases", "", "0", lambda v: v == 0, None),
+    "mig_admit_pct": ("MIG requests admitted, against the best static layout with hindsight", "%", ">= 98",
+                      lambda v: v >= 98, None),
 }
 
 
 def measure(build):
-    done = subprocess.run([build / "scheduler_bench"], check=True, capture_output=True, text=True)
-    for line in done.stdout.splitlines():
-        figure = json.loads(line)
-        what, unit, bar, met, peer = BARS[figure["id"]]
-        yield row(figure["id"], what, figure["value"], unit, bar, met(figure["value"]), peer, figure["note"])
+    for program in ("scheduler_bench", "mig_bench"):
+        done = subprocess.run([build / program], check=True, capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            figure = json.loads(line)
+            what, unit, bar, met, peer = BARS[figure["id"]]
+            yield row(figure["id"], what, figure["value"], unit, bar, met(figure["value"]), peer, figure["note"])

@@ -21,7 +21,7 @@ struct Geometry {
 // Boards of 7 compute slices and 8 memory units, smallest first. Name and memory are the board's.
 constexpr std::array<Profile, kMost> kSevenths{{
     {.id = 19, .nvml = 0, .slices = 1, .units = 1, .starts = 0b111'1111, .most = 7},
-    {.id = 20, .nvml = 7, .slices = 1, .units = 1, .starts = 0b111'1111, .most = 1, .media = true},
+    {.id = 20, .nvml = 7, .slices = 1, .units = 1, .starts = 0b111'1111, .most = 1, .extensions = true},
     {.id = 15, .nvml = 9, .slices = 1, .units = 2, .starts = 0b101'0101, .most = 4},
     {.id = 14, .nvml = 1, .slices = 2, .units = 2, .starts = 0b001'0101, .most = 3},
     {.id = 9, .nvml = 2, .slices = 3, .units = 4, .starts = 0b001'0001, .most = 2},
@@ -142,7 +142,7 @@ std::string resource_suffix(std::string_view profile) {
 }
 
 UnitMask free_starts(const Profile& profile, Cut cut) {
-  if (profile.media && cut.media) return 0;
+  if (profile.media() && cut.media) return 0;
   unsigned blocked = cut.taken;
   for (int u = 1; u < profile.units; ++u) blocked |= unsigned(cut.taken) >> u;
   return UnitMask(profile.starts & ~blocked);

@@ -18,16 +18,17 @@ namespace ingot::gpu {
 using UnitMask = uint8_t;  // memory units of a board, or starts; bit i is unit i
 
 struct Profile {
-  std::string_view name;   // "1g.10gb", "1g.10gb+me"
-  int id = 0;              // of the GPU instance profile, as nvidia-smi shows it: 19
-  int nvml = 0;            // NVML_GPU_INSTANCE_PROFILE_*: what is passed to ask for it
-  int slices = 0;          // compute
-  int units = 0;           // of memory
-  UnitMask starts = 0;     // legal ones
-  int most = 0;            // instances a board can have
-  int64_t memory_mib = 0;  // what a process in it finds
-  bool derived = false;    // memory_mib is not published but estimated; what the driver says wins
-  bool media = false;      // "+me": has the media engines, which a board has once
+  std::string_view name;    // "1g.10gb", "1g.10gb+me"
+  int id = 0;               // of the GPU instance profile, as nvidia-smi shows it: 19
+  int nvml = 0;             // NVML_GPU_INSTANCE_PROFILE_*: what is passed to ask for it
+  int slices = 0;           // compute
+  int units = 0;            // of memory
+  UnitMask starts = 0;      // legal ones
+  int most = 0;             // instances a board can have
+  int64_t memory_mib = 0;   // what a process in it finds
+  bool derived = false;     // memory_mib is not published but estimated; what the driver says wins
+  bool extensions = false;  // "+me": has the media engines, which a board has once
+  bool media() const { return extensions; }
   UnitMask at(int start) const { return UnitMask(((1u << units) - 1u) << start); }
   bool may_start(int start) const { return start >= 0 && start < 8 && (starts >> start & 1) != 0; }
 };

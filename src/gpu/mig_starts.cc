@@ -25,7 +25,8 @@ Starts::Starts(int geometry, std::span<const double> demand, double whole)
       float most = -1;
       for (unsigned starts = free_starts(all[p], cut); starts != 0; starts &= starts - 1) {
         const int start = std::countr_zero(starts);
-        const float then = worth_[index({UnitMask(cut.taken | all[p].at(start)), cut.media || all[p].media})];
+        const float then =
+            worth_[index({UnitMask(cut.taken | all[p].at(start)), cut.media || all[p].media()})];
         if (then <= most) continue;
         most = then;
         best_[p * kCuts + i] = int8_t(start);

@@ -92,7 +92,7 @@ void visit(std::string_view model, std::vector<Instance>& now, int from, size_t&
   Cut cut;
   for (const Instance& i : now) {
     cut.taken |= i.profile->at(i.start);
-    cut.media |= i.profile->media;
+    cut.media |= i.profile->media();
   }
   for (int start = from; start < memory_units(model); ++start)
     for (const Profile& p : profiles(model)) {

@@ -17,7 +17,7 @@ void add(std::map<std::string, int>& counts, const std::string& key, int n) {
 // Nothing else is given of a board that holds what its model has not.
 gpu::Cut units_of(const Held& h) {
   const gpu::Profile* profile = gpu::find_profile(h.model, h.profile);
-  return profile && profile->may_start(h.start) ? gpu::Cut{profile->at(h.start), profile->media} : kNoCut;
+  return profile && profile->may_start(h.start) ? gpu::Cut{profile->at(h.start), profile->media()} : kNoCut;
 }
 
 }  // namespace

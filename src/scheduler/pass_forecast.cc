@@ -91,13 +91,12 @@ std::vector<NodeLine> Pass::node_lines(const UnitState& u, size_t* more) {
     const NodeState& state = m_.nodes_[size_t(slot)];
     const auto kept = kept_.find(slot);
     NodeLine line{.node = name,
-                  .free = state.free_gpus,
-                  .of = int64_t(state.node.devices.size()),
+                  .free = c.places(m_, slot, false),
+                  .of = c.places(m_, slot, true),
                   .kept = kept != kept_.end() && kept->second.by->unit != u.unit.id};
     for (const std::string& uid : state.pods) {
       const Allocation& a = m_.allocations_.find(uid)->second;
-      int64_t milli = 0;
-      for (const Held& h : a.devices) milli += h.milli;
+      const int64_t milli = m_.amounts(a).gpu_milli;
       if (milli > 0) line.holders.emplace_back(uid, milli);
     }
     all.push_back(std::move(line));

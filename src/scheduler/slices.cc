@@ -70,7 +70,7 @@ int64_t slice_places(const Space& space, const Shape& shape) {
   const int64_t each = shape.share() ? 1000 / shape.milli : 1;
   for (int g = 0; g < space.gpus; ++g) {
     const int starts = std::popcount(starts_on(space, g, shape.slice));
-    n += (profile.media ? std::min(starts, 1) : starts) * each;
+    n += (profile.media() ? std::min(starts, 1) : starts) * each;
   }
   return n;
 }
@@ -87,7 +87,7 @@ void put_slice(Space& space, const Shape& shape, SlicePlace place) {
   gpu::Cut& cut = space.cuts[size_t(place.board)];
   ASSERT(starts_on(space, place.board, shape.slice) >> place.start & 1);
   cut.taken |= profile.at(place.start);
-  cut.media |= profile.media;
+  cut.media |= profile.media();
   space.free_milli[size_t(place.board)] = 0;
   if (!shape.share()) return;
   const SharedSlice made{int8_t(place.board), int8_t(place.start), shape.slice, true, 1000 - shape.milli};
@@ -106,7 +106,7 @@ void release_slice(Space& space, int board, SliceKind kind, int start, int32_t m
   }
   gpu::Cut& cut = space.cuts[size_t(board)];
   cut.taken &= gpu::UnitMask(~kind.of().at(start));
-  if (kind.of().media) cut.media = false;
+  if (kind.of().media()) cut.media = false;
   if (cut == gpu::Cut{}) space.free_milli[size_t(board)] = 1000;
 }
 
