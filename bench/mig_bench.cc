@@ -188,7 +188,8 @@ void maximal(gpu::Cut cut, Counts now, std::vector<Counts>& out) {
       ++then[p];
       // In order of the starts only: every layout once.
       if ((cut.taken >> start) != 0) continue;
-      maximal({gpu::UnitMask(cut.taken | profiles[p].at(start)), cut.media || profiles[p].media()}, then, out);
+      maximal({gpu::UnitMask(cut.taken | profiles[p].at(start)), cut.media || profiles[p].media()}, then,
+              out);
     }
   if (full) out.push_back(now);
 }
