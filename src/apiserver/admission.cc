@@ -104,6 +104,13 @@ Result<void> admit_claim_update(Call& call, const Json& before, const Json& afte
   }
   return {};
 }
+
+// What the author of new work may expect of the scheduler.
+void foretell(Call& call, const Json& object) {
+  if (!call.services.expectation) return;
+  std::string text = call.services.expectation(call.view.cluster(), object, call.factory.prices());
+  if (!text.empty()) call.warnings.push_back(std::move(text));
+}
 }  // namespace
 
 Result<void> check_writable(Call& call, std::string_view name) {
@@ -128,9 +135,15 @@ Result<void> admit_create(Call& call, Json& object) {
   if (call.type().namespaced) {
     const Result<api::ObjectPtr> ns = living_namespace(call, name);
     if (!ns) return fail(ns.error());
-    if (resource == "pods") return admit_pod(call, object, (*ns)->parse());
-    if (const Json* pod = api::find(object, {"spec", "template"}); pod && resource == "jobs.batch")
+    if (resource == "pods") {
+      const Result<void> admitted = admit_pod(call, object, (*ns)->parse());
+      if (admitted) foretell(call, object);
+      return admitted;
+    }
+    if (const Json* pod = api::find(object, {"spec", "template"}); pod && resource == "jobs.batch") {
       std::ranges::move(policy::template_warnings(*pod, (*ns)->parse()), std::back_inserter(call.warnings));
+      foretell(call, object);
+    }
   }
   if (resource == "namespaces") complete_namespace(object);
   if (resource == Factory::kTenants) return admit_tenant(call, object);

@@ -63,6 +63,7 @@ class Factory {
   explicit Factory(store::Turn& turn) : turn_(turn), root_(turn, kRootCluster) {}
   api::ObjectPtr tenant(std::string_view name) const { return root_.get(kTenants, "", name); }
   api::ObjectPtr allocation(std::string_view pod_uid) const { return root_.get(kAllocations, "", pod_uid); }
+  api::ObjectPtr prices() const { return root_.get(kPriceLists, "", "default"); }
   const ClusterView& nodes() const { return root_; }  // for the projection of Nodes and their slices only
   // Whom a verified token stands for now (authn.h).
   Result<Identity> check_claims(Services&, const TokenClaims&) const;
@@ -71,6 +72,7 @@ class Factory {
   // A type's objects in all clusters, jumping from one cluster's range to the next: for "/clusters/*" alone.
   void range_every_cluster(std::string_view resource, const store::Visit&) const;
 
+  static constexpr std::string_view kPriceLists = "pricelists.factory.ingot.dev";
   static constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
   static constexpr std::string_view kAllocations = "allocations.factory.ingot.dev";
 
@@ -115,6 +117,7 @@ struct Services : std::enable_shared_from_this<Services> {
   Memo<std::string> allocation_nodes{16'384};  // Allocation → spec.node
   Memo<policy::QuotaNode> quotas{16'384};      // Queue or Tenant → what it promises
   Memo<policy::QuotaAmounts> slice_gpus{16'384};
+  Expectation expectation;  // may be empty
   std::shared_ptr<TenantKeeper> tenants;
   std::shared_ptr<Holdings> holdings;      // which node holds which pods
   std::map<std::string, Piece> documents;  // of discovery, made at their first use

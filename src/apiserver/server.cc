@@ -49,9 +49,8 @@ api::Json default_price_list(Services& services) {
 void found_factory(store::Turn& turn, Services& services) {
   ClusterView root(turn, kRootCluster);
   if (!root.get("namespaces", "", "default")) (void)make_cluster(root, services);
-  constexpr std::string_view kPriceLists = "pricelists.factory.ingot.dev";
-  if (!root.get(kPriceLists, "", "default"))
-    (void)root.put(kPriceLists, "", "default", default_price_list(services), Revision{0});
+  if (!root.get(Factory::kPriceLists, "", "default"))
+    (void)root.put(Factory::kPriceLists, "", "default", default_price_list(services), Revision{0});
 }
 }  // namespace
 
@@ -106,6 +105,8 @@ Server::~Server() {
 }
 
 void Server::mount(ExtraRoute route) { impl_->extras.push_back(std::move(route)); }
+
+void Server::expect_by(Expectation expectation) { impl_->services->expectation = std::move(expectation); }
 
 std::shared_ptr<Prepared> Server::prepare(Request request) const {
   const PrepareInputs inputs{*impl_->services->registry, impl_->services->authenticator,

@@ -41,6 +41,11 @@ struct ExtraRoute {
   std::function<void(ExtraRequest, ExchangePtr)> serve;
 };
 
+// What somebody who asks to create a Pod or a Job may expect, in words for the Warning header: "starts about 14:20
+// UTC, about $3.10"; "": nothing. `prices`: the factory's PriceList, or null. Loop thread, within the turn; must be quick.
+using Expectation =
+    std::function<std::string(const ClusterId&, const api::Json& object, const api::ObjectPtr& prices)>;
+
 class Server {
  public:
   // Writes what a fresh factory needs (root cluster, its namespaces, the default price list) if it is not there.
@@ -50,6 +55,7 @@ class Server {
 
   // Before the first request.
   void mount(ExtraRoute);
+  void expect_by(Expectation);
 
   // Any thread. Never fails: what is wrong travels inside and becomes the reply.
   std::shared_ptr<Prepared> prepare(Request) const;

@@ -35,6 +35,9 @@ constexpr std::string_view kSliceSuffix = "-gpu.nvidia.com";
 constexpr size_t kLongQueue = 1'000, kLaterPerTurn = 100;
 constexpr Duration kPassPerUnit =
     std::chrono::microseconds(20);  // ten times what a waiting unit costs a pass
+// How many estimates may look at every node in that time.
+constexpr size_t kEstimates = 10;
+constexpr Duration kEstimatesEvery = std::chrono::seconds(1);
 constexpr Duration kRejectedAgain = std::chrono::seconds(1);
 constexpr std::string_view kComponent = "ingot-scheduler";
 
@@ -63,6 +66,17 @@ class Placement::Impl final : store::Follower::Handler {
  public:
   Impl(env::Env& env, store::Shard& shard, PlacementOptions options)
       : env_(env), options_(options), follower_(env, shard, {scopes()}, *this) {}
+
+  Scene scene() { return {model_, units_, options_.policy, env_.clock.wall()}; }
+
+  std::optional<Estimate> estimate(const ClusterId& cluster, const Json& object) {
+    const Instant now = env_.clock.now();
+    if (now >= estimates_since_ + kEstimatesEvery) {
+      estimates_since_ = now;
+      estimates_ = 0;
+    }
+    return controllers::estimate(scene(), cluster, object, ++estimates_ > kEstimates);
+  }
 
   PlacementStats stats() const {
     PlacementStats s = stats_;
@@ -319,6 +333,7 @@ class Placement::Impl final : store::Follower::Handler {
             .cpu_milli = open->cpu_milli,
             .memory_bytes = open->memory_bytes,
             .work = open->work,
+            .why = b.why,
             .simulated = simulated != labels.end() && simulated->second == "true"};
   }
 
@@ -354,7 +369,7 @@ class Placement::Impl final : store::Follower::Handler {
         "Successfully assigned " + std::string(key.ns()) + "/" + std::string(key.name()) + " to " + b.node;
     for (const scheduler::Held& d : b.devices)
       message += (&d == &b.devices.front() ? " with " : ", ") + part_of(d) + d.uuid;
-    return message;
+    return b.why.empty() ? message : message + ": " + b.why;
   }
 
   static std::string part_of(const scheduler::Held& d) {
@@ -429,6 +444,8 @@ class Placement::Impl final : store::Follower::Handler {
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left
   Instant passed_at_{};
+  Instant estimates_since_{};
+  size_t estimates_ = 0;
   PlacementStats stats_;
   store::Follower follower_;  // last: what it calls outlives it
 };
@@ -437,5 +454,15 @@ Placement::Placement(env::Env& env, store::Shard& shard, PlacementOptions option
     : impl_(std::make_unique<Impl>(env, shard, options)) {}
 Placement::~Placement() = default;
 PlacementStats Placement::stats() const { return impl_->stats(); }
+
+Result<Json> Placement::explain(const store::Turn& turn, const Key& pod, bool everyone) {
+  return pod_story(impl_->scene(), turn, pod, everyone);
+}
+api::JsonArray Placement::queues(const store::Turn& turn, std::string_view tenant) {
+  return queue_story(impl_->scene(), turn, tenant);
+}
+std::optional<Estimate> Placement::estimate(const ClusterId& cluster, const Json& object) {
+  return impl_->estimate(cluster, object);
+}
 
 }  // namespace ingot::controllers

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
+#include "controllers/placement_story.h"
 #include "env/env.h"
 #include "scheduler/schedule.h"
 #include "store/shard.h"
@@ -32,6 +34,11 @@ class Placement {
   Placement(env::Env&, store::Shard&, PlacementOptions = {});
   ~Placement();
   PlacementStats stats() const;
+  // placement_story.h
+  Result<api::Json> explain(const store::Turn&, const api::Key& pod, bool everyone);
+  api::JsonArray queues(const store::Turn&, std::string_view tenant);
+  // While many ask at once, most answers are quick ones.
+  std::optional<Estimate> estimate(const ClusterId&, const api::Json& object);
 
  private:
   class Impl;

@@ -16,11 +16,12 @@ TEST_P(PlacementTest, APodGetsItsNodeTogetherWithItsAllocation) {
   EXPECT_EQ(api::to_text(*api::find(allocation, {"spec"})),
             R"({"tenant":"vision","cluster":"c1","namespace":"default","pod":"a","node":"n1",)"
             R"("devices":[{"uuid":"GPU-n1-0","model":"H100-80GB"}],"cpuMilli":100,"memoryBytes":67108864,)"
-            R"("from":"2026-01-02T03:00:00.000000Z"})");
+            R"("from":"2026-01-02T03:00:00.000000Z","why":"the only node that fits"})");
   EXPECT_EQ(api::string_at(allocation, {"status", "phase"}), "Open");
   EXPECT_EQ(api::string_at(allocation, {"metadata", "labels", "ingot.dev/simulated"}), "true");
   ASSERT_EQ(events().size(), 1u);
-  EXPECT_EQ(api::string_at(events()[0], {"message"}), "Successfully assigned default/a to n1 with GPU-n1-0");
+  EXPECT_EQ(api::string_at(events()[0], {"message"}),
+            "Successfully assigned default/a to n1 with GPU-n1-0: the only node that fits");
   EXPECT_EQ(api::string_at(events()[0], {"involvedObject", "uid"}), "c1-uid-a");
 }
 

@@ -89,6 +89,13 @@ WaitingPod* PlacementUnits::waiting(std::string_view uid) {
   return found == waiting_.end() ? nullptr : &found->second;
 }
 
+std::string PlacementUnits::unit_name(std::string_view uid) const {
+  const auto waits = waiting_.find(uid);
+  if (waits == waiting_.end()) return "";
+  const auto place = places_.find(waits->second.key.text());
+  return place == places_.end() || place->second.gang.empty() ? std::string(uid) : place->second.gang;
+}
+
 void PlacementUnits::clear() {
   waiting_.clear();
   places_.clear();

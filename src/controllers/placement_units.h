@@ -46,6 +46,9 @@ class PlacementUnits {
 
   // nullptr when no pending pod has this uid.
   WaitingPod* waiting(std::string_view uid);
+  std::string unit_name(std::string_view uid) const;  // the unit of a pending pod; "": it is none
+  // A pod as if it were alone.
+  scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid) const;
   size_t size() const { return waiting_.size(); }
   size_t gangs() const { return gangs_.size(); }
   // The name of the tenant that a cluster is; "" when nobody is known to own it.
@@ -69,7 +72,6 @@ class PlacementUnits {
     int64_t gang_size = 0, gang_least = 0;
     std::string fault;
   };
-  scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid) const;
   void place(const api::Key&, const api::Json& pod, Place, bool pending);
   void leave(const std::string& uid, bool gone);
   void forget(const std::string& key);

@@ -39,7 +39,7 @@ struct Parsed {
   UsageOptions usage;
   ImageOptions image;
   InflateOptions inflate;
-  std::string shell;
+  std::string shell, pod;
 };
 
 using Run = std::function<int()>;
@@ -162,6 +162,13 @@ void CommandLine::add_tenant_commands() {
 void CommandLine::add_listings() {
   listing(command(app_, "gpus", "The GPU pool and who holds what", "ingot gpus",
                   [this] { return ingot::gpus(in_.common); }));
+  listing(command(app_, "queue", "Queues: who holds what, who waits, and for what", "ingot queue",
+                  [this] { return ingot::queue(in_.common); }));
+  auto* explain = command(app_, "explain", "Why a pod waits, or where it is and why",
+                          "ingot explain vision/default/digits-0",
+                          [this] { return ingot::explain(in_.common, in_.pod); });
+  explain->add_option("POD", in_.pod, "TENANT/NAMESPACE/NAME")->required();
+  listing(explain);
   auto* usage = command(app_, "usage", "What each tenant used, and what it costs",
                         "ingot usage --tenant vision --since 7d",
                         [this] { return ingot::usage(in_.common, in_.usage); });

@@ -52,6 +52,8 @@ struct KubeconfigOptions {
 int tenant_kubeconfig(const Common&, const KubeconfigOptions&);
 
 int gpus(const Common&);
+int queue(const Common&);
+int explain(const Common&, const std::string& pod);  // TENANT/NAMESPACE/NAME
 
 struct UsageOptions {
   std::string tenant;

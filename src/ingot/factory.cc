@@ -14,6 +14,7 @@
 #include "host/pod_ends.h"
 #include "host/real_env.h"
 #include "host/teardown.h"
+#include "ingot/expectation.h"
 #include "ingot/machine.h"
 #include "ingot/nodes.h"
 #include "ingot/routes.h"
@@ -123,6 +124,13 @@ Result<void> Factory::Impl::serve() {
         real.env, *shard, registry, *pki, *logs,
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
     server->mount(usage_route(real.env, *shard));
+    server->mount(queues_route(*shard, placement));
+    server->mount(explain_route(*shard, placement));
+    server->expect_by(
+        [this](const ClusterId& cluster, const api::Json& object, const api::ObjectPtr& prices) {
+          const auto estimate = placement ? placement->estimate(cluster, object) : std::nullopt;
+          return estimate ? expectation_text(*estimate, prices, real.clock.wall()) : "";
+        });
   });
   door.server = server.get();
   http->start();

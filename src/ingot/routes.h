@@ -1,14 +1,21 @@
 // What the factory answers beside Kubernetes' types, below /apis/factory.ingot.dev/v1alpha1:
-//   GET usage?tenant=T&sinceSeconds=N                         who used what; a tenant's own in its own cluster
+//   GET usage?tenant=T&sinceSeconds=N    who used what; a tenant's own in its own cluster
+//   GET queuesummaries                   what queues hold, and who comes first; a tenant's own leaf in its own cluster
+//   GET explain?namespace=N&pod=P        why a pod of the cluster waits, or where it is
 // Thread rule: the loop. Everything passed in outlives the routes.
 #pragma once
 
+#include <memory>
+
 #include "apiserver/server.h"
+#include "controllers/placement.h"
 #include "env/env.h"
 #include "store/shard.h"
 
 namespace ingot {
 
 apiserver::ExtraRoute usage_route(env::Env&, store::Shard&);
+apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
+apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 
 }  // namespace ingot

@@ -76,4 +76,10 @@ int64_t cost(int64_t price, std::chrono::microseconds time, int64_t amount, int6
   return int64_t(std::min<__int128>((exact + part / 2) / part, std::numeric_limits<int64_t>::max()));
 }
 
+int64_t cost(const Prices& prices, const Load& load, std::chrono::microseconds time) {
+  return cost(prices.gpu(load.model), time, load.gpu_milli, 1000) +
+         cost(prices.cpu_hour, time, load.cpu_milli, 1000) +
+         cost(prices.memory_gib_hour, time, load.memory_mib, 1024);
+}
+
 }  // namespace ingot::metering

@@ -32,4 +32,11 @@ std::string format_micro(int64_t micro);  // "2.000000"
 // cost(p, t, mib, 1024) memory. Negative times cost nothing.
 int64_t cost(int64_t price, std::chrono::microseconds time, int64_t amount = 1, int64_t unit = 1);
 
+// What a pod holds, and what that costs for a time.
+struct Load {
+  std::string_view model;  // of its GPUs
+  int64_t gpu_milli = 0, cpu_milli = 0, memory_mib = 0;
+};
+int64_t cost(const Prices&, const Load&, std::chrono::microseconds time);
+
 }  // namespace ingot::metering

@@ -39,6 +39,7 @@ struct Class {
   // What it takes of a node that it fits.
   std::vector<Held> take(const Model&, int slot, gpu::BoardMask within) const;
   void forget_table();
+  size_t fitting() const { return ranking_.ranked(); }  // nodes, when it was last asked for the best
 
  private:
   void catch_up(Model&);

@@ -65,7 +65,8 @@ class Pass {
   void finish(const UnitState&, size_t placed);
   bool place_by_topology(UnitState&, size_t pods, std::string* why);
   bool take_any(UnitState&, size_t pod, bool alone);
-  void take_at(UnitState&, size_t pod, int slot, gpu::BoardMask within = gpu::kAllBoards);
+  void take_at(UnitState&, size_t pod, int slot, std::string why, gpu::BoardMask within = gpu::kAllBoards);
+  std::string why_here(const Class&, bool near) const;
   gpu::BoardMask island_for(const UnitState&, size_t first, size_t group, size_t n, int slot) const;
   void rank_units();
   // Other pods' places (pass_affinity.cc): -1: nothing of that kind says anything about the pod.

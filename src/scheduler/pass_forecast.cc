@@ -135,7 +135,7 @@ std::optional<Prospect> Pass::prospect(std::string_view id) {
   out.position = size_t(std::distance(line.begin(), line.find(u.order))) + 1;
   out.nodes = node_lines(u, &out.more_nodes);
   if (const auto r = m_.reservations_.find(u.unit.id); r != m_.reservations_.end()) out.reserved = r->second;
-  out.preemption = preemption(u);
+  if (lacks_room(u)) out.preemption = preemption(u);
   return out;
 }
 

@@ -182,7 +182,7 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
       return false;
     }
     if (!groups.empty() && i % size_t(group) == 0) island = island_for(u, i, size_t(group), n, (*slots)[i]);
-    take_at(u, i, (*slots)[i], island);
+    take_at(u, i, (*slots)[i], "chosen with its gang along the topology", island);
   }
   return true;
 }
@@ -210,11 +210,21 @@ bool Pass::take_any(UnitState& u, size_t pod, bool alone) {
     if (alone && !refused) c.failed_gain = m_.gains_;
     return false;
   }
-  take_at(u, pod, slot);
+  take_at(u, pod, slot, why_here(c, near >= 0));
   return true;
 }
 
-void Pass::take_at(UnitState& u, size_t pod, int slot, gpu::BoardMask within) {
+std::string Pass::why_here(const Class& c, bool near) const {
+  static constexpr std::string_view kBy[] = {"least expected waste", "least fragmentation", "the fullest",
+                                             "drawn by lot"};  // by PlacementCost
+  std::string text = c.fitting() == 1 ? "the only node that fits"
+                                      : std::string(kBy[size_t(policy_.placement)]) + " of " +
+                                            std::to_string(c.fitting()) + " nodes that fit";
+  if (near) text += ", where pod affinity and spread allow it";
+  return text;
+}
+
+void Pass::take_at(UnitState& u, size_t pod, int slot, std::string why, gpu::BoardMask within) {
   const Class& c = *u.classes[pod];
   const NodeState& node = m_.nodes_[size_t(slot)];
   Allocation a{.uid = u.unit.pods[pod].uid,
@@ -225,7 +235,8 @@ void Pass::take_at(UnitState& u, size_t pod, int slot, gpu::BoardMask within) {
                .work = u.unit.work,
                .since = now_};
   a.devices = c.take(m_, slot, within);
-  out_.bindings.push_back({.unit = u.unit.id, .pod = a.uid, .node = a.node, .devices = a.devices});
+  out_.bindings.push_back(
+      {.unit = u.unit.id, .pod = a.uid, .node = a.node, .devices = a.devices, .why = std::move(why)});
   spend(u, c, slot);
   m_.open(std::move(a));
 }

@@ -21,6 +21,7 @@ void Ranking::renew(std::size_t block, const Names& names) {
 
 void Ranking::assign(std::vector<Score> scores, const Names& names) {
   scores_ = std::move(scores);
+  ranked_ = std::size_t(std::ranges::count_if(scores_, [](Score s) { return s != kNone; }));
   best_.resize((scores_.size() + kBlock - 1) / kBlock);
   for (std::size_t block = 0; block < best_.size(); ++block) renew(block, names);
 }
@@ -32,6 +33,7 @@ void Ranking::grow(std::size_t slots) {
 
 void Ranking::set(int slot, Score score, const Names& names) {
   const std::size_t block = std::size_t(slot) / kBlock;
+  ranked_ += std::size_t(score != kNone) - std::size_t(scores_[std::size_t(slot)] != kNone);
   scores_[std::size_t(slot)] = score;
   if (best_[block] == slot)
     renew(block, names);

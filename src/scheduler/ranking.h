@@ -21,10 +21,11 @@ class Ranking {
   using Names = std::vector<int>;
 
   const std::vector<Score>& scores() const { return scores_; }
+  std::size_t ranked() const { return ranked_; }  // slots that are among them
   void assign(std::vector<Score> scores, const Names&);
   void grow(std::size_t slots);  // by slots that are not among them
   void set(int slot, Score, const Names&);
-  void clear() { scores_ = {}, best_ = {}; }
+  void clear() { *this = {}; }
   // The best slot that is admitted, or -1; then *refused tells whether there were others.
   int best(const Names&, const std::function<bool(int slot)>& admits, bool* refused) const;
 
@@ -35,6 +36,7 @@ class Ranking {
 
   std::vector<Score> scores_;  // by slot
   std::vector<int> best_;      // by block: its best slot, or -1
+  std::size_t ranked_ = 0;
 };
 
 }  // namespace ingot::scheduler

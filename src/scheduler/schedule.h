@@ -55,6 +55,7 @@ struct Binding {
   std::string unit, pod;  // ids
   std::string node;
   std::vector<Held> devices;
+  std::string why;  // this node, for people
 };
 
 struct Eviction {

@@ -1,0 +1,46 @@
+#include "ingot/expectation.h"
+
+#include <fmt/format.h>
+
+#include "ingot/output.h"
+#include "metering/prices.h"
+
+namespace ingot {
+namespace {
+
+constexpr Duration kSoon = std::chrono::seconds(1);
+
+// "14:20 UTC", of another day "2026-07-02 14:20 UTC".
+std::string clock_text(WallTime t, WallTime now) {
+  const std::string text = to_rfc3339(t), today = to_rfc3339(now);
+  const std::string time = text.substr(11, 5) + " UTC";
+  return text.substr(0, 10) == today.substr(0, 10) ? time : text.substr(0, 10) + " " + time;
+}
+
+std::string start_text(const scheduler::Forecast& f, WallTime now) {
+  if (f.starts && *f.starts <= now + kSoon) return "starts now";
+  if (f.starts) return "starts about " + clock_text(*f.starts, now);
+  return f.reason.empty() ? "start not known" : f.reason + "; start not known";
+}
+
+std::string money(const std::string& currency, int64_t micro) {
+  const std::string amount = shown_cost(metering::format_micro(micro));
+  return currency == "USD" ? "$" + amount : amount + " " + currency;
+}
+
+}  // namespace
+
+std::string expectation_text(const controllers::Estimate& e, const api::ObjectPtr& list, WallTime now) {
+  const api::Json parsed = list ? list->parse() : api::Json();
+  const metering::Prices prices = metering::prices_from(list ? &parsed : nullptr);
+  const metering::Load load{e.forecast.model, e.request.gpus * e.request.milli * e.pods,
+                            e.request.cpu_milli * e.pods, (e.request.memory_bytes >> 20) * e.pods};
+  const Duration time = e.run_time.value_or(std::chrono::hours(1));
+  const int64_t cost =
+      metering::cost(prices, load, std::chrono::duration_cast<std::chrono::microseconds>(time));
+  std::string text = start_text(e.forecast, now);
+  if (cost == 0) return text;
+  return text + ", about " + money(prices.currency, cost) + (e.run_time ? "" : " an hour");
+}
+
+}  // namespace ingot
