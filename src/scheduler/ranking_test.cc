@@ -54,6 +54,7 @@ TEST(Ranking, FindsWhatLookingAtAllFinds) {
       bool refused = false;
       const int found = ranking.best(names, [&](int s) { return bool(admitted[size_t(s)]); }, &refused);
       ASSERT_EQ(found, best_of_all(scores, names, admitted));
+      EXPECT_EQ(ranking.ranked(), scores.size() - size_t(std::ranges::count(scores, Ranking::kNone)));
       if (found < 0)
         EXPECT_EQ(refused, best_of_all(scores, names, std::vector<bool>(scores.size(), true)) >= 0);
       EXPECT_EQ(ranking.best(names, {}, &refused),
