@@ -66,6 +66,10 @@ class GpuControl final : public node::DeviceControl {
     off_loop<T>(
         [job = std::move(job), read]() -> Result<T> {
           const Result<std::string> answer = run_worker(job);
+          if (!answer && answer.error().reason == Reason::Timeout)
+            return fail(Reason::Timeout, fmt::format("{} gave no answer within {} ms",
+                                                     job.arguments.front() == "gpu-clear" ? "CUDA" : "NVML",
+                                                     job.deadline / std::chrono::milliseconds(1)));
           if (!answer) return std::unexpected(answer.error());
           return read(*answer);
         },

@@ -161,8 +161,10 @@ Result<void> Factory::Impl::run_nodes() {
       config.host_ip = config.api_host = machine->api_address();
       config.api_port = port;
       config.ca_pem = pki->ca_pem();
+      auto devices = machine->devices(config);
+      if (!devices) return fail(devices.error());
       const std::string name = config.name;
-      nodes->add(std::move(config), machine->runtime(name), std::move(*files));
+      nodes->add(std::move(config), machine->runtime(name), std::move(*files), std::move(*devices));
     }
     description = nodes->describe();
     nodes->start();

@@ -10,6 +10,7 @@
 #include "host/containerd.h"
 #include "host/network.h"
 #include "ingot/firewall.h"
+#include "node/device_control.h"
 #include "node/node_config.h"
 
 namespace ingot {
@@ -26,6 +27,8 @@ class Machine {
 
   Result<std::unique_ptr<node::Files>> files(const std::string& node) const;
   std::unique_ptr<node::Runtime> runtime(const std::string& node);
+  // nullptr for a node without GPUs.
+  Result<std::unique_ptr<node::DeviceControl>> devices(const node::NodeConfig&) const;
   void stop();  // containerd
 
   const host::MachinePaths& paths() const { return paths_; }

@@ -9,6 +9,7 @@
 
 #include "gpu/description.h"
 #include "host/disk_file.h"
+#include "host/gpu_control.h"
 #include "host/inventory.h"
 #include "ingot/machine.h"
 
@@ -16,7 +17,7 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kSimulated = "simulated:";
-constexpr std::string_view kDriver = "libnvidia-ml.so.1";
+constexpr std::string_view kDriver = "libnvidia-ml.so.1", kCuda = "libcuda.so.1";
 constexpr const char* kInContainer = "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1";
 
 std::string standin_path() {
@@ -69,6 +70,15 @@ Result<node::NodeConfig> simulated_node(const gpu::Description& description, con
 }
 
 }  // namespace
+
+Result<std::unique_ptr<node::DeviceControl>> Machine::devices(const node::NodeConfig& config) const {
+  if (config.gpus.boards.empty()) return std::unique_ptr<node::DeviceControl>();
+  const bool simulated = config.gpus.simulated;
+  return host::make_gpu_control(env_.loop, {.nvml = simulated ? standin_path() : std::string(kDriver),
+                                            .cuda = simulated ? standin_path() : std::string(kCuda),
+                                            .description = config.gpu_description,
+                                            .directory = paths_.data + "/nodes/" + config.name});
+}
 
 Result<std::vector<node::NodeConfig>> machine_nodes(const std::string& gpus, const std::string& factory_id) {
   std::vector<node::NodeConfig> nodes;

@@ -75,16 +75,18 @@ Result<std::vector<node::NodeConfig>> hollow_nodes(const std::string& shorthand,
 
 struct Nodes::One {
   One(env::Env& env, apiserver::Server& server, node::NodeConfig config, std::unique_ptr<node::Runtime> r,
-      std::unique_ptr<node::Files> f)
+      std::unique_ptr<node::Files> f, std::unique_ptr<node::DeviceControl> d)
       : transport(env.loop, server, host::node_identity(config.name)),
         api(env, transport),
         runtime(std::move(r)),
         files(std::move(f)),
-        agent(std::move(config), env, api, *runtime, *files) {}
+        devices(std::move(d)),
+        agent(std::move(config), env, api, *runtime, *files, devices.get()) {}
   host::InProcessTransport transport;
   node::ListWatchApi api;
   std::unique_ptr<node::Runtime> runtime;
   std::unique_ptr<node::Files> files;
+  std::unique_ptr<node::DeviceControl> devices;
   node::Agent agent;
 };
 
@@ -96,11 +98,11 @@ void Nodes::add_hollow(node::NodeConfig config) {
 }
 
 void Nodes::add(node::NodeConfig config, std::unique_ptr<node::Runtime> runtime,
-                std::unique_ptr<node::Files> files) {
+                std::unique_ptr<node::Files> files, std::unique_ptr<node::DeviceControl> devices) {
   gpus_ += config.gpus.boards.size();
   simulated_ = simulated_ || config.gpus.simulated;
-  nodes_.push_back(
-      std::make_unique<One>(env_, server_, std::move(config), std::move(runtime), std::move(files)));
+  nodes_.push_back(std::make_unique<One>(env_, server_, std::move(config), std::move(runtime),
+                                         std::move(files), std::move(devices)));
 }
 
 void Nodes::start() {

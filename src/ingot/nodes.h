@@ -10,6 +10,7 @@
 
 #include "apiserver/server.h"
 #include "env/env.h"
+#include "node/device_control.h"
 #include "node/node_config.h"
 #include "node/runtime.h"
 
@@ -25,7 +26,8 @@ class Nodes {
   ~Nodes();  // leaves pods as they are
 
   void add_hollow(node::NodeConfig);
-  void add(node::NodeConfig, std::unique_ptr<node::Runtime>, std::unique_ptr<node::Files>);
+  void add(node::NodeConfig, std::unique_ptr<node::Runtime>, std::unique_ptr<node::Files>,
+           std::unique_ptr<node::DeviceControl> = nullptr);
   void start();
   // Ends every pod of every node, then calls `done`.
   void drain(std::function<void()> done);

@@ -21,13 +21,26 @@ struct Agent::Feed final : Api::Sink {
   void (Agent::*on_event)(std::string_view, const api::Json&);
 };
 
-Agent::Agent(NodeConfig config, env::Env& env, Api& api, Runtime& runtime, Files& files)
+struct Agent::DeviceNews final : Devices::Listener {
+  explicit DeviceNews(Agent& a) : agent(a) {}
+  void devices_changed() override { agent.publish_gpus(); }
+  void device_event(std::string_view type, std::string_view reason, std::string message) override {
+    agent.events_.node(type, reason, std::move(message));
+  }
+  Agent& agent;
+};
+
+Agent::Agent(NodeConfig config, env::Env& env, Api& api, Runtime& runtime, Files& files,
+             DeviceControl* devices)
     : config_(std::move(config)),
       env_(env),
       api_(api),
       runtime_(runtime),
       events_(env, api, config_.name),
-      ctx_{config_, env, api, runtime, files, images_, events_},
+      sampled_(config_.gpus),
+      device_news_(std::make_unique<DeviceNews>(*this)),
+      devices_(devices ? std::make_unique<Devices>(env, *devices, sampled_, *device_news_) : nullptr),
+      ctx_{config_, env, api, runtime, files, images_, events_, devices_.get()},
       registration_(env, api, config_) {}
 
 Agent::~Agent() {
@@ -37,6 +50,7 @@ Agent::~Agent() {
 
 void Agent::start() {
   registration_.start();
+  if (devices_) devices_->start();
   runtime_.on_change([this, alive = std::weak_ptr<bool>(alive_)](const std::string& uid) {
     if (alive.expired()) return;
     if (uid.empty()) {
@@ -49,7 +63,16 @@ void Agent::start() {
 }
 
 void Agent::set_gpus(gpu::Inventory gpus) {
-  config_.gpus = std::move(gpus);
+  sampled_ = std::move(gpus);
+  publish_gpus();
+}
+
+void Agent::publish_gpus() {
+  config_.gpus = sampled_;
+  if (devices_) {
+    devices_->overlay(config_.gpus);
+    config_.scrubs = devices_->last_scrubs();
+  }
   registration_.refresh();
 }
 
@@ -93,6 +116,7 @@ void Agent::begin_if_ready() {
   ctx_.started = true;
   env_.log.info("node.ready", {{"node", config_.name}, {"pods", workers_.size()}});
   registration_.ready();
+  if (devices_) devices_->settle();
   poke_all();
 }
 
@@ -177,6 +201,7 @@ void Agent::allocation_event(std::string_view type, const api::Json& object) {
     return;
   }
   if (type == "DELETED") allocation->open = false;
+  if (devices_ && allocation->open) devices_->expect(*allocation);
   // A closed one of a pod that is not here any more needs nobody.
   if (!allocation->open && !workers_.contains(allocation->uid)) return;
   worker(allocation->uid).set_allocation(*allocation);

@@ -15,6 +15,7 @@
 
 #include "env/env.h"
 #include "node/api.h"
+#include "node/devices.h"
 #include "node/events.h"
 #include "node/images.h"
 #include "node/node_config.h"
@@ -26,7 +27,8 @@ namespace ingot::node {
 
 class Agent {
  public:
-  Agent(NodeConfig, env::Env&, Api&, Runtime&, Files&);
+  // `devices`: nullptr where boards are given as they are (hollow nodes, the simulation).
+  Agent(NodeConfig, env::Env&, Api&, Runtime&, Files&, DeviceControl* devices = nullptr);
   ~Agent();
   Agent(const Agent&) = delete;
 
@@ -45,6 +47,7 @@ class Agent {
 
  private:
   struct Feed;
+  struct DeviceNews;
   void list_runtime();
   void listed(const std::vector<SandboxStatus>&);
   void watch();
@@ -59,6 +62,7 @@ class Agent {
   void allocation_event(std::string_view type, const api::Json&);
   void reset_images(const api::JsonArray&);
   void image_event(std::string_view type, const api::Json&);
+  void publish_gpus();
   void poke_all();
   void check_drained();
 
@@ -68,6 +72,9 @@ class Agent {
   Runtime& runtime_;
   Images images_;
   Events events_;
+  gpu::Inventory sampled_;  // config_.gpus before what devices_ knows of them
+  std::unique_ptr<DeviceNews> device_news_;
+  std::unique_ptr<Devices> devices_;
   WorkerContext ctx_;
   Registration registration_;
   std::map<std::string, std::shared_ptr<PodWorker>> workers_;  // by pod uid

@@ -13,7 +13,7 @@ using api::JsonObject;
 // What decides about devices is ours alone.
 bool decides_about_gpus(std::string_view variable) {
   return variable.starts_with("NVIDIA_") || variable == "CUDA_VISIBLE_DEVICES" ||
-         variable == kDescriptionVariable;
+         variable.starts_with("CUDA_MPS_") || variable.starts_with("INGOT_GPU_");
 }
 
 JsonObject edits_json(const Edits& edits) {
@@ -94,6 +94,15 @@ void add(const Edits& edits, ContainerSpec& c) {
                              [&](const DeviceNode& own) { return own.container_path == d.container_path; }))
       c.devices.push_back(d);
 }
+
+// The nodes by which the driver lets a process use this instance and no other of the board.
+void add_capabilities(const gpu::MigDevice& mig, ContainerSpec& c) {
+  for (const int minor : {mig.gpu_capability, mig.compute_capability}) {
+    if (minor < 0) continue;
+    const std::string path = fmt::format("/dev/nvidia-caps/nvidia-cap{}", minor);
+    add({.devices = {{path, path, "r"}}}, c);
+  }
+}
 }  // namespace
 
 Spec spec_of(const gpu::Inventory& inventory, const Libraries& libraries) {
@@ -145,19 +154,37 @@ Result<Spec> parse(const api::Json& document) {
   return spec;
 }
 
-Result<void> apply(const Spec& spec, const std::vector<std::string>& granted, ContainerSpec& c) {
+Result<void> apply(const Spec& spec, const std::vector<Grant>& grants, ContainerSpec& c) {
   std::vector<const Device*> devices;
-  for (const std::string& name : granted) {
-    const auto it = std::ranges::find(spec.devices, name, &Device::name);
+  for (const Grant& grant : grants) {
+    const auto it = std::ranges::find(spec.devices, grant.board, &Device::name);
     if (it == spec.devices.end())
       return fail(Reason::NotFound,
-                  fmt::format("device {}={} was granted but is not on this node", spec.kind, name));
+                  fmt::format("device {}={} was granted but is not on this node", spec.kind, grant.board));
     devices.push_back(&*it);
   }
   std::erase_if(c.env, [](const auto& e) { return decides_about_gpus(e.first); });
   add(spec.common, c);
   for (const Device* device : devices) add(device->edits, c);
-  set_env(c, "NVIDIA_VISIBLE_DEVICES", fmt::format("{}", fmt::join(granted, ",")));
+  std::vector<std::string> names;
+  std::vector<std::string> limits;  // of memory, by ordinal
+  int32_t least_milli = 1000;
+  for (const Grant& grant : grants) {
+    if (grant.mig) add_capabilities(*grant.mig, c);
+    if (std::ranges::find(names, grant.device()) != names.end()) continue;
+    if (grant.share() && grant.memory_mib > 0)
+      limits.push_back(fmt::format("{}={}M", names.size(), grant.memory_mib));
+    least_milli = std::min(least_milli, grant.milli);
+    names.push_back(grant.device());
+  }
+  const std::string visible = fmt::format("{}", fmt::join(names, ","));
+  set_env(c, "NVIDIA_VISIBLE_DEVICES", visible);
+  if (std::ranges::any_of(grants, [](const Grant& g) { return g.mig.has_value(); }))
+    set_env(c, "CUDA_VISIBLE_DEVICES", visible);
+  if (!limits.empty())
+    set_env(c, "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT", fmt::format("{}", fmt::join(limits, ",")));
+  if (least_milli < 1000)
+    set_env(c, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", std::to_string(std::max(1, least_milli / 10)));
   return {};
 }
 

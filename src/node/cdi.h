@@ -9,6 +9,7 @@
 
 #include "api/json.h"
 #include "gpu/inventory.h"
+#include "node/grant.h"
 #include "node/runtime.h"
 
 namespace ingot::node::cdi {
@@ -41,8 +42,10 @@ api::JsonObject to_json(const Spec&);
 Result<Spec> parse(const api::Json&);
 
 // Adds what the granted devices need to a container. NVIDIA_VISIBLE_DEVICES and the like say exactly what was
-// granted, whatever the image or the tenant set. 404 when a name is no device of the spec.
-Result<void> apply(const Spec&, const std::vector<std::string>& granted, ContainerSpec&);
+// granted, whatever the image or the tenant set. Of a MIG instance the container also gets the capabilities' device
+// nodes. A time share is told its part of the memory in the variables of CUDA's MPS: a courtesy for programs that heed
+// it, not a boundary. 404 when a board is no device of the spec.
+Result<void> apply(const Spec&, const std::vector<Grant>&, ContainerSpec&);
 // For a container without a GPU: an image's own NVIDIA_VISIBLE_DEVICES must not open anything.
 void deny(ContainerSpec&);
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "gpu/description.h"
 #include "node/resources.h"
 
@@ -38,13 +40,28 @@ Result<void> add_hosts(const ContainerInputs& in, ContainerSpec& spec) {
 }
 
 // The stand-in NVML library inside shows only what its description holds.
-Result<void> add_description(const ContainerInputs& in, const std::vector<std::string>& granted,
+Result<void> add_description(const ContainerInputs& in, const std::vector<Grant>& grants,
                              ContainerSpec& spec) {
-  const auto all = gpu::parse_description(in.node.gpu_description, "");
+  auto all = gpu::parse_description(in.node.gpu_description, "");
   if (!all || all->nodes.size() != 1)
     return fail(Reason::InternalError, "the node's description of simulated GPUs cannot be read");
+  std::vector<std::string> names;
+  for (gpu::SimulatedBoard& board : all->nodes.front().boards) {
+    board.mig_enabled = false;
+    board.instances.clear();
+    for (const Grant& grant : grants) {
+      if (grant.board != board.uuid) continue;
+      names.push_back(grant.device());
+      if (!grant.mig) continue;
+      board.mig_enabled = true;
+      board.instances.push_back({.profile = grant.mig->profile,
+                                 .start = grant.mig->start,
+                                 .id = grant.mig->gpu_instance,
+                                 .uuid = grant.mig->uuid});
+    }
+  }
   auto path = in.files.write_volume(in.pod.uid, "ingot.gpus." + in.def.name,
-                                    {{"gpus", {gpu::to_text(*all, all->nodes.front(), granted)}}}, false);
+                                    {{"gpus", {gpu::to_text(*all, all->nodes.front(), names)}}}, false);
   if (!path) return fail(path.error());
   spec.mounts.push_back({*path + "/gpus", std::string(cdi::kDescriptionPath), true});
   spec.env.emplace_back(cdi::kDescriptionVariable, cdi::kDescriptionPath);
@@ -60,18 +77,24 @@ bool names(const ContainerDef& def, const ClaimPart& part) {
   });
 }
 
+// A time share that an annotation of the pod asked for: no container names it.
+bool shared_by_all(const Pod& pod, const Allocation& a) {
+  return a.devices.size() == 1 && a.devices.front().milli < 1000 && a.part(0).claim.empty() &&
+         std::ranges::none_of(pod.containers, [](const ContainerDef& c) { return gpus_of(c) > 0; });
+}
+
 Result<void> add_devices(const ContainerInputs& in, ContainerSpec& spec) {
-  const auto places = devices_of(in.pod, in.def, in.allocation);
-  std::vector<std::string> granted;
+  std::vector<Grant> granted;
   int64_t counted = 0;
-  for (const size_t place : places) {
-    granted.push_back(in.allocation.devices[place]);
+  for (const size_t place : devices_of(in.pod, in.def, in.allocation)) {
+    granted.push_back(in.grants.at(place));
     counted += in.allocation.part(place).claim.empty();
   }
-  if (counted != gpus_of(in.def))
+  const int64_t wanted = shared_by_all(in.pod, in.allocation) ? 1 : gpus_of(in.def);
+  if (counted != wanted)
     return fail(Reason::Conflict,
                 fmt::format("the pod's Allocation holds {} of the {} GPUs that container {} asks for",
-                            counted, gpus_of(in.def), in.def.name));
+                            counted, wanted, in.def.name));
   if (granted.empty()) {
     cdi::deny(spec);
     return {};
@@ -94,6 +117,9 @@ NodeFacts facts_of(const NodeConfig& node, const std::string& pod_ip) {
 }
 
 std::vector<size_t> devices_of(const Pod& pod, const ContainerDef& def, const Allocation& allocation) {
+  const auto& devices = allocation.devices;
+  const bool share = devices.size() == 1 && devices.front().milli < 1000 && allocation.part(0).claim.empty();
+  if (share && (gpus_of(def) == 1 || shared_by_all(pod, allocation))) return {0};
   // Init containers run before and one at a time: each starts anew at the first device. Sidecars keep theirs.
   size_t at = 0;
   for (const ContainerDef& c : pod.containers) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "node/config.h"
+#include "node/grant.h"
 #include "node/node_config.h"
 #include "node/pod.h"
 #include "node/runtime.h"
@@ -14,7 +15,8 @@ namespace ingot::node {
 NodeFacts facts_of(const NodeConfig&, const std::string& pod_ip);
 
 // Which of the Allocation's devices a container gets, as places in it: what answers the claims that it names, then as
-// many of the others as its resources ask for, dealt out in the order in which containers ask.
+// many of the others as its resources ask for, dealt out in the order in which containers ask. A time share, of which
+// a pod has one, is every container's that asks for it, or of all where an annotation of the pod asked.
 std::vector<size_t> devices_of(const Pod&, const ContainerDef&, const Allocation&);
 
 struct ContainerInputs {
@@ -22,6 +24,7 @@ struct ContainerInputs {
   const Pod& pod;
   const ContainerDef& def;
   const Allocation& allocation;
+  const std::vector<Grant>& grants;  // of its devices, in their order
   const PodConfig& config;
   const PodVolumes& volumes;
   Files& files;

@@ -230,13 +230,25 @@ struct SpecTest : testing::Test {
         node.gpus,
         {.mounts = {{"/lib/standin.so", "/usr/lib/libnvidia-ml.so.1", true}}, .control_nodes = {}});
   }
-  Result<ContainerSpec> make(const PodPtr& pod, size_t index, std::vector<std::string> granted) {
-    Allocation allocation{
-        .uid = "u", .tenant = "vision", .cluster = "c7", .devices = std::move(granted), .open = true};
+  Result<ContainerSpec> make(const PodPtr& pod, size_t index, const std::vector<Grant>& granted) {
+    Allocation allocation{.uid = "u", .tenant = "vision", .cluster = "c7", .open = true};
+    for (const Grant& grant : granted) {
+      allocation.devices.emplace_back(grant.board);
+      allocation.devices.back().milli = grant.milli;
+    }
     PodVolumes volumes(files);
     EXPECT_TRUE(volumes.sync(*pod, {}, kNode));
-    return container_spec(
-        {node, *pod, pod->containers[index], allocation, {}, volumes, files, "sha256:x", "10.64.0.7", 0});
+    return container_spec({node,
+                           *pod,
+                           pod->containers[index],
+                           allocation,
+                           granted,
+                           {},
+                           volumes,
+                           files,
+                           "sha256:x",
+                           "10.64.0.7",
+                           0});
   }
   NodeConfig node{.name = "node-0", .memory_bytes = int64_t{8} << 30};
   FakeFiles files;
@@ -253,6 +265,50 @@ TEST_F(SpecTest, AGpuContainerSeesExactlyWhatWasGranted) {
   EXPECT_THAT(text, HasSubstr("GPU-0"));
   EXPECT_THAT(text, HasSubstr("GPU-1"));
   EXPECT_THAT(text, testing::Not(HasSubstr("GPU-2")));
+}
+
+Grant instance(const char* board, const char* uuid, int start) {
+  Grant grant(board);
+  grant.mig = {.uuid = uuid,
+               .profile = "1g.10gb",
+               .start = start,
+               .gpu_instance = 7 + start,
+               .compute_instance = 0,
+               .memory_mib = 9984};
+  return grant;
+}
+
+TEST_F(SpecTest, AContainerWithAnInstanceSeesItAndNothingElseOfTheBoard) {
+  const auto pod = pod_of(R"({"containers":[
+    {"name":"a","resources":{"limits":{"nvidia.com/mig-1g.10gb":1}}},
+    {"name":"b","env":[{"name":"CUDA_VISIBLE_DEVICES","value":"GPU-1"}],"resources":{"limits":{"nvidia.com/mig-1g.10gb":1}}}]})");
+  const auto spec = make(pod, 1, {instance("GPU-1", "MIG-a", 0), instance("GPU-1", "MIG-b", 4)});
+  ASSERT_TRUE(spec) << spec.error().message;
+  EXPECT_THAT(spec->env, Contains(Pair("NVIDIA_VISIBLE_DEVICES", "MIG-b")));
+  EXPECT_THAT(spec->env, Contains(Pair("CUDA_VISIBLE_DEVICES", "MIG-b")));
+  const std::string& text = files.volumes.at("/pods/u/ingot.gpus.b").at("gpus").bytes;
+  EXPECT_THAT(text, HasSubstr("mig=on"));
+  EXPECT_THAT(text, HasSubstr("instance 0 1g.10gb start=4 id=11 uuid=MIG-b\n"));
+  for (const char* other : {"MIG-a", "GPU-0", "GPU-2"}) EXPECT_THAT(text, testing::Not(HasSubstr(other)));
+}
+
+TEST_F(SpecTest, ATimeShareIsTheWholeBoardAndToldItsPart) {
+  const auto by_annotation = pod_of(R"({"containers":[{"name":"a"},{"name":"b"}]})");
+  Grant share("GPU-1");
+  share.milli = 250;
+  share.memory_mib = 20000;
+  for (size_t container : {0u, 1u}) {
+    const auto spec = make(by_annotation, container, {share});
+    ASSERT_TRUE(spec) << spec.error().message;
+    EXPECT_THAT(spec->env, Contains(Pair("NVIDIA_VISIBLE_DEVICES", "GPU-1")));
+    EXPECT_THAT(spec->env, Contains(Pair("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT", "0=20000M")));
+    EXPECT_THAT(spec->env, Contains(Pair("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "25")));
+  }
+  const auto by_resource = pod_of(R"({"containers":[{"name":"a"},
+    {"name":"b","env":[{"name":"CUDA_MPS_PINNED_DEVICE_MEM_LIMIT","value":"0=80G"}],"resources":{"limits":{"nvidia.com/gpu.shared":3}}}]})");
+  EXPECT_THAT(make(by_resource, 0, {share})->env, Contains(Pair("NVIDIA_VISIBLE_DEVICES", "void")));
+  EXPECT_THAT(make(by_resource, 1, {share})->env,
+              Contains(Pair("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT", "0=20000M")));
 }
 
 TEST_F(SpecTest, FewerDevicesThanAskedForStartNothing) {
@@ -301,6 +357,11 @@ TEST(Cdi, RoundTripsWithoutHooks) {
   ASSERT_EQ(c.devices.size(), 2u);
   EXPECT_EQ(c.devices[1].host_path, "/dev/nvidia3");
   EXPECT_FALSE(cdi::apply(*again, {"GPU-b"}, c));
+  Grant cut("GPU-a");
+  cut.mig = {.uuid = "MIG-a", .gpu_capability = 12, .compute_capability = 13};
+  ASSERT_TRUE(cdi::apply(*again, {cut}, c));
+  ASSERT_EQ(c.devices.size(), 4u) << "and the capabilities of the instance";
+  EXPECT_EQ(c.devices[3].host_path, "/dev/nvidia-caps/nvidia-cap13");
 }
 
 TEST(Cdi, RefusesPathsThatAreNotPlain) {

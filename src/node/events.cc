@@ -39,21 +39,43 @@ bool Events::take_token(OfPod& pod) {
   return true;
 }
 
+void Events::node(std::string_view type, std::string_view reason, std::string message) {
+  // Nodes' Events name the node also where its uid belongs, as the kubelet's do.
+  record(type,
+         {.uid = "",
+          .base = "/clusters/root/api/v1/namespaces/default/events",
+          .name = node_,
+          .object = {{"apiVersion", "v1"}, {"kind", "Node"}, {"name", node_}, {"uid", node_}}},
+         reason, std::move(message));
+}
+
 void Events::record(std::string_view type, const std::string& cluster_path, const Pod& pod,
                     const ContainerDef* c, std::string_view reason, std::string message) {
-  OfPod& of_pod = pods_[pod.uid];
+  About about{.uid = pod.uid,
+              .base = fmt::format("{}/api/v1/namespaces/{}/events", cluster_path, pod.ns),
+              .name = pod.name,
+              .field = field_path(c),
+              .object = {{"apiVersion", "v1"},
+                         {"kind", "Pod"},
+                         {"namespace", pod.ns},
+                         {"name", pod.name},
+                         {"uid", pod.uid}}};
+  if (!about.field.empty()) about.object["fieldPath"] = about.field;
+  record(type, about, reason, std::move(message));
+}
+
+void Events::record(std::string_view type, const About& about, std::string_view reason, std::string message) {
+  OfPod& of_pod = pods_[about.uid];
   if (!take_token(of_pod) || queue_.size() >= kMaxQueued) {
     ++dropped_;
     return;
   }
   if (message.size() > kMaxMessage) message.resize(kMaxMessage);
   const std::string now = to_rfc3339(env_.clock.wall());
-  const std::string base = fmt::format("{}/api/v1/namespaces/{}/events", cluster_path, pod.ns);
-  const std::string path = field_path(c);
-  const std::string key = fmt::format("{}\n{}\n{}", reason, path, message);
+  const std::string key = fmt::format("{}\n{}\n{}", reason, about.field, message);
   if (const auto it = of_pod.known.find(key); it != of_pod.known.end()) {
     queue_.push_back({.method = "PATCH",
-                      .path = fmt::format("{}/{}", base, it->second.name),
+                      .path = fmt::format("{}/{}", about.base, it->second.name),
                       .body = api::to_text(JsonObject{{"count", ++it->second.count}, {"lastTimestamp", now}}),
                       .content_type = "application/merge-patch+json"});
     send();
@@ -61,27 +83,25 @@ void Events::record(std::string_view type, const std::string& cluster_path, cons
   }
   if (of_pod.known.size() >= kMaxKindsPerPod) of_pod.known.clear();
   // 253 characters are a name's limit; 17 of them are ours.
-  const std::string name = fmt::format("{}.{:016x}", pod.name.substr(0, 236), env_.entropy.next());
+  const std::string name = fmt::format("{}.{:016x}", about.name.substr(0, 236), env_.entropy.next());
   of_pod.known[key] = {name, 1};
-  JsonObject involved{
-      {"apiVersion", "v1"}, {"kind", "Pod"}, {"namespace", pod.ns}, {"name", pod.name}, {"uid", pod.uid}};
-  if (!path.empty()) involved["fieldPath"] = path;
-  queue_.push_back(
-      {.method = "POST",
-       .path = base,
-       .body = api::to_text(JsonObject{{"apiVersion", "v1"},
-                                       {"kind", "Event"},
-                                       {"metadata", JsonObject{{"name", name}, {"namespace", pod.ns}}},
-                                       {"involvedObject", std::move(involved)},
-                                       {"reason", reason},
-                                       {"message", message},
-                                       {"type", type},
-                                       {"count", 1},
-                                       {"firstTimestamp", now},
-                                       {"lastTimestamp", now},
-                                       {"source", JsonObject{{"component", "kubelet"}, {"host", node_}}},
-                                       {"reportingComponent", "kubelet"},
-                                       {"reportingInstance", node_}})});
+  const std::string_view ns = api::string_at(about.object, {"namespace"});
+  queue_.push_back({.method = "POST",
+                    .path = about.base,
+                    .body = api::to_text(JsonObject{
+                        {"apiVersion", "v1"},
+                        {"kind", "Event"},
+                        {"metadata", JsonObject{{"name", name}, {"namespace", ns.empty() ? "default" : ns}}},
+                        {"involvedObject", about.object},
+                        {"reason", reason},
+                        {"message", message},
+                        {"type", type},
+                        {"count", 1},
+                        {"firstTimestamp", now},
+                        {"lastTimestamp", now},
+                        {"source", JsonObject{{"component", "kubelet"}, {"host", node_}}},
+                        {"reportingComponent", "kubelet"},
+                        {"reportingInstance", node_}})});
   send();
 }
 

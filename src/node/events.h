@@ -1,4 +1,4 @@
-// core/v1 Events about pods. Best effort: bounded in number and rate, lost when the API does not answer.
+// core/v1 Events about pods and the node itself. Best effort: bounded in number and rate, lost when the API does not answer.
 // Thread rule: the loop.
 #pragma once
 
@@ -26,6 +26,8 @@ class Events {
               std::string message);
   void warning(const std::string& cluster_path, const Pod&, const ContainerDef*, std::string_view reason,
                std::string message);
+  // About the Node, in the control plane root. `type`: Normal or Warning.
+  void node(std::string_view type, std::string_view reason, std::string message);
   void forget(const std::string& pod_uid) { pods_.erase(pod_uid); }
   uint64_t dropped() const { return dropped_; }
 
@@ -41,6 +43,12 @@ class Events {
   };
   void record(std::string_view type, const std::string& cluster_path, const Pod&, const ContainerDef*,
               std::string_view reason, std::string message);
+  struct About {
+    std::string uid, base, name;  // of what it is about; `base`: the events' collection
+    std::string field;            // of a container
+    api::JsonObject object;       // involvedObject
+  };
+  void record(std::string_view type, const About&, std::string_view reason, std::string message);
   bool take_token(OfPod&);
   void send();
 

@@ -21,8 +21,9 @@ struct NodeConfig {
   int64_t max_pods = 110;
   gpu::Inventory gpus;
   std::string
-      gpu_description;  // simulated boards: gpu::to_text of this node, for the stand-in inside containers
-  cdi::Spec devices;    // how a granted GPU gets into a container; see cdi::spec_of
+      gpu_description;     // simulated boards: gpu::to_text of this node, for the stand-in inside containers
+  api::JsonObject scrubs;  // the last of each device; see DeviceBook::last_scrubs
+  cdi::Spec devices;       // how a granted GPU gets into a container; see cdi::spec_of
   std::map<std::string, std::string> labels;  // added to the node's own
   std::string version = "v1.36.0";            // nodeInfo.kubeletVersion
   std::string runtime_version = "containerd://unknown", kernel_version, os_image, machine_id, boot_id;

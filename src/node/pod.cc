@@ -1,8 +1,10 @@
 #include "node/pod.h"
 
-#include "base/time.h"
-
 #include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/time.h"
 
 namespace ingot::node {
 namespace {
@@ -65,11 +67,17 @@ Result<Allocation> parse_allocation(const api::Json& object) {
   a.cluster = api::string_at(object, {"spec", "cluster"});
   a.ns = api::string_at(object, {"spec", "namespace"});
   a.pod = api::string_at(object, {"spec", "pod"});
-  for (const api::Json& device : api::array_at(object, {"spec", "devices"}))
-    a.devices.emplace_back(api::string_at(device, {"uuid"}));
-  for (const api::Json& device : api::array_at(object, {"spec", "devices"}))
+  for (const api::Json& device : api::array_at(object, {"spec", "devices"})) {
+    HeldDevice& held = a.devices.emplace_back();
     a.claims.push_back(
         {std::string(api::string_at(device, {"claim"})), std::string(api::string_at(device, {"request"}))});
+    held.uuid = api::string_at(device, {"uuid"});
+    held.model = api::string_at(device, {"model"});
+    held.milli = int32_t(std::clamp<int64_t>(api::int_at(device, {"milli"}).value_or(1000), 1, 1000));
+    held.memory_mib = api::int_at(device, {"memoryMiB"}).value_or(0);
+    held.profile = api::string_at(device, {"profile"});
+    held.start = int(std::clamp<int64_t>(api::int_at(device, {"start"}).value_or(-1), -1, 7));
+  }
   a.open = api::string_at(object, {"status", "phase"}) != "Released";
   if (a.uid.empty() || a.ns.empty() || a.pod.empty())
     return fail(Reason::Invalid, "an Allocation without metadata.name, spec.namespace or spec.pod");

@@ -53,13 +53,26 @@ struct ClaimPart {
   bool operator==(const ClaimPart&) const = default;
 };
 
+// What an Allocation holds of one board: all of it, a time share (milli < 1000), or a MIG instance (profile, start).
+struct HeldDevice {
+  HeldDevice() = default;
+  HeldDevice(std::string board) : uuid(std::move(board)) {}
+  HeldDevice(const char* board) : uuid(board) {}
+  std::string uuid, model;
+  int32_t milli = 1000;
+  int64_t memory_mib = 0;
+  std::string profile;
+  int start = -1;
+  bool operator==(const HeldDevice&) const = default;
+};
+
 // An Allocation as the node reads it.
 struct Allocation {
   std::string uid;  // the pod's
   std::string tenant, cluster, ns, pod;
-  std::vector<std::string> devices;  // UUIDs
-  WallTime from{};                   // when the pod was bound
-  std::vector<ClaimPart> claims;     // of the first devices, in the same order
+  std::vector<HeldDevice> devices;
+  WallTime from{};                // when the pod was bound
+  std::vector<ClaimPart> claims;  // of the first devices, in the same order
   bool open = false;
   ClaimPart part(size_t device) const { return device < claims.size() ? claims[device] : ClaimPart{}; }
   bool operator==(const Allocation&) const = default;

@@ -17,6 +17,7 @@ constexpr Instant kNever = Instant::max();
 void PodWorker::run_pod() {
   ensure_sandbox();
   ensure_config();
+  ensure_devices();
   start_containers();
 }
 
@@ -55,6 +56,28 @@ void PodWorker::ensure_config() {
                                                use_config(std::move(got));
                                                poke();
                                              });
+}
+
+void PodWorker::ensure_devices() {
+  if (devices_ready_ || devices_asked_) return;
+  if (!ctx_.devices || allocation_->devices.empty()) {
+    for (const HeldDevice& d : allocation_->devices) grants_.emplace_back(d.uuid);
+    devices_ready_ = true;
+    return;
+  }
+  devices_asked_ = true;
+  ctx_.devices->acquire(*allocation_, guarded([this](Result<std::vector<Grant>> got) {
+    devices_asked_ = false;
+    if (stopping()) return;
+    if (got) {
+      grants_ = std::move(*got);
+      devices_ready_ = true;
+      return;
+    }
+    ctx_.events.warning(cluster_path(), *pod_, nullptr, "DeviceUnavailable", got.error().message);
+    view_.disrupted = true;
+    end("DeviceUnavailable", got.error().message);
+  }));
 }
 
 void PodWorker::use_config(Result<PodConfig> got) {
@@ -101,7 +124,8 @@ void PodWorker::use_config(Result<PodConfig> got) {
 }
 
 void PodWorker::start_containers() {
-  if (!sandbox_ || !sandbox_->ready || sandbox_stopped_ || sandbox_busy_ || !config_ready_) return;
+  if (!sandbox_ || !sandbox_->ready || sandbox_stopped_ || sandbox_busy_ || !config_ready_ || !devices_ready_)
+    return;
   const bool init_over = initialized(view_);
   for (const ContainerDef& def : pod_->containers) {
     if (def.init && !def.sidecar && init_over) continue;
@@ -152,6 +176,7 @@ void PodWorker::start_container(const ContainerDef& def) {
                               .pod = *pod_,
                               .def = def,
                               .allocation = *allocation_,
+                              .grants = grants_,
                               .config = config_,
                               .volumes = *volumes_,
                               .files = ctx_.files,

@@ -172,6 +172,7 @@ void PodWorker::close() {
   const bool sandbox_gone = (!sandbox_ || sandbox_stopped_) && !sandbox_busy_ && !looking_ && swept_.empty();
   const bool over = gone_ || (pod_ && stopping() && (view_.ended || !ran_) && !busy());
   if (!over || !sandbox_gone) return;
+  if (ctx_.devices && ctx_.devices->holds(uid_)) return free_devices();
   const bool said =
       gone_ || !allocation_ || !allocation_->open || (pod_ && pod_->finished()) || reporter_->settled();
   if (!said) return;
@@ -187,6 +188,11 @@ void PodWorker::close() {
       if (const auto self = weak.lock()) self->forgotten_(self->uid_);
     });
   }
+}
+
+void PodWorker::free_devices() {
+  if (std::exchange(freeing_, true)) return;
+  ctx_.devices->release(uid_, guarded([this](Result<void>) { freeing_ = false; }));
 }
 
 void PodWorker::release() {

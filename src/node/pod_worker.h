@@ -4,7 +4,8 @@
 //
 // Thread rule: the loop; callbacks of ports reach a worker only while it lives. Invariants: no sandbox and no
 // container starts without an open Allocation; at most one runtime operation a container and one for the sandbox is
-// in flight; a container that runs is never started again; the Allocation is released only when the sandbox is gone.
+// in flight; a container that runs is never started again; none starts before its devices are ready; the Allocation is
+// released only when the sandbox is gone and its devices were taken back.
 #pragma once
 
 #include <functional>
@@ -19,6 +20,7 @@
 #include "node/api.h"
 #include "node/backoff.h"
 #include "node/config.h"
+#include "node/devices.h"
 #include "node/events.h"
 #include "node/images.h"
 #include "node/node_config.h"
@@ -40,7 +42,8 @@ struct WorkerContext {
   Files& files;
   Images& images;
   Events& events;
-  bool started = false;  // everything was listed once; before that no worker acts
+  Devices* devices = nullptr;  // where boards are not cut or cleared
+  bool started = false;        // everything was listed once; before that no worker acts
 };
 
 class PodWorker : public std::enable_shared_from_this<PodWorker> {
@@ -83,6 +86,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   void run_pod();
   void ensure_sandbox();
   void ensure_config();
+  void ensure_devices();
   bool config_ready() const { return config_ready_; }
   void use_config(Result<PodConfig>);
   void start_containers();
@@ -104,6 +108,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   void remove_sandbox();
   void sweep_old(const std::vector<SandboxStatus>&);
   void close();
+  void free_devices();
   void release();
   void remove_object();
   void verify();
@@ -141,6 +146,9 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::unique_ptr<ConfigFetcher> fetcher_;
   Instant fetch_at_{}, synced_at_{};
   std::unique_ptr<PodVolumes> volumes_;
+
+  std::vector<Grant> grants_;
+  bool devices_ready_ = false, devices_asked_ = false, freeing_ = false;
 
   std::unique_ptr<Reporter> reporter_;
   bool looking_ = false, look_again_ = false;

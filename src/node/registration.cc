@@ -7,6 +7,7 @@
 
 #include "base/quantity.h"
 #include "gpu/islands.h"
+#include "gpu/mig.h"
 #include "gpu/models.h"
 #include "node/partitions.h"
 
@@ -130,6 +131,35 @@ void add_links(JsonObject& attributes, const gpu::Board& board, const gpu::Islan
     attributes["nvlinkPeers"] = JsonObject{{"string", fmt::format("{}", fmt::join(board.nvlink_peers, ","))}};
 }
 
+constexpr size_t kMaxAttribute = 64;  // of a ResourceSlice's string attribute (resource.k8s.io/v1)
+
+// "1g.10gb@0,1;3g.40gb@4": by profile, in the order of their first start.
+std::string instances_text(const std::vector<gpu::MigDevice>& instances) {
+  std::vector<std::pair<std::string, std::string>> starts;
+  for (const gpu::MigDevice& i : instances) {
+    auto at = std::ranges::find(starts, i.profile, &std::pair<std::string, std::string>::first);
+    if (at == starts.end()) at = starts.insert(starts.end(), {i.profile, ""});
+    at->second += (at->second.empty() ? "" : ",") + std::to_string(i.start);
+  }
+  std::string out;
+  for (const auto& [profile, list] : starts)
+    out += fmt::format("{}{}@{}", out.empty() ? "" : ";", profile, list);
+  return out.substr(0, kMaxAttribute);
+}
+
+// What a board may be cut into, and how it is cut.
+void add_mig(JsonObject& attributes, const gpu::Board& board) {
+  attributes["migCapable"] = JsonObject{{"bool", board.mig_capable}};
+  if (!board.mig_capable) return;
+  attributes["migEnabled"] = JsonObject{{"bool", board.mig_enabled}};
+  std::string profiles;
+  for (const gpu::Profile& p : gpu::profiles(board.model))
+    (profiles += profiles.empty() ? "" : ",") += p.name;
+  if (!profiles.empty()) attributes["migProfiles"] = JsonObject{{"string", profiles}};
+  if (!board.mig_devices.empty())
+    attributes["migInstances"] = JsonObject{{"string", instances_text(board.mig_devices)}};
+}
+
 api::JsonObject slice_object(const NodeConfig& node, int64_t generation) {
   JsonArray devices;
   const gpu::Islands islands(gpu::links_of(node.gpus.boards));
@@ -141,6 +171,9 @@ api::JsonObject slice_object(const NodeConfig& node, int64_t generation) {
                           {"index", JsonObject{{"int", board.index}}},
                           {"simulated", JsonObject{{"bool", node.gpus.simulated}}},
                           {"healthy", JsonObject{{"bool", board.healthy}}}};
+    if (!board.healthy)
+      attributes["unhealthyReason"] = JsonObject{{"string", board.fault.substr(0, kMaxAttribute)}};
+    add_mig(attributes, board);
     add_links(attributes, board, islands, int(devices.size()));
     JsonObject device{
         {"name", fmt::format("gpu-{}", board.index)},
@@ -150,9 +183,12 @@ api::JsonObject slice_object(const NodeConfig& node, int64_t generation) {
       device["consumesCounters"] = std::move(taken);
     devices.push_back(std::move(device));
   }
+  JsonObject metadata{{"name", node.name + "-gpu.nvidia.com"}};
+  if (!node.scrubs.empty())
+    metadata["annotations"] = JsonObject{{"factory.ingot.dev/last-scrubs", api::to_text(node.scrubs)}};
   return {{"apiVersion", "resource.k8s.io/v1"},
           {"kind", "ResourceSlice"},
-          {"metadata", JsonObject{{"name", node.name + "-gpu.nvidia.com"}}},
+          {"metadata", std::move(metadata)},
           {"spec", JsonObject{{"driver", "gpu.nvidia.com"},
                               {"nodeName", node.name},
                               {"pool", slice_pool(node, generation)},

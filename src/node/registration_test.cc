@@ -29,5 +29,28 @@ TEST(ResourceSlice, TellsHowBoardsAreJoined) {
   EXPECT_FALSE(api::find(api::array_at(joined, {"spec", "devices"})[0], {"attributes", "nvlinkPeers"}));
 }
 
+TEST(ResourceSlice, TellsWhatBoardsMayBeCutIntoAndHowTheyAre) {
+  NodeConfig config{.name = "n"};
+  gpu::Board cut{.uuid = "GPU-0", .index = 0, .model = "H100-80GB"};
+  cut.mig_capable = cut.mig_enabled = true;
+  for (const int start : {0, 2, 1}) cut.mig_devices.push_back({.profile = "1g.10gb", .start = start});
+  cut.mig_devices.push_back({.profile = "3g.40gb", .start = 4});
+  gpu::Board broken{.uuid = "GPU-1", .index = 1, .model = "L4"};
+  broken.healthy = false;
+  broken.fault = "scrub failed: " + std::string(80, 'x');
+  config.gpus.boards = {cut, broken};
+  const api::Json slice = slice_object(config, 1);
+  const auto attribute = [&](size_t i, std::string_view name) {
+    const api::Json* found = api::find(api::array_at(slice, {"spec", "devices"})[i], {"attributes", name});
+    return found ? api::to_text(*found) : "";
+  };
+  EXPECT_EQ(attribute(0, "migInstances"), R"({"string":"1g.10gb@0,2,1;3g.40gb@4"})");
+  EXPECT_EQ(attribute(0, "migProfiles"),
+            R"({"string":"1g.10gb,1g.10gb+me,1g.20gb,2g.20gb,3g.40gb,4g.40gb,7g.80gb"})");
+  EXPECT_EQ(attribute(0, "unhealthyReason"), "");
+  EXPECT_EQ(attribute(1, "migCapable"), R"({"bool":false})");
+  EXPECT_EQ(attribute(1, "unhealthyReason").size(), std::string(R"({"string":""})").size() + 64);
+}
+
 }  // namespace
 }  // namespace ingot::node

@@ -65,7 +65,14 @@ Limits limits_of(const Pod& pod, const ContainerDef& c, int64_t node_memory_byte
   return out;
 }
 
-int64_t gpus_of(const ContainerDef& c) { return whole(limit_milli(c, "nvidia.com/gpu")); }
+int64_t gpus_of(const ContainerDef& c) {
+  int64_t count = whole(limit_milli(c, "nvidia.com/gpu"));
+  if (count == 0 && whole(limit_milli(c, "nvidia.com/gpu.shared")) > 0) return 1;
+  for (const auto& member : api::object_at(*c.spec, {"resources", "limits"}))
+    if (const std::string_view name = member.key(); name.starts_with("nvidia.com/mig-"))
+      count += whole(limit_milli(c, name));
+  return count;
+}
 
 Security security_of(const Pod& pod, const ContainerDef& c) {
   const api::JsonObject& outer = api::object_at(pod.object, {"spec", "securityContext"});

@@ -20,7 +20,8 @@ int64_t request_milli(const ContainerDef&,
 // −997 guaranteed, 1000 best effort, between by the share of the node's memory requested (the kubelet's rules).
 Limits limits_of(const Pod&, const ContainerDef&, int64_t node_memory_bytes);
 
-// Whole GPUs the container asks for (nvidia.com/gpu).
+// How many of the pod's devices are this container's: whole GPUs (nvidia.com/gpu), time shares (nvidia.com/gpu.shared:
+// more of one GPU's replicas give no more devices) and MIG instances (nvidia.com/mig-PROFILE) it asks for.
 int64_t gpus_of(const ContainerDef&);
 
 // securityContext of container over that of the pod. fsGroup becomes a supplemental group.

@@ -136,11 +136,12 @@ Condition ready(const PodView& pod, const Condition& containers) {
 
 JsonArray conditions(const PodView& pod, std::string_view phase, WallTime now, const JsonArray& before) {
   const Condition containers = containers_ready(pod, phase);
-  const Condition own[] = {{"PodReadyToStartContainers", pod.sandbox_ready, "", ""},
-                           initialized_condition(pod, phase),
-                           ready(pod, containers),
-                           containers,
-                           {"PodScheduled", true, "", ""}};
+  std::vector<Condition> own{{"PodReadyToStartContainers", pod.sandbox_ready, "", ""},
+                             initialized_condition(pod, phase),
+                             ready(pod, containers),
+                             containers,
+                             {"PodScheduled", true, "", ""}};
+  if (pod.disrupted) own.push_back({"DisruptionTarget", true, "TerminationByKubelet", pod.message});
   JsonArray out;
   for (const Condition& c : own) out.push_back(render(c, before, now));
   for (const Json& other : api::array_at(pod.pod->object, {"status", "conditions"})) {

@@ -30,6 +30,7 @@ struct PodView {
   bool sandbox_ready = false;
   WallTime accepted_at{};       // status.startTime
   std::string reason, message;  // why the node ended the pod: DeadlineExceeded, Terminated…; "" = it did not
+  bool disrupted = false;       // … through no fault of its own: condition DisruptionTarget
   bool ended = false;           // no container runs or will run again
 
   const ContainerView& view(std::string_view name) const;

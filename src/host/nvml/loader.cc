@@ -97,7 +97,9 @@ std::vector<Answer> read_boards(std::shared_ptr<const Session> session, unsigned
     std::promise<Answer> promise;
     asked.push_back(promise.get_future());
     std::thread([session, i, promise = std::move(promise)]() mutable {
-      promise.set_value(read_board(*session, i));
+      Answer answer = read_board(*session, i);
+      session.reset();  // who has the last answer may be the last to have the library
+      promise.set_value(std::move(answer));
     }).detach();
   }
   const auto end = std::chrono::steady_clock::now() + patience;

@@ -1,0 +1,162 @@
+"""GPUs between tenants on a factory with simulated boards and real containers: what a tenant leaves behind, and what an
+unclean or hung board stops."""
+import fcntl
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from factory_e2e import BUILD, NEEDED, Factory, Tenant, allocations, write_tools_image  # noqa: E402
+
+SLICE = "/clusters/root/apis/resource.k8s.io/v1/resourceslices/node-0-gpu.nvidia.com"
+
+
+class Boards:
+    """The state of the simulated boards: what the driver and the boards would know."""
+
+    def __init__(self, factory):
+        self.path = factory.data / "nodes/node-0/gpus"
+
+    def text(self):
+        return self.path.read_text()
+
+    def change(self, change):
+        with open(f"{self.path}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            next_path = Path(f"{self.path}.test")
+            next_path.write_text(change(self.text()))
+            next_path.rename(self.path)
+
+    def add(self, *lines):
+        self.change(lambda text: text + "".join(f"{line}\n" for line in lines))
+
+    def drop(self, pattern):
+        self.change(lambda text: "".join(l for l in text.splitlines(True) if not re.search(pattern, l)))
+
+    def instances(self):
+        return re.findall(r"^instance (\d) (\S+) start=(\d) id=\d+ uuid=(MIG-\S+)$", self.text(), re.M)
+
+
+def create(tenant, name, command, resource, count=1):
+    code, body = tenant.client.call("POST", tenant.pods, {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [
+            {"name": "main", "image": "tools:latest", "command": ["sh", "-c", command],
+             "resources": {"limits": {resource: count}}}]}})
+    assert code == 201, body
+    return json.loads(body)["metadata"]["uid"]
+
+
+def end(factory, tenant, name):
+    """Deletes the pod and waits until its Allocation is gone: its devices are anybody's again."""
+    uid = tenant.get(name)["metadata"]["uid"]
+    tenant.client.call("DELETE", f"{tenant.pods}/{name}?gracePeriodSeconds=0")
+    for _ in range(20_000):  # each request is a turn of its own: the agent works meanwhile
+        if uid not in allocations(factory):
+            return
+    raise AssertionError(f"the Allocation of {name} is never released")
+
+
+def devices(factory):
+    code, body = factory.client().call("GET", SLICE)
+    return json.loads(body)
+
+
+def wait_devices(factory, done, seconds=120):
+    """Follows the node's ResourceSlice until done(its devices' attributes)."""
+    client = factory.client()
+    client.connection.timeout = seconds
+    client.connection.request("GET", "/clusters/root/apis/resource.k8s.io/v1/resourceslices?watch=true")
+    for line in client.connection.getresponse():
+        item = json.loads(line)["object"]
+        if done([d["attributes"] for d in item["spec"]["devices"]]):
+            return item
+    raise AssertionError("the watch ended")
+
+
+def what_a_tenant_left_is_gone_before_the_next(factory, boards, vision, speech):
+    for name in ("a", "b"):
+        create(vision, name, "sleep 600", "nvidia.com/gpu")
+    for name in ("a", "b"):
+        vision.phase(name, "Running")
+    boards.add("memory 0 start_mib=1000 mib=4000 byte=171", "memory 1 start_mib=0 mib=81559 byte=172")
+    for name in ("a", "b"):
+        end(factory, vision, name)
+    create(vision, "again", "sleep 600", "nvidia.com/gpu")
+    vision.phase("again", "Running")
+    assert len(re.findall("^memory", boards.text(), re.M)) == 2, "its own tenant's data is nobody's business"
+    end(factory, vision, "again")
+    create(speech, "next", "sleep 600", "nvidia.com/gpu", 2)
+    speech.phase("next", "Running")
+    assert "memory" not in boards.text(), boards.text()
+    scrubs = json.loads(devices(factory)["metadata"]["annotations"]["factory.ingot.dev/last-scrubs"])
+    assert len([s for s in scrubs.values() if s["for"].startswith("speech") and "vision" in s["before"]]) >= 2, scrubs
+    code, body = factory.client().call("GET", "/clusters/root/api/v1/namespaces/default/events")
+    assert "DeviceScrubbed" in body.decode()
+    end(factory, speech, "next")
+
+
+def a_board_that_cannot_be_cleared_is_given_to_nobody(factory, boards, vision, speech):
+    boards.add("fault 0 clear", "fault 1 clear")
+    create(vision, "unclean", "sleep 600", "nvidia.com/gpu")
+    pod = vision.phase("unclean", "Failed", "Running")
+    assert pod["status"]["reason"] == "DeviceUnavailable" and "cleared" in pod["status"]["message"], pod["status"]
+    assert "speech" not in json.dumps(pod["status"]), "another tenant is named"
+    assert not pod["status"]["containerStatuses"][0].get("containerID"), "it was started"
+    sick = [d for d in devices(factory)["spec"]["devices"] if not d["attributes"]["healthy"]["bool"]]
+    assert len(sick) == 1 and sick[0]["attributes"]["unhealthyReason"]["string"].startswith("scrub failed"), sick
+    end(factory, vision, "unclean")
+    boards.drop("^fault . clear$")
+    wait_devices(factory, lambda ds: all(d["healthy"]["bool"] for d in ds))
+    create(vision, "clean", "echo ran", "nvidia.com/gpu", 2)
+    vision.phase("clean", "Succeeded")
+    end(factory, vision, "clean")
+
+
+def a_board_that_hangs_stops_nothing_else(factory, boards, vision, speech):
+    boards.add("fault 0 hang")
+    for name in ("left", "right"):
+        create(speech, name, "sleep 600", "nvidia.com/gpu")
+    create(vision, "plain", "echo ran", "cpu")
+    vision.phase("plain", "Succeeded")
+    phases = {}
+    for name in ("left", "right"):
+        phases[name] = speech.phase(name, "Running", "Failed")["status"]
+    told = sorted(s["phase"] for s in phases.values())
+    assert told == ["Failed", "Running"], phases
+    failed = next(s for s in phases.values() if s["phase"] == "Failed")
+    assert "gave no answer" in failed["message"], failed
+    boards.drop("^fault 0 hang$")
+    wait_devices(factory, lambda ds: all(d["healthy"]["bool"] for d in ds))
+
+
+def main():
+    tests = [what_a_tenant_left_is_gone_before_the_next,
+             a_board_that_cannot_be_cleared_is_given_to_nobody, a_board_that_hangs_stops_nothing_else]
+    missing = [p for p in NEEDED if not Path(p).exists()]
+    if os.geteuid() != 0 or missing:
+        why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
+        for test in tests:
+            print(f"skip {test.__name__.replace('_', ' ')}: {why}")
+        return
+    with Factory(BUILD, "--gpus", "simulated:1x2xH100-80GB") as factory, tempfile.TemporaryDirectory() as scratch:
+        write_tools_image(Path(scratch) / "tools.tar")
+        for name in ("vision", "speech"):
+            factory.run("tenant", "create", name, "--gpus", "2")
+            factory.run("image", "load", str(Path(scratch) / "tools.tar"), "--tenant", name)
+        boards, vision, speech = Boards(factory), Tenant(factory, "vision"), Tenant(factory, "speech")
+        for test in tests:
+            name = test.__name__.replace("_", " ")
+            try:
+                test(factory, boards, vision, speech)
+                print(f"ok {name}", flush=True)
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
+                print(f"fail {name}\n  {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
