@@ -83,6 +83,7 @@ class Pass {
   double rank(const Allocation&) const;
   void forget_reservation(const std::string& unit);
   void make_room(UnitState&);
+  int64_t staying(const std::string& unit) const;  // its pods that run and were not told to go
   struct Victim {
     const Allocation* pod;
     Eviction::Why why;

@@ -87,7 +87,7 @@ class Pass::Moving {
     if (!a.work.movable || a.leaving || a.since + a.work.least_run > p_.now_) return false;
     if (c_.request.gpus > 0 && a.devices.empty()) return false;
     if (std::ranges::any_of(a.devices, [](const Held& h) { return !h.profile.empty(); })) return false;
-    const auto members = int64_t(m_.held_by_.find(a.work.unit)->second.size());
+    const int64_t members = p_.staying(a.work.unit);
     int64_t& beyond = spare.try_emplace(a.work.unit, members == 1 ? 1 : members - a.work.least).first->second;
     if (beyond <= 0 || bound_to_others(a.uid)) return false;
     --beyond;

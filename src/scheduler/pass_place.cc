@@ -73,6 +73,11 @@ std::optional<std::string> Pass::refused(const UnitState& u, const Amounts& clai
   if (!u.unit.waits.empty()) return u.unit.waits;
   const Tenant& tenant = m_.tenants_.find(u.unit.tenant)->second.tenant;
   if (tenant.terminating) return "tenant " + tenant.name + " is being deleted";
+  const Work& work = u.unit.work;
+  const int64_t runs = staying(work.unit), least = u.unit.least.value_or(int64_t(u.unit.pods.size()));
+  if (const auto held = m_.held_by_.find(work.unit);
+      held != m_.held_by_.end() && int64_t(held->second.size()) > runs && runs + least < work.least)
+    return "the gang that it is the rest of was told to go";
   Amounts more = u.asks;
   more -= claimed;  // counts already
   auto refusal = m_.queues_.refused(u.leaf, more, m_.gpu_models_);

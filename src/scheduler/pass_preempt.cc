@@ -122,7 +122,7 @@ class Pass::Clearing {
                    std::map<std::string, int64_t>& spare) {
     const std::set<std::string>& members = m_.held_by_.find(a.work.unit)->second;
     const auto beyond =
-        spare.try_emplace(a.work.unit, std::max<int64_t>(0, int64_t(members.size()) - a.work.least)).first;
+        spare.try_emplace(a.work.unit, std::max<int64_t>(0, p_.staying(a.work.unit) - a.work.least)).first;
     if (beyond->second > 0) {
       --beyond->second;
       victims_.push_back({a.work.unit, {&a}, why, a.work.priority, loss(a)});
@@ -301,6 +301,13 @@ double Pass::rank(const Allocation& a) const {
   for (const std::string& uid : m_.held_by_.find(a.work.unit)->second)
     milli += m_.amounts(m_.allocations_.find(uid)->second).gpu_milli;
   return policy_.rank(a.work, milli / 1000, now_ - a.since, {});
+}
+
+int64_t Pass::staying(const std::string& unit) const {
+  const auto members = m_.held_by_.find(unit);
+  if (members == m_.held_by_.end()) return 0;
+  return std::ranges::count_if(
+      members->second, [&](const std::string& uid) { return !m_.allocations_.find(uid)->second.leaving; });
 }
 
 // Whether there can be anybody: a cheap look before the search.

@@ -69,7 +69,7 @@ struct Work {
   bool movable = false;     // may be started again elsewhere to make room
   int64_t least = 1;        // pods of its gang that must run; fewer, and all of it ends
   Duration grace = std::chrono::seconds(30);
-  Duration least_run{};              // not a victim before it has run this long
+  Duration least_run{};  // not a victim before it (of a whole gang: its first pod) has run this long
   std::optional<Duration> run_time;  // from its start to its end: a deadline, or what was learnt
   Duration attained{};               // what it ran before it was last stopped
 };
