@@ -81,10 +81,10 @@ std::optional<std::string> Pass::refused(const UnitState& u, const Amounts& clai
   Amounts more = u.asks;
   more -= claimed;  // counts already
   auto refusal = m_.queues_.refused(u.leaf, more, m_.gpu_models_);
-  return refusal ? std::move(refusal) : over_tenant(u, more.gpu_milli);
+  return refusal ? std::move(refusal) : over_tenant(u, u.asks.gpu_milli);
 }
 
-// A tenant's limit holds for all it has, whatever queues that counts in.
+// A tenant's limit holds for all it has, whatever queues that counts in; what is claimed for it, it has not.
 std::optional<std::string> Pass::over_tenant(const UnitState& u, int64_t gpu_milli) const {
   const Model::TenantState& t = m_.tenants_.find(u.unit.tenant)->second;
   if (gpu_milli == 0 || !t.tenant.gpu_limit || t.held.gpu_milli + gpu_milli <= *t.tenant.gpu_limit * 1000)
