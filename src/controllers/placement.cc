@@ -163,6 +163,7 @@ class Placement::Impl final : store::Follower::Handler {
 
   void load_tenant(store::Turn& turn, const Key& key, const ObjectPtr& object) {
     auto tenant = object ? std::optional(scheduler::tenant_from(object->parse())) : std::nullopt;
+    if (tenant && env_.faults.fires("placement.forget_limit")) tenant->gpu_limit.reset();
     const bool queues = tenant ? book_.set_tenant(key.name(), tenant->id, tenant->queue)
                                : book_.set_tenant(key.name(), "", "");
     set_again(turn, units_.set_tenant(key.name(), std::move(tenant)));
@@ -170,11 +171,23 @@ class Placement::Impl final : store::Follower::Handler {
   }
 
   void load_queue(store::Turn& turn, const Key& key, const ObjectPtr& object) {
-    const Json queue = object ? object->parse() : Json{};
+    Json queue = object ? object->parse() : Json{};
+    if (object && env_.faults.fires("placement.any_queue")) open_to_all(turn, queue);
     if (book_.set_queue(key.name(), object ? &queue : nullptr)) set_again(turn, units_.of_named_queues());
   }
 
+  // Planted bug for the simulation.
+  static void open_to_all(store::Turn& turn, Json& queue) {
+    JsonArray tenants;
+    turn.range(api::type_prefix(kRootCluster, kTenants), "", [&](const ObjectPtr& tenant) {
+      tenants.emplace_back(tenant->key.name());
+      return true;
+    });
+    api::set(queue, {"spec", "tenants"}, std::move(tenants));
+  }
+
   void load_pool(const Key& key, const ObjectPtr& object) {
+    if (env_.faults.fires("placement.forget_pool")) return;
     const Json pool = object ? object->parse() : Json{};
     book_.set_pool(key.name(), object ? &pool : nullptr);
   }
@@ -216,6 +229,7 @@ class Placement::Impl final : store::Follower::Handler {
   bool pass(store::Turn& turn) {
     ++stats_.passes;
     scheduler::Policy policy = options_.policy;
+    policy.plant_equal_preemption = env_.faults.fires("scheduler.preempt_equals");
     if (units_.gangs() > 0) policy.plant_partial_gang = env_.faults.fires("scheduler.partial_gang");
     if (!model_.allocations().empty() && env_.faults.fires("placement.double_grant")) forget_a_grant();
     const WallTime now = env_.clock.wall();

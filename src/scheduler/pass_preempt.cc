@@ -83,7 +83,8 @@ class Pass::Clearing {
     if (a.leaving || a.since + a.work.least_run > p_.now_) return std::nullopt;
     if (a.leaf == u_.leaf) {
       if (!a.work.preemptible) return std::nullopt;
-      if (u_.unit.work.preempts && a.work.priority < u_.unit.priority) return Eviction::Why::Priority;
+      if (u_.unit.work.preempts && a.work.priority < u_.unit.priority + p_.policy_.plant_equal_preemption)
+        return Eviction::Why::Priority;
       if (!p_.policy_.rank || a.work.priority != u_.unit.priority) return std::nullopt;
       if (u_.order.rank < p_.rank(a) * p_.policy_.rank_margin) return Eviction::Why::Order;
       return std::nullopt;
@@ -314,7 +315,9 @@ int64_t Pass::staying(const std::string& unit) const {
 bool Pass::may_preempt(const UnitState& u) const {
   const auto running = m_.running_.find(u.leaf);
   if (running != m_.running_.end()) {
-    if (u.unit.work.preempts && running->second.begin()->first < u.unit.priority) return true;
+    if (u.unit.work.preempts &&
+        running->second.begin()->first < u.unit.priority + policy_.plant_equal_preemption)
+      return true;
     if (policy_.rank && running->second.contains(u.unit.priority)) return true;
   }
   return m_.queues_.entitled(u.leaf, u.asks);

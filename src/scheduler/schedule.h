@@ -47,8 +47,10 @@ struct Policy {
   // Within a queue and a priority: who runs first, the smaller the sooner, and who gives way to it. Empty: age
   // decides, and nobody gives way. `ran`: since its last start, 0 while it waits; `waited`: since it was made.
   std::function<double(const Work&, int64_t gpus, Duration ran, Duration waited)> rank;
-  double rank_margin = 1.0;         // a victim's rank times this must still be the larger
-  bool plant_partial_gang = false;  // planted bug for the simulation: keeps the placed part of a gang
+  double rank_margin = 1.0;  // a victim's rank times this must still be the larger
+  // Planted bugs for the simulation.
+  bool plant_partial_gang = false;      // keeps the placed part of a gang
+  bool plant_equal_preemption = false;  // equal priorities give way to each other
 };
 
 struct Binding {

@@ -1,5 +1,5 @@
-// What every run must satisfy, whatever happened: no device held twice, no read across tenants, quota never exceeded,
-// gangs all or nothing, a list equals its replayed watch, metered equals allocated, nothing acknowledged lost, and
+// What every run must satisfy, whatever happened: no device held twice, no read across tenants, what scheduling_checks.h
+// says of the scheduler, a list equals its replayed watch, metered equals allocated, nothing acknowledged lost, and
 // everything comes to rest once the faults stop. Each violation is one line.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/network.h"
+#include "sim/scheduling_checks.h"
 #include "sim/truth.h"
 #include "sim/user.h"
 #include "store/shard.h"
@@ -32,9 +33,7 @@ std::string replay_key(const api::Json& object);
 // Looked at inside a turn, any number of times during a run.
 class StateChecks {
  public:
-  StateChecks(std::vector<std::string>& violations, std::map<std::string, int> limits,
-              std::vector<std::string> clusters)
-      : violations_(violations), limits_(std::move(limits)), clusters_(std::move(clusters)) {}
+  explicit StateChecks(std::vector<std::string> clusters) : clusters_(std::move(clusters)) {}
   void look(store::Turn&, const Truth&);
   // Every durable change of a pod or an Allocation, for the states that last no longer than that.
   void follow(const store::Change&, const Truth&);
@@ -44,20 +43,15 @@ class StateChecks {
   // What the checks want to know of a pod; read once a revision.
   struct PodFacts {
     Revision revision;
-    std::string uid, phase, gang;
-    int64_t gang_size = 0;
-    bool bound = false, deleting = false, finished = false;
+    std::string uid, phase;
+    bool bound = false, deleting = false;
   };
   void allocations(store::Turn&);
   void read_pods(store::Turn&);
-  void gangs();
   void note_states(const Truth&);
   void note_state(const PodFacts&, const Truth&);
   static PodFacts facts_of(const api::Object&);
-  void violate(std::string);
 
-  std::vector<std::string>& violations_;
-  std::map<std::string, int> limits_;  // tenant → GPUs
   std::vector<std::string> clusters_;
   std::map<std::string, PodFacts> pods_;  // by key
   std::set<std::string> states_, open_;
@@ -66,12 +60,18 @@ class StateChecks {
 // Hands the changes of one control plane to the checks.
 class ChangeWatcher final : public store::Watcher {
  public:
-  ChangeWatcher(StateChecks& checks, const Truth& truth) : checks_(checks), truth_(truth) {}
-  bool on_change(const store::Change& change) override { return checks_.follow(change, truth_), true; }
+  ChangeWatcher(StateChecks& checks, SchedulingChecks& scheduling, const Truth& truth)
+      : checks_(checks), scheduling_(scheduling), truth_(truth) {}
+  bool on_change(const store::Change& change) override {
+    checks_.follow(change, truth_);
+    scheduling_.follow(change);
+    return true;
+  }
   void on_end(const Error&) override {}
 
  private:
   StateChecks& checks_;
+  SchedulingChecks& scheduling_;
   const Truth& truth_;
 };
 

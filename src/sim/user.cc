@@ -22,13 +22,13 @@ std::string config_map(const std::string& name, const std::string& tenant, const
 // A pod whose hollow container runs for a while and ends with a code.
 std::string pod_template(const std::string& tenant, int gpus, uint64_t run_s, int exit_code,
                          const std::string& extra_labels, const std::string& extra_annotations,
-                         const std::string& restart) {
+                         const std::string& restart, const std::string& extra_spec = "") {
   std::string limits = gpus ? R"(,"limits":{"nvidia.com/gpu":")" + std::to_string(gpus) + R"("})" : "";
   return R"("labels":{"owner":")" + mark(tenant) + "\"" + extra_labels +
          R"(},"annotations":{"ingot.dev/hollow":"{\"runSeconds\":)" + std::to_string(run_s) +
          R"(,\"exitCode\":)" + std::to_string(exit_code) + R"(}")" + extra_annotations +
-         R"(}},"spec":{"restartPolicy":")" + restart +
-         R"(","terminationGracePeriodSeconds":2,"containers":[{"name":"main","image":"hollow","resources":{"requests":{"cpu":"100m","memory":"64Mi"})" +
+         R"(}},"spec":{"restartPolicy":")" + restart + "\"" + extra_spec +
+         R"(,"terminationGracePeriodSeconds":2,"containers":[{"name":"main","image":"hollow","resources":{"requests":{"cpu":"100m","memory":"64Mi"})" +
          limits + "}}]}";
 }
 
@@ -174,43 +174,88 @@ void User::note_delete() {
 // As many as could run: what can never fit would wait for ever.
 int User::gpus(int most) { return int(world_.random().below(uint64_t(std::min(most, home_.gpu_limit)) + 1)); }
 
+User::Wish User::wish() {
+  Random& r = world_.random();
+  Wish out{.most_gpus = home_.gpu_limit};
+  if (!home_.queue.empty() && r.chance(0.25)) {
+    out.labels = R"(,"kueue.x-k8s.io/queue-name":")" + home_.queue + "\"";
+    out.most_gpus = 2;
+  } else if (r.chance(0.1)) {
+    out.labels = R"(,"kueue.x-k8s.io/queue-name":")" + home_.name + "\"";  // its own
+  }
+  if (r.chance(0.2)) out.spec = R"(,"priorityClassName":"urgent")";
+  if (!home_.pool.empty() && r.chance(0.3)) {
+    out.spec += R"(,"nodeSelector":{"factory.ingot.dev/pool":")" + home_.pool + "\"}";
+    out.most_gpus = std::min(out.most_gpus, 4);
+  }
+  return out;
+}
+
+void User::post_pod(const std::string& name, const std::string& body) {
+  send("POST", home("/api/v1/namespaces/default/pods"),
+       R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + "\"," + body + "}",
+       [](const node::Answer&) {});
+}
+
 void User::job_create() {
   Random& r = world_.random();
   const std::string name = "job-" + name_ + "-" + std::to_string(++serial_);
-  const uint64_t pods = 1 + r.below(3);
-  const std::string body =
-      R"({"apiVersion":"batch/v1","kind":"Job","metadata":{"name":")" + name +
-      R"("},"spec":{"backoffLimit":2,"parallelism":)" + std::to_string(pods) + R"(,"completions":)" +
-      std::to_string(pods) + R"(,"template":{"metadata":{)" +
-      pod_template(home_.name, gpus(2), 1 + r.below(20), r.chance(0.2) ? 1 : 0, "", "", "Never") + "}}}";
+  const Wish asks = wish();
+  const int each = gpus(std::min(2, asks.most_gpus));
+  const uint64_t pods = std::min<uint64_t>(1 + r.below(3), each ? uint64_t(asks.most_gpus / each) : 3);
+  const bool gang = r.chance(0.3);
+  const std::string together = gang ? R"(,"annotations":{"factory.ingot.dev/gang":"true"})" : "";
+  const std::string body = R"({"apiVersion":"batch/v1","kind":"Job","metadata":{"name":")" + name + "\"" +
+                           together + R"(},"spec":{"backoffLimit":2,"parallelism":)" + std::to_string(pods) +
+                           R"(,"completions":)" + std::to_string(pods) + R"(,"template":{"metadata":{)" +
+                           pod_template(home_.name, each, 1 + r.below(20), r.chance(0.2) ? 1 : 0, asks.labels,
+                                        "", "Never", asks.spec) +
+                           "}}}";
   send("POST", home("/apis/batch/v1/namespaces/default/jobs"), body, [](const node::Answer&) {});
 }
 
+void User::gang_member(const std::string& gang, uint64_t index, int gpus, uint64_t run_s, const Wish& asks,
+                       const std::string& annotations) {
+  post_pod(gang + "-" + std::to_string(index),
+           pod_template(home_.name, gpus, run_s, 0,
+                        R"(,"scheduling.x-k8s.io/pod-group":")" + gang + "\"" + asks.labels, annotations,
+                        "Never", asks.spec));
+}
+
+// Three ways to say how many must run: the pods do, rigid or elastic, or a PodGroup does.
 void User::gang_create() {
   Random& r = world_.random();
   const std::string gang = "gang-" + name_ + "-" + std::to_string(++serial_);
+  const Wish asks = wish();
   const int each = 1 + int(r.below(2));
   const uint64_t size =
-      std::max<uint64_t>(2, std::min<uint64_t>(2 + r.below(3), uint64_t(home_.gpu_limit / each)));
-  if (int(size) * each > home_.gpu_limit) return pod_create();  // it could never run
+      std::max<uint64_t>(2, std::min<uint64_t>(2 + r.below(3), uint64_t(asks.most_gpus / each)));
+  if (int(size) * each > asks.most_gpus) return pod_create();  // it could never run
   const uint64_t run_s = 2 + r.below(10);
-  for (uint64_t i = 0; i < size; ++i)
-    send("POST", home("/api/v1/namespaces/default/pods"),
-         R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + gang + "-" + std::to_string(i) + "\"," +
-             pod_template(home_.name, each, run_s, 0, R"(,"scheduling.x-k8s.io/pod-group":")" + gang + "\"",
-                          R"(,"factory.ingot.dev/gang-size":")" + std::to_string(size) + "\"", "Never") +
-             "}",
-         [](const node::Answer&) {});
+  const std::string n = std::to_string(size);
+  std::string annotations = R"(,"factory.ingot.dev/gang-size":")" + n + "\"";
+  if (r.chance(0.3)) annotations += R"(,"factory.ingot.dev/gang-min":"1")";
+  const auto members = [this, gang, each, size, run_s, asks](const std::string& say) {
+    for (uint64_t i = 0; i < size; ++i) gang_member(gang, i, each, run_s, asks, say);
+  };
+  if (!r.chance(0.3)) return members(annotations);
+  send("POST", home("/apis/scheduling.x-k8s.io/v1alpha1/namespaces/default/podgroups"),
+       R"({"metadata":{"name":")" + gang + R"("},"spec":{"minMember":)" + n + "}}",
+       [members](const node::Answer& made) {
+         if (made.code == 201) members("");
+       });
 }
 
 void User::pod_create() {
   Random& r = world_.random();
   const std::string name = "pod-" + name_ + "-" + std::to_string(++serial_);
   const bool again = r.chance(0.3);
+  const Wish asks = wish();
+  const int n = gpus(std::min(4, asks.most_gpus));
   send("POST", home("/api/v1/namespaces/default/pods"),
        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + "\"," +
-           pod_template(home_.name, gpus(4), 1 + r.below(30), !again && r.chance(0.1) ? 1 : 0, "", "",
-                        again ? "OnFailure" : "Never") +
+           pod_template(home_.name, n, 1 + r.below(30), !again && r.chance(0.1) ? 1 : 0, asks.labels, "",
+                        again ? "OnFailure" : "Never", asks.spec) +
            "}",
        [this, name](const node::Answer& made) {
          if (made.code == 201) pods_.push_back(name);
@@ -226,8 +271,23 @@ void User::pod_delete(bool force) {
        [](const node::Answer&) {});
 }
 
+// A queue or a pool of somebody else: such a pod waits for ever.
+void User::intrude() {
+  const TenantHome& other = others_[world_.random().below(others_.size())];
+  std::string labels = R"(,"cheat":"true")", spec;
+  if (home_.queue.empty() && !other.queue.empty())
+    labels += R"(,"kueue.x-k8s.io/queue-name":")" + other.queue + "\"";
+  else if (home_.pool.empty() && !other.pool.empty())
+    spec = R"(,"nodeSelector":{"factory.ingot.dev/pool":")" + other.pool + "\"}";
+  else
+    return trespass();
+  post_pod("cheat-" + name_ + "-" + std::to_string(++serial_),
+           pod_template(home_.name, 1, 5, 0, labels, "", "Never", spec));
+}
+
 // What would free or take a GPU unpaid: none of it may work.
 void User::cheat() {
+  if (world_.random().chance(0.3) && !others_.empty()) return intrude();
   if (pods_.empty()) return pod_create();
   const std::string path =
       home("/api/v1/namespaces/default/pods/" + pods_[world_.random().below(pods_.size())]);

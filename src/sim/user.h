@@ -27,6 +27,7 @@ struct Diary {
 struct TenantHome {
   std::string name, cluster;  // cluster: the id
   int gpu_limit = 0;
+  std::string queue, pool;  // open to it besides its own; "" when none is
 };
 
 class User {
@@ -56,12 +57,22 @@ class User {
   void increment();
   void note_create();
   void note_delete();
+  // How a pod asks to be placed, in parts of its JSON.
+  struct Wish {
+    std::string labels, spec;
+    int most_gpus = 8;
+  };
+  Wish wish();
   int gpus(int most);
+  void post_pod(const std::string& name, const std::string& body);
+  void gang_member(const std::string& gang, uint64_t index, int gpus, uint64_t run_s, const Wish&,
+                   const std::string& annotations);
   void job_create();
   void gang_create();
   void pod_create();
   void pod_delete(bool force);
   void cheat();
+  void intrude();
   void trespass();
   void look_around();
   void audit_notes(std::shared_ptr<std::vector<std::pair<std::string, bool>>> left,
