@@ -20,7 +20,7 @@ ARROWS = {
     "store": LOW,
     "apiserver": LOW | {"store", "policy", "cel"},
     "controllers": LOW | {"store", "scheduler", "gpu", "policy", "cel"},
-    "metering": LOW | {"store"},
+    "metering": LOW | {"store", "gpu"},
     "replay": LOW | {"scheduler", "gpu"},
     "node": LOW | {"gpu", "policy"},
     "sim": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "gpu/mig.h"
 #include "store/follower.h"
 
 namespace ingot::metering {
@@ -23,7 +24,7 @@ std::string text(const Json& value, std::initializer_list<std::string_view> path
 
 int64_t Entry::cost(WallTime begin, WallTime end) const {
   const auto time = std::min(end, to) - std::max(begin, from);
-  if (device != kCpu) return metering::cost(price, time);
+  if (device != kCpu) return metering::cost(price, time, gpu_milli, 1000);
   return metering::cost(cpu_price, time, cpu_milli, 1000) +
          metering::cost(memory_price, time, memory_mib, 1024);
 }
@@ -51,6 +52,11 @@ std::vector<Entry> entries_of(const Json& allocation, WallTime to, const Prices&
     gpu.device = text(device, {"uuid"});
     gpu.model = text(device, {"model"});
     gpu.price = prices.gpu(gpu.model);
+    const std::string_view profile = string_at(device, {"profile"});
+    if (!profile.empty())
+      gpu.part = std::string(profile) + "@" + std::to_string(int_at(device, {"start"}).value_or(-1));
+    const int64_t share = std::clamp<int64_t>(int_at(device, {"milli"}).value_or(1000), 0, 1000);
+    gpu.gpu_milli = gpu::board_milli(gpu.model, profile, int32_t(share));
     entries.push_back(std::move(gpu));
   }
   whole.device = kCpu;
@@ -85,6 +91,8 @@ Json to_json(const Entry& e) {
   } else {
     row["model"] = e.model;
     row["gpuHour"] = format_micro(e.price);
+    if (e.gpu_milli != 1000) row["gpuMilli"] = e.gpu_milli;
+    if (!e.part.empty()) row["part"] = e.part;
   }
   row["cost"] = format_micro(cost);
   return row;
@@ -102,6 +110,8 @@ std::optional<Entry> entry_from(const Json& row) {
                .node = text(row, {"node"}),
                .device = text(row, {"device"}),
                .model = text(row, {"model"}),
+               .part = text(row, {"part"}),
+               .gpu_milli = int_at(row, {"gpuMilli"}).value_or(1000),
                .from = *from,
                .to = *to,
                .simulated = api::bool_at(row, {"simulated"}),

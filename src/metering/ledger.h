@@ -1,7 +1,8 @@
 // The ledger: one row per device an Allocation held, and one for its CPU and memory.
 //
 // Thread rule: the loop. Invariants: an Allocation's rows and its erasure are one turn's writes, so a crash leaves both
-// or neither; a row's `unique` is POD-UID/DEVICE, so none counts twice; nothing else erases an Allocation.
+// or neither; a row's `unique` is POD-UID/DEVICE[/INSTANCE], so none counts twice; nothing else erases an Allocation.
+// A share or a MIG instance costs its part of the GPU: what it counts in queues and limits.
 #pragma once
 
 #include <memory>
@@ -21,13 +22,15 @@ inline constexpr std::string_view kCpu = "cpu";  // `device` of the row for CPU 
 struct Entry {
   std::string tenant, cluster, ns, pod, pod_uid, node;
   std::string device, model;  // a GPU's; or kCpu and ""
+  std::string part;           // "1g.10gb@4": the MIG instance of it that starts at memory unit 4; "": none
+  int64_t gpu_milli = 1000;   // how much of the GPU that is, by gpu::board_milli
   WallTime from, to;
   bool simulated = false;
   std::string currency;
   int64_t price = 0;                        // of the GPU, per hour
   int64_t cpu_milli = 0, memory_mib = 0;    // of the row for CPU and memory; memory in started MiB
   int64_t cpu_price = 0, memory_price = 0;  // per CPU and per GiB and hour
-  std::string unique() const { return pod_uid + "/" + device; }
+  std::string unique() const { return pod_uid + "/" + device + (part.empty() ? "" : "/" + part); }
   // What the part of it between two times costs.
   int64_t cost(WallTime begin, WallTime end) const;
 };

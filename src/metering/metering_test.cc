@@ -190,6 +190,37 @@ class LedgerTest : public testing::TestWithParam<bool> {  // true: the shard is 
   }
 };
 
+// What a share or a MIG instance costs is its part of the GPU, the same part that queues and limits count.
+TEST_P(LedgerTest, PartsOfABoardAreBilledInProportion) {
+  price("3.6");
+  Json a = open("u1");
+  api::set(a, {"spec", "cpuMilli"}, 0);
+  const auto instance = [](int start, int milli) {
+    return JsonObject{{"uuid", "GPU-0"},    {"model", "H100-80GB"}, {"milli", milli},
+                      {"memoryMiB", 9'984}, {"profile", "3g.40gb"}, {"start", start}};
+  };
+  api::set(a, {"spec", "devices"},
+           JsonArray{instance(0, 1000), instance(4, 100),
+                     JsonObject{{"uuid", "GPU-1"}, {"model", "H100-80GB"}, {"milli", 250}}});
+  put(allocation("u1"), a);
+  settle();
+  f.t.loop.advance(1000s);
+  settle();
+  // 0.5 + 0.05 + 0.25 of a GPU for 1,000 s.
+  EXPECT_EQ(cost(usage()), "0.800000");
+  EXPECT_EQ(api::to_text(*api::find(api::array_at(usage(), {"tenants"})[0], {"gpuSeconds"})), "800");
+  release(a, f.t.clock.wall());
+  settle();
+  const auto stored = f.rows({.stream = "ledger"});
+  ASSERT_EQ(stored.size(), 4u);
+  EXPECT_EQ(stored[0].row.unique, "u1/GPU-0/3g.40gb@0");
+  EXPECT_EQ(stored[1].row.unique, "u1/GPU-0/3g.40gb@4");
+  EXPECT_EQ(stored[2].row.unique, "u1/GPU-1");
+  EXPECT_THAT(stored[1].row.data,
+              testing::HasSubstr(R"("gpuMilli":50,"part":"3g.40gb@4","cost":"0.050000")"));
+  EXPECT_EQ(cost(usage()), "0.800000") << "read back from the ledger";
+}
+
 TEST_P(LedgerTest, AReleasedAllocationBecomesRowsAndGoes) {
   price("3.6");
   const Json a = open("u1");

@@ -32,7 +32,7 @@ void Usage::add(const Entry& e) {
     held.cpu = __int128(time) * e.cpu_milli;
     held.memory = __int128(time) * e.memory_mib;
   } else {
-    held.gpu = time;
+    held.gpu = __int128(time) * e.gpu_milli;
   }
   const auto add_to = [&](Held& sum) {
     sum.gpu += held.gpu;
@@ -58,11 +58,11 @@ void Usage::add(const Entry& e) {
   }
   Pod& pod = sum.pods[e.pod_uid];
   add_to(pod.held);
-  if (e.device != kCpu) pod.devices.push_back(e.device);
+  if (e.device != kCpu) pod.devices.push_back(e.part.empty() ? e.device : e.device + "/" + e.part);
 }
 
 void Usage::put(JsonObject& out, const Held& held) {
-  out["gpuSeconds"] = seconds(held.gpu, 1'000'000);
+  out["gpuSeconds"] = seconds(held.gpu, 1'000'000'000);
   out["cpuSeconds"] = seconds(held.cpu, 1'000'000'000);
   out["memoryGiBSeconds"] = seconds(held.memory, int64_t(1024) * 1'000'000);
   out["cost"] = format_micro(held.cost);
@@ -77,7 +77,7 @@ Json Usage::report() const {
     JsonObject models;
     for (const auto& [model, held] : sum.models)
       models[model] =
-          JsonObject{{"gpuSeconds", seconds(held.gpu, 1'000'000)}, {"cost", format_micro(held.cost)}};
+          JsonObject{{"gpuSeconds", seconds(held.gpu, 1'000'000'000)}, {"cost", format_micro(held.cost)}};
     tenant["byModel"] = std::move(models);
     JsonArray pods;
     for (const auto& [uid, pod] : sum.pods) {

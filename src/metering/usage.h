@@ -29,7 +29,7 @@ class Usage {
 
  private:
   struct Held {
-    __int128 gpu = 0, cpu = 0, memory = 0;  // GPU, milli-CPU and MiB microseconds
+    __int128 gpu = 0, cpu = 0, memory = 0;  // milli-GPU, milli-CPU and MiB microseconds
     int64_t cost = 0;
   };
   struct Pod {

@@ -36,6 +36,8 @@ void NodeState::set_node(Node n, ModelId id) {
   place = int32_t(hash);
   node = std::move(n);
   model = id;
+  for (size_t i = 0; i < std::min<size_t>(node.devices.size(), kMaxGpus); ++i)
+    geometries[i] = int8_t(gpu::geometry(node.devices[i].model));
   recount();
 }
 
@@ -86,7 +88,7 @@ void NodeState::recount() {
     const Device& d = node.devices[i];
     const auto use = held.empty() ? held.end() : held.find(d.uuid);
     boards[i] = use == held.end() ? nullptr : &use->second;
-    space.geometries[i] = int8_t(gpu::geometry(d.model));
+    space.geometries[i] = geometries[i];
     space.cuts[i] = kNoCut;
     if (!d.healthy) continue;
     if (boards[i] && !boards[i]->slices.empty()) {
@@ -150,14 +152,18 @@ Shape shape_on(const NodeState& state, const Request& r, int32_t replicas) {
     for (const Device& d : state.node.devices)
       if (d.memory_mib > 0) least = least == 0 ? d.memory_mib : std::min(least, d.memory_mib);
   Shape shape = shape_of(r, least, replicas);
-  if (r.profile.empty()) return shape;
-  shape.gpus = int32_t(std::min(r.gpus, kMostAsked));
-  for (int i = 0; i < state.space.gpus && !shape.slice; ++i)
-    shape.slice = slice_kind(state.space.geometries[size_t(i)], r.profile);
-  if (shape.slice && r.share_memory_mib > 0)
-    shape.milli = milli_of(r.share_memory_mib, shape.slice.of().memory_mib);
-  if (shape.milli > 1000) shape.slice = {};
-  if (!shape.slice) shape.models = 0;  // fits nowhere
+  bool has = true;
+  if (!r.profile.empty()) {
+    shape.gpus = int32_t(std::min(r.gpus, kMostAsked));
+    for (int i = 0; i < state.space.gpus && !shape.slice; ++i)
+      shape.slice = slice_kind(state.space.geometries[size_t(i)], r.profile);
+    has = bool(shape.slice);
+    if (has && r.share_memory_mib > 0)
+      shape.milli = milli_of(r.share_memory_mib, shape.slice.of().memory_mib);
+  }
+  if (has && shape.milli <= 1000) return shape;
+  shape.slice = {};
+  shape.models = 0;  // fits nowhere
   return shape;
 }
 

@@ -61,8 +61,9 @@ struct NodeState {
   ModelId model = 0;
   int32_t place = 0;  // of its name
   gpu::Islands islands{};
-  std::map<std::string, BoardUse> held;  // by uuid; only boards with holders
-  std::set<std::string> pods;            // uids of the allocations here
+  std::array<int8_t, kMaxGpus> geometries{};  // of its boards (gpu/mig.h)
+  std::map<std::string, BoardUse> held;       // by uuid; only boards with holders
+  std::set<std::string> pods;                 // uids of the allocations here
   // From the above, by recount():
   Space space;
   int64_t free_gpus = 0;                           // whole ones

@@ -178,6 +178,13 @@ TEST_F(SlicesTest, AShareAskedByMemoryTakesItsPartOfTheBoard) {
   EXPECT_GE(model.allocation("b")->devices[0].memory_mib, 12'289);
 }
 
+TEST_F(SlicesTest, AShareOfMoreMemoryThanABoardHasFitsNowhere) {
+  model.set_node(node("n", 1, "A30", 24'576));
+  EXPECT_EQ(ask1(pod("a", {.gpus = 1, .share_memory_mib = 24'577})),
+            "needs 1 GPU share of 24577 MiB on one node; the largest node has 0");
+  EXPECT_EQ(ask1(pod("b", {.gpus = 1, .share_memory_mib = 24'576})), "GPU-n-0");
+}
+
 TEST_F(SlicesTest, ANodeOfBoardsOfDifferentMemoryCountsItsSmallest) {
   Node n = node("n", 1, "A30", 24'576);
   n.devices.push_back({"GPU-n-h", "H100-80GB", true, 81'559});
