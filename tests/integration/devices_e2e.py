@@ -1,5 +1,5 @@
-"""GPUs between tenants on a factory with simulated boards and real containers: what a tenant leaves behind, and what an
-unclean or hung board stops."""
+"""GPUs between tenants on a factory with simulated boards and real containers: what a pod sees of a board that is cut,
+what a crash leaves, what a hung or unclean board stops."""
 import fcntl
 import json
 import os
@@ -69,12 +69,63 @@ def wait_devices(factory, done, seconds=120):
     """Follows the node's ResourceSlice until done(its devices' attributes)."""
     client = factory.client()
     client.connection.timeout = seconds
-    client.connection.request("GET", "/clusters/root/apis/resource.k8s.io/v1/resourceslices?watch=true")
+    client.connection.request("GET", f"{SLICE.rsplit('/', 1)[0]}?watch=true")
     for line in client.connection.getresponse():
         item = json.loads(line)["object"]
-        if done([d["attributes"] for d in item["spec"]["devices"]]):
+        if SLICE.endswith(item["metadata"]["name"]) and done([d["attributes"] for d in item["spec"]["devices"]]):
             return item
     raise AssertionError("the watch ended")
+
+
+def a_pod_sees_exactly_its_instance(factory, boards, vision, speech):
+    create(vision, "one", "nvml-probe && echo visible $NVIDIA_VISIBLE_DEVICES $CUDA_VISIBLE_DEVICES", "nvidia.com/mig-1g.10gb")
+    vision.phase("one", "Succeeded", "Failed")
+    log = vision.log("one")
+    seen = re.findall(r"^  (MIG-\S+) profile=1g.10gb .* memory_mib=9984$", log, re.M)
+    visible = re.search(r"^visible (\S+) (\S+)$", log, re.M)
+    assert len(seen) == 1 and visible and visible.groups() == (seen[0], seen[0]), log
+    assert len(re.findall(r"^\d+ GPU-\S+ .* mig=on", log, re.M)) == 1, log
+    assert len(re.findall(r"MIG-", log)) == 3, log
+    end(factory, vision, "one")
+    assert not boards.instances(), boards.text()
+
+
+def instances_come_and_go_beside_one_that_runs(factory, boards, vision, speech):
+    create(vision, "stays", "sleep 600", "nvidia.com/mig-1g.10gb")
+    vision.phase("stays", "Running")
+    first = boards.instances()
+    assert len(first) == 1, boards.text()
+    for profile in ("3g.40gb", "2g.20gb", "1g.20gb"):
+        create(speech, "passes", "nvml-probe", f"nvidia.com/mig-{profile}")
+        speech.phase("passes", "Succeeded", "Failed")
+        assert f"profile={profile}" in speech.log("passes"), speech.log("passes")
+        assert first[0][3] not in speech.log("passes"), "another tenant's instance is visible"
+        end(factory, speech, "passes")
+    assert boards.instances() == first, boards.text()
+    assert vision.get("stays")["status"]["phase"] == "Running"
+
+
+def a_crash_loses_no_instance_and_leaves_none(factory, boards, vision, speech):
+    before = vision.get("stays")["status"]["containerStatuses"][0]["containerID"]
+    kept = boards.instances()
+    create(vision, "caught", "sleep 600", "nvidia.com/mig-1g.10gb")
+    factory.kill()  # somewhere between placing it and its container
+    taken = {int(start) for board, _, start, _ in boards.instances() if board == kept[0][0]}
+    free = next(s for s in (0, 2, 4) if not {s, s + 1} & taken)
+    boards.add(f"instance {kept[0][0]} 1g.20gb start={free} id=99 uuid=MIG-left-over")
+    factory.up()
+    vision.client, speech.client = factory.client(), factory.client()
+    vision.phase("caught", "Running")
+    after = vision.get("stays")["status"]["containerStatuses"][0]["containerID"]
+    assert before == after, "the running pod was touched"
+    for _ in range(20_000):  # each request is a turn of its own: the agent works meanwhile
+        if "MIG-left-over" not in boards.text():
+            break
+        allocations(factory)
+    assert kept[0] in boards.instances() and len(boards.instances()) == 2, boards.text()
+    for name in ("caught", "stays"):
+        end(factory, vision, name)
+    assert not boards.instances(), boards.text()
 
 
 def what_a_tenant_left_is_gone_before_the_next(factory, boards, vision, speech):
@@ -134,7 +185,8 @@ def a_board_that_hangs_stops_nothing_else(factory, boards, vision, speech):
 
 
 def main():
-    tests = [what_a_tenant_left_is_gone_before_the_next,
+    tests = [a_pod_sees_exactly_its_instance, instances_come_and_go_beside_one_that_runs,
+             a_crash_loses_no_instance_and_leaves_none, what_a_tenant_left_is_gone_before_the_next,
              a_board_that_cannot_be_cleared_is_given_to_nobody, a_board_that_hangs_stops_nothing_else]
     missing = [p for p in NEEDED if not Path(p).exists()]
     if os.geteuid() != 0 or missing:
