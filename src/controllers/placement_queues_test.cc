@@ -93,6 +93,41 @@ TEST_P(QueuesTest, ADedicatedPoolIsOpenToItsTenantsOnly) {
   EXPECT_EQ(node_of("a"), "n1");
 }
 
+// A tenant's own scheduler proposes nodes; its limits and the pools' doors hold for it as for everybody.
+TEST_P(QueuesTest, ATenantsOwnSchedulerPlacesWithinItsLimits) {
+  tenant("vision", "c1", 1);
+  node("n1", 4);
+  node("n2", 4);
+  Json n = get(root("nodes", "n2"));
+  api::set(n, {"metadata", "labels", "factory.ingot.dev/pool"}, "big");
+  put(root("nodes", "n2"), std::move(n));
+  put(root("pools.factory.ingot.dev", "big"),
+      JsonObject{{"metadata", JsonObject{{"name", "big"}}}, {"spec", JsonObject{{"dedicated", true}}}});
+  settle();
+  for (const char* name : {"a", "b", "c"}) {
+    Json own = pod_object(name, 1);
+    api::set(own, {"spec", "schedulerName"}, "mine");
+    put(pod_key(name), std::move(own));
+  }
+  settle();
+  EXPECT_EQ(node_of("a") + node_of("b") + node_of("c"), "") << "nobody has proposed anything";
+  EXPECT_EQ(reason("a"), "") << "it is not ours to say why they wait";
+  const auto propose = [&](std::string_view name, std::string_view to) {
+    Json own = get(pod_key(std::string(name)));
+    api::set(own, {"metadata", "annotations", scheduler::kProposedNode}, to);
+    put(pod_key(std::string(name)), std::move(own));
+    settle();
+  };
+  propose("c", "n2");
+  EXPECT_EQ(node_of("c"), "");
+  EXPECT_NE(reason("c"), "");
+  propose("a", "n1");
+  EXPECT_EQ(node_of("a"), "n1");
+  propose("b", "n1");
+  EXPECT_EQ(node_of("b"), "");
+  EXPECT_EQ(reason("b"), "tenant vision is at its limit of 1 GPU, needs 1");
+}
+
 INSTANTIATE_TEST_SUITE_P(Runs, QueuesTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });
 
