@@ -48,8 +48,28 @@ void Replay::event(std::string_view type, const Json& object) {
 
 void StateChecks::look(store::Turn& turn, const Truth& truth) {
   allocations(turn);
+  claims(turn);
   read_pods(turn);
   note_states(truth);
+}
+
+// What a claim says is held is what its pod's Allocation holds for it.
+void StateChecks::claims(store::Turn& turn) {
+  each(turn, "resourceclaims.resource.k8s.io", [&](const api::Object& object, const Json& claim) {
+    for (const Json& user : api::array_at(claim, {"status", "reservedFor"})) {
+      const auto stored =
+          turn.get(api::Key(kRootCluster, "allocations.factory.ingot.dev", "", text_at(user, {"uid"})));
+      if (!stored) continue;  // closed; the claim follows
+      const Json allocation = stored->parse();
+      const api::JsonArray& results = api::array_at(claim, {"status", "allocation", "devices", "results"});
+      const api::JsonArray& devices = api::array_at(allocation, {"spec", "devices"});
+      const auto of_claims =
+          std::ranges::count_if(devices, [](const Json& d) { return !text_at(d, {"claim"}).empty(); });
+      if (of_claims != int64_t(results.size()) || results.empty() ||
+          text_at(results[0], {"pool"}) != text_at(allocation, {"spec", "node"}))
+        violate("claim " + object.key.text() + " is not what its pod's Allocation holds");
+    }
+  });
 }
 
 void StateChecks::allocations(store::Turn& turn) {
@@ -142,6 +162,10 @@ void check_rest(store::Turn& turn, std::vector<std::string>& violations) {
     if ((gang || cheats) && !bound) return;
     restless(object,
              "is " + text_at(pod, {"status", "phase"}) + " on '" + text_at(pod, {"spec", "nodeName"}) + "'");
+  });
+  each(turn, "resourceclaims.resource.k8s.io", [&](const api::Object& object, const Json& claim) {
+    for (const Json& user : api::array_at(claim, {"status", "reservedFor"}))
+      restless(object, "is held by pod " + text_at(user, {"name"}) + ", which has ended");
   });
   each(turn, "jobs.batch", [&](const api::Object& object, const Json& job) {
     for (const Json& condition : api::array_at(job, {"status", "conditions"})) {

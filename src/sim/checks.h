@@ -47,6 +47,7 @@ class StateChecks {
     bool bound = false, deleting = false;
   };
   void allocations(store::Turn&);
+  void claims(store::Turn&);
   void read_pods(store::Turn&);
   void note_states(const Truth&);
   void note_state(const PodFacts&, const Truth&);

@@ -108,7 +108,8 @@ void User::act() {
   if (dice < 44) return note_delete();
   if (dice < 54) return job_create();
   if (dice < 58) return gang_create();
-  if (dice < 70) return pod_create();
+  if (dice < 66) return pod_create();
+  if (dice < 70) return claim_create();
   if (dice < 76) return pod_delete(false);
   if (dice < 80) return pod_delete(true);
   if (dice < 87) return cheat();
@@ -257,6 +258,32 @@ void User::pod_create() {
            pod_template(home_.name, n, 1 + r.below(30), !again && r.chance(0.1) ? 1 : 0, asks.labels, "",
                         again ? "OnFailure" : "Never", asks.spec) +
            "}",
+       [this, name](const node::Answer& made) {
+         if (made.code == 201) pods_.push_back(name);
+       });
+}
+
+// A pod whose GPU comes by a claim of a template; without the template it would rightly wait for ever.
+void User::claim_create() {
+  if (home_.gpu_limit == 0) return pod_create();
+  send("POST", home("/apis/resource.k8s.io/v1/namespaces/default/resourceclaimtemplates"),
+       R"({"metadata":{"name":"gpu"},"spec":{"spec":{"devices":{"requests":[{"name":"gpu","exactly":{
+          "deviceClassName":"gpu.nvidia.com","selectors":[{"cel":{"expression":
+          "device.attributes['gpu.nvidia.com'].simulated && device.driver == 'gpu.nvidia.com'"}}]}}]}}}})",
+       [this](const node::Answer& made) {
+         if (made.code == 201 || made.code == 409) return claiming_pod();
+         if (made.code < 500) diary_.violate("a ResourceClaimTemplate was refused: " + made.body);
+       });
+}
+
+void User::claiming_pod() {
+  const std::string name = "claim-" + name_ + "-" + std::to_string(++serial_);
+  std::string pod = pod_template(home_.name, 0, 1 + world_.random().below(20), 0, "", "", "Never");
+  constexpr std::string_view kSpec = R"("spec":{)";
+  pod.insert(pod.find(kSpec) + kSpec.size(),
+             R"("resourceClaims":[{"name":"gpu","resourceClaimTemplateName":"gpu"}],)");
+  send("POST", home("/api/v1/namespaces/default/pods"),
+       R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + "\"," + pod + "}",
        [this, name](const node::Answer& made) {
          if (made.code == 201) pods_.push_back(name);
        });

@@ -70,6 +70,8 @@ class User {
   void job_create();
   void gang_create();
   void pod_create();
+  void claim_create();
+  void claiming_pod();
   void pod_delete(bool force);
   void cheat();
   void intrude();

@@ -199,6 +199,42 @@ pods_and_jobs() {
   k 'job pods' '^kept-' get pods -l job-name=kept --no-headers
 }
 
+claims() {
+  cat >"$dir/claims.yaml" <<'YAML'
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaimTemplate
+metadata: {name: pair}
+spec:
+  spec:
+    devices:
+      requests:
+      - name: gpus
+        exactly:
+          deviceClassName: gpu.nvidia.com
+          count: 2
+          selectors: [{cel: {expression: "device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('40Gi')) >= 0"}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: claims, annotations: {ingot.dev/hollow: '{"runSeconds": 600}'}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  resourceClaims: [{name: gpus, resourceClaimTemplateName: pair}]
+  containers: [{name: c, image: train:1, resources: {claims: [{name: gpus}]}}]
+YAML
+  k 'get deviceclasses' '^mig.nvidia.com' get deviceclasses
+  k 'get resourceslices' '^hollow-0-gpu.nvidia.com +hollow-0 +gpu.nvidia.com' get resourceslices
+  k 'apply a claim' 'pod/claims created' apply -f "$dir/claims.yaml"
+  k 'wait for its pod' 'condition met' wait --for=condition=Ready pod/claims --timeout=20s
+  k 'get resourceclaims' '^claims-gpus-[a-z0-9]{5} +allocated,reserved' get resourceclaims
+  k 'its devices' '^gpu-[0-7] gpu-[0-7]$' get resourceclaims -o 'jsonpath={.items[0].status.allocation.devices.results[*].device}{"\n"}'
+  sed "s/name: pair/name: odd/; s/device.capacity/device.capacities/" "$dir/claims.yaml" >"$dir/odd-claims.yaml"
+  kno 'a selector that means nothing' "undefined field 'capacities'" create -f "$dir/odd-claims.yaml"
+  k 'delete its pod' 'deleted' delete pod claims
+  k 'the claim goes with it' '^$' get resourceclaims -o name
+}
+
 cascades() { # ORPHAN: that client's word for --cascade=orphan
   k 'delete --cascade orphan' 'job.batch "kept" deleted' delete job kept "$1"
   k 'its pod stays' '^pod/kept-' get pods -l job-name=kept -o name
@@ -269,6 +305,7 @@ run_client() { # KUBECTL VERSION
   creators
   ((minor >= 27)) && tokens
   pods_and_jobs
+  claims
   if ((minor >= 23)); then cascades --cascade=orphan; else cascades --cascade=false; fi
   ((minor >= 27)) && newer
   k 'delete ns' "namespace \"$ns\" deleted" delete ns "$ns"
