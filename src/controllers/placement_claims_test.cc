@@ -106,6 +106,22 @@ TEST_P(ClaimPlacementTest, SeveralRequestsAndClaimsShareANode) {
   EXPECT_EQ(answers, "one/first one/second two/third / ");
 }
 
+TEST_P(ClaimPlacementTest, MigInstancesByProfileOrTheSmallest) {
+  claim("two", {request("mig", "mig.nvidia.com", 2,
+                        selector("device.attributes['gpu.nvidia.com'].profile == '3g.40gb'"))});
+  claim("any", {request("mig", "mig.nvidia.com")});
+  claiming("a", {"two"});
+  claiming("b", {"any"});
+  settle();
+  EXPECT_EQ(node_of("a"), "big");
+  EXPECT_THAT(held("two"), testing::MatchesRegex(
+                               "mig=big/gpu-[0-3]-mig-3g40gb-9-[04] mig=big/gpu-[0-3]-mig-3g40gb-9-[04]"));
+  EXPECT_THAT(held("any"), testing::MatchesRegex("mig=big/gpu-[0-3]-mig-1g10gb-19-[0-6]"));
+  const Json allocation = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
+  for (const Json& d : api::array_at(allocation, {"spec", "devices"}))
+    EXPECT_EQ(api::string_at(d, {"profile"}), "3g.40gb");
+}
+
 TEST_P(ClaimPlacementTest, TheFirstChoiceThereIs) {
   claim("any", {json(R"({"name":"gpu","firstAvailable":[
     {"name":"best","deviceClassName":"gpu.nvidia.com","count":1,"selectors":[{"cel":{"expression":
