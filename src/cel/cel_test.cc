@@ -19,7 +19,8 @@ Value board() {
 std::string ask(std::string_view text) {
   const auto program = Program::compile(text);
   if (!program) return program.error();
-  const auto verdict = program->matches(board());
+  int64_t steps = 100'000;
+  const auto verdict = program->matches(board(), steps);
   return !verdict ? verdict.error() : *verdict ? "true" : "false";
 }
 std::string of(std::string_view part) { return "device.attributes['gpu.nvidia.com']." + std::string(part); }
@@ -149,6 +150,16 @@ TEST(Cel, IsBounded) {
   const std::string cubed = list + ".all(a, " + list + ".all(b, " + list + ".all(c, a + b + c >= 0)))";
   EXPECT_EQ(ask(cubed), "the expression takes more steps than are allowed");
   EXPECT_EQ(ask(cubed + " || true"), "the expression takes more steps than are allowed");
+}
+
+TEST(Cel, SeveralShareTheirSteps) {
+  const auto program = Program::compile(of("model.matches('^H')"));
+  ASSERT_TRUE(program);
+  int64_t steps = 2'500;
+  EXPECT_TRUE(program->matches(board(), steps));
+  EXPECT_TRUE(program->matches(board(), steps));
+  EXPECT_FALSE(program->matches(board(), steps)) << "a pattern is dear";
+  EXPECT_GE(steps, 0);
 }
 
 }  // namespace

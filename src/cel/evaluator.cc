@@ -11,7 +11,7 @@ Outcome wrong(std::string message) { return std::unexpected(std::move(message));
 
 class Evaluator {
  public:
-  Evaluator(const Ast& ast, const Value& device) : ast_(ast), device_(device) {}
+  Evaluator(const Ast& ast, const Value& device, int64_t& left) : ast_(ast), device_(device), left_(left) {}
 
   Outcome run(NodeId id) {
     const Node& node = ast_.nodes[id];
@@ -85,6 +85,7 @@ class Evaluator {
       left_ -= weight(*value);
       arguments.push_back(*std::move(value));
     }
+    if (node.name == "matches") left_ -= 1'000 + 100 * weight(arguments.back());
     if (left_ < 0) return too_dear();
     const Function* function = overload(node.name, node.member, types);
     return function ? function->call(arguments) : wrong("no such overload");
@@ -145,11 +146,17 @@ class Evaluator {
   const Ast& ast_;
   const Value& device_;
   std::vector<Local> locals_;
-  int64_t left_ = kMaxSteps;
+  int64_t& left_;
 };
 
 }  // namespace
 
-Outcome evaluate(const Ast& ast, const Value& device) { return Evaluator(ast, device).run(ast.root()); }
+Outcome evaluate(const Ast& ast, const Value& device, int64_t& left) {
+  int64_t own = std::min(left, kMaxSteps);
+  left -= own;
+  Outcome outcome = Evaluator(ast, device, own).run(ast.root());
+  left += std::max<int64_t>(own, 0);
+  return outcome;
+}
 
 }  // namespace ingot::cel

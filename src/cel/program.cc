@@ -29,8 +29,8 @@ std::expected<Program, std::string> Program::compile(std::string_view text) {
   return Program(*std::move(ast));
 }
 
-std::expected<bool, std::string> Program::matches(const Value& device) const {
-  const Outcome outcome = evaluate(ast_, device);
+std::expected<bool, std::string> Program::matches(const Value& device, int64_t& steps) const {
+  const Outcome outcome = evaluate(ast_, device, steps);
   if (!outcome) return std::unexpected(outcome.error());
   const bool* verdict = outcome->as<bool>();
   if (!verdict) return std::unexpected("must evaluate to bool");

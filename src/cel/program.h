@@ -16,7 +16,8 @@ class Program {
   static std::expected<Program, std::string> compile(std::string_view text);
 
   // Error: why it has no answer for this device ("no such key: model"); such a device is not chosen.
-  std::expected<bool, std::string> matches(const Value& device) const;
+  // `steps`: what this and others after it may still take; one takes at most kMaxSteps (evaluator.h).
+  std::expected<bool, std::string> matches(const Value& device, int64_t& steps) const;
 
  private:
   explicit Program(Ast ast) : ast_(std::move(ast)) {}

@@ -19,10 +19,16 @@ using Or = std::expected<T, std::string>;
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
-Or<std::vector<cel::Program>> selectors(const Json& holder) {
+constexpr std::string_view kTooDear = "its selectors take more steps than are allowed";
+
+// What it takes to read a text is counted, too.
+Or<std::vector<cel::Program>> selectors(const Json& holder, int64_t& steps) {
   std::vector<cel::Program> all;
   for (const Json& selector : api::array_at(holder, {"selectors"})) {
-    auto program = cel::Program::compile(string_at(selector, {"cel", "expression"}));
+    const std::string_view text = string_at(selector, {"cel", "expression"});
+    steps -= 100 + int64_t(text.size());
+    if (steps < 0) return std::unexpected(std::string(kTooDear));
+    auto program = cel::Program::compile(text);
     if (!program) return std::unexpected(program.error());
     all.push_back(*std::move(program));
   }
@@ -48,9 +54,10 @@ bool suffices(const DeviceKind& kind, const Json& request) {
 }
 
 // `fault` says why a selector had no answer for some kind.
-bool chosen(const DeviceKind& kind, const std::vector<cel::Program>& programs, std::string& fault) {
+bool chosen(const DeviceKind& kind, const std::vector<cel::Program>& programs, std::string& fault,
+            int64_t& steps) {
   return std::ranges::all_of(programs, [&](const cel::Program& program) {
-    const auto verdict = program.matches(kind.device);
+    const auto verdict = program.matches(kind.device, steps);
     if (!verdict && fault.empty()) fault = kind.name() + ": " + verdict.error();
     return verdict.value_or(false);
   });
@@ -61,33 +68,35 @@ struct Asked {
   Choices choices;
 };
 
-Or<Asked> ask(const Json& request, const std::string& name, const ClassOf& class_of,
-              const DeviceKinds& kinds) {
+Or<Asked> ask(const Json& request, const std::string& name, const ClassOf& class_of, const DeviceKinds& kinds,
+              int64_t& steps) {
   const std::string_view class_name = string_at(request, {"deviceClassName"});
   const auto device_class = class_of(class_name);
   if (!device_class) return std::unexpected("deviceclass " + quoted(class_name) + " not found");
   if (string_at(request, {"allocationMode"}) == "All")
     return std::unexpected("request " + quoted(name) + " asks for all devices of a node: ask for a count");
-  Or<std::vector<cel::Program>> programs = selectors(*api::find(*device_class, {"spec"}));
-  Or<std::vector<cel::Program>> own = programs ? selectors(request) : std::move(programs);
+  Or<std::vector<cel::Program>> programs = selectors(*api::find(*device_class, {"spec"}), steps);
+  Or<std::vector<cel::Program>> own = programs ? selectors(request, steps) : std::move(programs);
   if (!own) return std::unexpected(own.error());
   if (programs) std::ranges::move(*programs, std::back_inserter(*own));
   Asked asked{.count = std::clamp<int64_t>(api::int_at(request, {"count"}).value_or(1), 1, kMostDevices)};
   std::string fault;
   for (const DeviceKind& kind : kinds.all())
-    if (chosen(kind, *own, fault) && suffices(kind, request))
+    if (chosen(kind, *own, fault, steps) && suffices(kind, request))
       asked.choices[kind.profile ? std::string(kind.profile->name) : ""].insert(kind.model);
+  if (steps <= 0) return std::unexpected(std::string(kTooDear));
   if (!asked.choices.empty()) return asked;
   return std::unexpected("no device is what request " + quoted(name) +
                          " selects; there are: " + kinds.text() + (fault.empty() ? "" : " (" + fault + ")"));
 }
 
 // Adds a request: the one thing it asks for, or the first of its choices that this factory has.
-Or<void> add(ClaimNeeds& needs, const Json& request, const ClassOf& class_of, const DeviceKinds& kinds) {
+Or<void> add(ClaimNeeds& needs, const Json& request, const ClassOf& class_of, const DeviceKinds& kinds,
+             int64_t& steps) {
   const std::string name(string_at(request, {"name"}));
   std::string why = "request " + quoted(name) + " asks for nothing";
   const auto take = [&](const Json& one, const std::string& called) {
-    const Or<Asked> asked = ask(one, called, class_of, kinds);
+    const Or<Asked> asked = ask(one, called, class_of, kinds, steps);
     if (!asked) return why = asked.error(), false;
     needs.choices = needs.requests.empty() ? asked->choices : common(needs.choices, asked->choices);
     needs.requests.push_back({called, asked->count});
@@ -131,10 +140,11 @@ int64_t ClaimNeeds::count() const {
   return sum;
 }
 
-Or<ClaimNeeds> needs_of(const Json& claim, const ClassOf& class_of, const DeviceKinds& kinds) {
+Or<ClaimNeeds> needs_of(const Json& claim, const ClassOf& class_of, const DeviceKinds& kinds,
+                        int64_t& steps) {
   ClaimNeeds needs;
   for (const Json& request : api::array_at(claim, {"spec", "devices", "requests"}))
-    if (const Or<void> added = add(needs, request, class_of, kinds); !added)
+    if (const Or<void> added = add(needs, request, class_of, kinds, steps); !added)
       return std::unexpected(added.error());
   if (!needs.requests.empty() && needs.choices.empty())
     return std::unexpected(

@@ -34,8 +34,13 @@ struct ClaimNeeds {
 // A DeviceClass by name, or none.
 using ClassOf = std::function<std::optional<api::Json>(std::string_view)>;
 
-// Error: why no device of this factory can ever be it, for people.
-std::expected<ClaimNeeds, std::string> needs_of(const api::Json& claim, const ClassOf&, const DeviceKinds&);
+// What the selectors of all claims of a pod may take together, in steps of cel/evaluator.h: a few milliseconds, for they
+// run in a turn.
+inline constexpr int64_t kMaxClaimSteps = 200'000;
+
+// Error: why no device of this factory can ever be it, for people. `steps`: what is left to take.
+std::expected<ClaimNeeds, std::string> needs_of(const api::Json& claim, const ClassOf&, const DeviceKinds&,
+                                                int64_t& steps);
 
 // What both allow.
 Choices common(const Choices&, const Choices&);

@@ -91,9 +91,10 @@ void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& u
   if (claims.empty()) return;
   Waiting waiting;
   ClaimNeeds all;
+  int64_t steps = kMaxClaimSteps;
   std::string why;
   for (const Json& named : claims) {
-    auto one = read(pod, object, named, waiting, all);
+    auto one = read(pod, object, named, waiting, all, steps);
     if (one)
       waiting.claims.push_back(*std::move(one));
     else if (why.empty())
@@ -110,7 +111,8 @@ void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& u
 // One entry of spec.resourceClaims; adds what it needs to `all`.
 std::expected<PlacementClaims::Named, std::string> PlacementClaims::read(const Key& pod, const Json& object,
                                                                          const Json& named, Waiting& waiting,
-                                                                         ClaimNeeds& all) const {
+                                                                         ClaimNeeds& all,
+                                                                         int64_t& steps) const {
   const std::string name(claim_name(object, named));
   if (!is_name(name)) {
     const std::string_view source = string_at(named, {"resourceClaimTemplateName"});
@@ -125,7 +127,7 @@ std::expected<PlacementClaims::Named, std::string> PlacementClaims::read(const K
   if (auto why = busy(pod, string_at(object, {"metadata", "uid"}), *stored, claim))
     return std::unexpected(*why);
   const auto class_of = [&](std::string_view wanted) { return device_class(pod, wanted); };
-  const auto needs = needs_of(claim, class_of, kinds_);
+  const auto needs = needs_of(claim, class_of, kinds_, steps);
   if (!needs) return std::unexpected("resourceclaim \"" + name + "\": " + needs.error());
   if (!needs->requests.empty()) {
     all.choices = all.requests.empty() ? needs->choices : common(all.choices, needs->choices);

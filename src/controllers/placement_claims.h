@@ -68,7 +68,7 @@ class PlacementClaims {
     std::vector<Named> claims;
   };
   std::expected<Named, std::string> read(const api::Key& pod, const api::Json& object, const api::Json& named,
-                                         Waiting&, ClaimNeeds& all) const;
+                                         Waiting&, ClaimNeeds& all, int64_t& steps) const;
   std::optional<std::string> busy(const api::Key& pod, std::string_view uid, const api::Object& claim,
                                   const api::Json&) const;
   std::optional<api::Json> device_class(const api::Key& pod, std::string_view name) const;

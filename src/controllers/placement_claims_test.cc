@@ -156,6 +156,13 @@ TEST_P(ClaimPlacementTest, SaysWhyAClaimCannotBe) {
   EXPECT_THAT(waits("all", {json(R"({"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com",
                                      "allocationMode":"All"}})")}),
               HasSubstr("request \"gpu\" asks for all devices of a node: ask for a count"));
+  std::string dear = "['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].all(x, ";
+  dear += dear + dear + "true)))";
+  JsonArray dears;
+  for (int i = 0; i < 32; ++i) dears.push_back(selector(dear.substr(0)).get_array()[0]);
+  EXPECT_THAT(waits("dear", {request("gpu", "gpu.nvidia.com", 1, dears),
+                             request("more", "gpu.nvidia.com", 1, dears)}),
+              HasSubstr("its selectors take more steps than are allowed"));
   EXPECT_THAT(waits("mixed", {request("a", "gpu.nvidia.com"), request("b", "mig.nvidia.com")}),
               HasSubstr("no kind of device in common"));
   EXPECT_THAT(waits("near", {request("gpu", "gpu.nvidia.com", 2)},

@@ -8,6 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       "gpu.nvidia.com", *api::parse_json(R"({"attributes":{"model":{"string":"H100-80GB"},"index":{"int":1}},
                                              "capacity":{"memory":{"value":"80Gi"}}})"));
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  if (const auto program = cel::Program::compile(text)) (void)program->matches(device);
+  int64_t steps = 100'000;
+  if (const auto program = cel::Program::compile(text)) (void)program->matches(device, steps);
   return 0;
 }
