@@ -85,7 +85,8 @@ Error not_supported(std::string_view verb, const api::Resource& type) {
 Result<void> resolve_type(const PrepareInputs& inputs, Prepared& in) {
   const Route& route = in.route;
   for (const ExtraRoute& extra : inputs.extras) {
-    if (extra.group != route.group || extra.version != route.version || extra.resource != route.resource)
+    if (!extra.path.empty() || extra.group != route.group || extra.version != route.version ||
+        extra.resource != route.resource)
       continue;
     if (in.request.method != "GET") return fail(method_not_allowed());
     in.extra = &extra;
@@ -162,7 +163,11 @@ Result<void> fill(const PrepareInputs& inputs, Prepared& in) {
   if (in.request.body.size() > inputs.options.max_body)
     return fail(Reason::RequestEntityTooLarge,
                 "Request entity too large: limit is " + std::to_string(inputs.options.max_body));
-  if (in.route.endpoint == Endpoint::Unknown) return fail(no_such_path());
+  if (in.route.endpoint == Endpoint::Unknown) {
+    const auto extra = std::ranges::find(inputs.extras, in.route.path, &ExtraRoute::path);
+    if (extra == inputs.extras.end() || in.route.every_cluster) return fail(no_such_path());
+    in.extra = &*extra;
+  }
   if (in.route.endpoint != Endpoint::Resource) {
     if (in.request.method != "GET" && in.request.method != "HEAD") return fail(method_not_allowed());
     return {};

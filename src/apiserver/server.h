@@ -27,8 +27,9 @@ struct ServerOptions {
 
 struct Prepared;  // opaque
 
-// A GET below /apis/GROUP/VERSION/RESOURCE that another room answers ("usage" of the ledger). Authorized as verb
-// `list` on that resource, audited like every request.
+// A GET that another room answers: below /apis/GROUP/VERSION/RESOURCE ("usage" of the ledger), authorized as verb
+// `list` on that resource; or of a path ("/metrics"), authorized as verb `get` on that nonResourceURL. Also below
+// /clusters/NAME/, for that cluster alone. Audited like every request.
 struct ExtraRequest {
   Identity who;
   ClusterId cluster;
@@ -37,6 +38,7 @@ struct ExtraRequest {
 };
 struct ExtraRoute {
   std::string group, version, resource;
+  std::string path;  // "": a resource
   // On the loop, after the turn; must reply once, now or later.
   std::function<void(ExtraRequest, ExchangePtr)> serve;
 };

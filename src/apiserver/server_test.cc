@@ -191,6 +191,47 @@ TEST(Server, OtherRoomsMountRoutesUnderTheSameRights) {
   EXPECT_EQ(plane.call(TestControlPlane::operator_identity(), "POST", path).code, 405);
 }
 
+TEST(Server, APathMayBeMountedAndIsANonResourceUrl) {
+  TestControlPlane plane;
+  plane.server->mount({.group = "",
+                       .version = "",
+                       .resource = "",
+                       .path = "/metrics",
+                       .serve = [](const ExtraRequest& request, const ExchangePtr& exchange) {
+                         Reply reply;
+                         reply.body.push_back(std::make_shared<const std::string>(request.tenant));
+                         exchange->reply(std::move(reply));
+                       }});
+  const Identity vision = plane.tenant("vision"), speech = plane.tenant("speech");
+  EXPECT_EQ(plane.call(TestControlPlane::operator_identity(), "GET", "/metrics").body, "root");
+  EXPECT_EQ(plane.call(vision, "GET", "/metrics").body, "vision") << "a credential's own cluster";
+  EXPECT_EQ(plane.call(vision, "GET", "/clusters/vision/metrics").body, "vision");
+  EXPECT_EQ(plane.call(vision, "GET", "/clusters/speech/metrics").code, 401);
+  EXPECT_EQ(plane.call(vision, "GET", "/clusters/root/metrics").code, 401);
+  EXPECT_EQ(plane.call(vision, "GET", "/clusters/*/metrics").code, 404);
+  EXPECT_EQ(plane.call(vision, "POST", "/metrics").code, 405);
+  EXPECT_EQ(plane.call(vision, "GET", "/metrics/more").code, 404);
+  Identity somebody = vision;
+  somebody.name = "ada";
+  somebody.groups = {"system:authenticated"};
+  EXPECT_EQ(plane.call(somebody, "GET", "/metrics").code, 403);
+  EXPECT_EQ(
+      plane
+          .call(
+              vision, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+              R"({"metadata":{"name":"metrics"},"rules":[{"verbs":["get"],"nonResourceURLs":["/metrics"]}]})")
+          .code,
+      201);
+  EXPECT_EQ(plane
+                .call(vision, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+                      R"({"metadata":{"name":"metrics"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io",)"
+                      R"("kind":"ClusterRole","name":"metrics"},"subjects":[{"kind":"User","name":"ada",)"
+                      R"("apiGroup":"rbac.authorization.k8s.io"}]})")
+                .code,
+            201);
+  EXPECT_EQ(plane.call(somebody, "GET", "/metrics").body, "vision");
+}
+
 TEST(Server, SpeaksTablesAndMetadata) {
   TestControlPlane plane;
   const Identity vision = plane.tenant("vision");

@@ -100,6 +100,25 @@ TEST_F(JobTest, RetriesWithDoublingPausesUpToTheBackoffLimit) {
   EXPECT_TRUE(waiting().empty());
 }
 
+// The factory took its place (a faulty GPU, a silent node, somebody's guarantee): it is made again, at once, and nothing
+// of it counts against the Job.
+TEST_F(JobTest, AnEvictedPodIsReplacedAndIsNoFailure) {
+  make_job(R"("backoffLimit":0)");
+  for (int i = 0; i < 3; ++i) {
+    const std::string pod = waiting()[0];
+    world.bind(pod);
+    world.change("pods", "default", pod, [&](Json& p) {
+      const Json disrupted = {{"type", "DisruptionTarget"}, {"status", "True"}, {"reason", "Test"}};
+      api::set(p, {"status", "conditions"}, JsonArray{disrupted});
+    });
+    world.remove("pods", "default", pod);
+    world.finish(pod, "Failed");
+    EXPECT_EQ(waiting().size(), 1u) << i;
+  }
+  EXPECT_EQ(status("failed"), 0);
+  EXPECT_EQ(condition("Failed"), "");
+}
+
 TEST_F(JobTest, EndsAtItsDeadlineOnceItsPodsAreGone) {
   make_job(R"("activeDeadlineSeconds":60)");
   const std::string pod = pods()[0];

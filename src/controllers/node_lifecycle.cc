@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "api/deletion.h"
+#include "controllers/eviction.h"
 #include "controllers/node_health.h"
 #include "controllers/placement_writes.h"
 #include "scheduler/objects.h"
@@ -18,7 +18,7 @@ using api::Key;
 using api::ObjectPtr;
 using api::string_at;
 
-constexpr std::string_view kNodes = "nodes", kPods = "pods";
+constexpr std::string_view kNodes = "nodes";
 constexpr std::string_view kLeases = "leases.coordination.k8s.io", kLeaseNamespace = "kube-node-lease";
 constexpr std::string_view kComponent = "ingot-node-lifecycle";
 
@@ -38,6 +38,7 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
                     {kRootCluster.value, std::string(kLeases), std::string(kLeaseNamespace)},
                     {kRootCluster.value, std::string(kAllocations), ""}}},
                   *this) {}
+  uint64_t evicted() const { return evicted_; }
 
  private:
   // When a node was last heard, by our clock and by its own.
@@ -141,7 +142,7 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
     if (silent != is_silent(node)) {
       silent ? mark_silent(node, wall) : mark_heard(node, wall);
       changed = true;
-      if (silent) say_silent(turn, name, node, wall);
+      silent ? say_silent(turn, name, node, wall) : say_heard(turn, name, node, wall);
     }
     changed |= settle_taints(node, wall);
     if (changed && !turn.put(object->key, node, object->revision)) return now + std::chrono::seconds(1);
@@ -162,10 +163,12 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
     env_.log.warn("node.silent", {{"node", name}});
   }
 
-  void say(store::Turn& turn, const Notice& what, WallTime now) {
-    const Key key = event_key(what);
-    const ObjectPtr before = turn.get(key);
-    (void)turn.put(key, event_object(what, before.get(), now));
+  void say_heard(store::Turn& turn, const std::string& name, const Json& node, WallTime now) {
+    say(turn,
+        {root_key(kNodes, name), "Node", string_at(node, {"metadata", "uid"}), "Normal", "NodeReady",
+         "Node " + name + " renews its lease again; it serves", kComponent},
+        now);
+    env_.log.info("node.heard_again", {{"node", name}});
   }
 
   // --- pods ---
@@ -180,19 +183,15 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
       const ObjectPtr allocation = turn.get(root_key(kAllocations, uid));
       if (!allocation) continue;
       const Json spec = allocation->parse();
-      const std::string_view cluster = string_at(spec, {"spec", "cluster"}),
-                             pod_name = string_at(spec, {"spec", "pod"});
-      if (cluster.empty() || pod_name.empty()) continue;
-      const ObjectPtr object = turn.get(
-          {ClusterId(std::string(cluster)), kPods, string_at(spec, {"spec", "namespace"}), pod_name});
+      const ObjectPtr object = evictable_pod(turn, spec);
       if (!object) continue;
       Json pod = object->parse();
-      if (string_at(pod, {"metadata", "uid"}) != uid || api::is_deleting(pod) ||
-          scheduler::state_of(pod) != scheduler::PodState::Placed)
-        continue;
       const auto due = eviction_time(node, pod);
       if (due && *due <= now) {
-        evict(turn, object, std::move(pod), uid, now);
+        if (evict(turn, object, name, silent, now))
+          ++evicted_;
+        else
+          next = now + std::chrono::seconds(1);
         continue;
       }
       if (due) next = next ? std::min(*next, *due) : *due;
@@ -201,17 +200,17 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
     return next;
   }
 
-  void evict(store::Turn& turn, const ObjectPtr& object, Json pod, const std::string& uid, WallTime now) {
-    set_condition(pod, "DisruptionTarget", "True", "DeletionByTaintManager",
-                  "Taint manager: deleting due to NoExecute taint", now);
-    const std::string what = std::string(object->key.ns()) + "/" + std::string(object->key.name());
-    say(turn,
-        {object->key, "Pod", uid, "Normal", "TaintManagerEviction", "Marking for deletion Pod " + what,
-         kComponent},
-        now);
-    const bool gone = api::begin_deletion(pod, {}, now);
-    (void)(gone ? turn.erase(object->key, object->revision)
-                : turn.put(object->key, std::move(pod), object->revision));
+  bool evict(store::Turn& turn, const ObjectPtr& object, const std::string& node, bool silent, WallTime now) {
+    const std::string message =
+        silent ? "Taint manager: node " + node + " is silent for longer than the pod tolerates"
+               : "Taint manager: deleting due to NoExecute taint of node " + node;
+    return evict_pod(turn, object,
+                     {.reason = "DeletionByTaintManager",
+                      .message = message,
+                      .event_type = "Warning",
+                      .event = "TaintManagerEviction",
+                      .component = kComponent},
+                     now);
   }
 
   void mark_unready(store::Turn& turn, const ObjectPtr& object, Json pod, WallTime now) {
@@ -251,11 +250,13 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
   std::set<std::string> silent_;
   std::map<std::string, Instant> due_;  // node → when to look at it
   std::set<std::pair<Instant, std::string>> by_time_;
+  uint64_t evicted_ = 0;
   store::Follower follower_;  // last: what it calls outlives it
 };
 
 NodeLifecycle::NodeLifecycle(env::Env& env, store::Shard& shard, NodeLifecycleOptions options)
     : impl_(std::make_unique<Impl>(env, shard, options)) {}
 NodeLifecycle::~NodeLifecycle() = default;
+uint64_t NodeLifecycle::evicted() const { return impl_->evicted(); }
 
 }  // namespace ingot::controllers

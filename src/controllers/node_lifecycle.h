@@ -8,6 +8,7 @@
 // matter, and a restart gives every node the full time again.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "env/env.h"
@@ -24,6 +25,7 @@ class NodeLifecycle {
  public:
   NodeLifecycle(env::Env&, store::Shard&, NodeLifecycleOptions = {});
   ~NodeLifecycle();
+  uint64_t evicted() const;  // pods
 
  private:
   class Impl;

@@ -83,6 +83,7 @@ class Placement::Impl final : store::Follower::Handler {
     s.waiting = units_.size();
     return s;
   }
+  std::vector<scheduler::QueueLine> queue_lines() { return scheduler::queue_lines(model_); }
 
  private:
   void reset() override {
@@ -233,7 +234,9 @@ class Placement::Impl final : store::Follower::Handler {
     if (units_.gangs() > 0) policy.plant_partial_gang = env_.faults.fires("scheduler.partial_gang");
     if (!model_.allocations().empty() && env_.faults.fires("placement.double_grant")) forget_a_grant();
     const WallTime now = env_.clock.wall();
+    const Instant began = env_.clock.now();
     const scheduler::Placements placements = schedule(model_, policy, now);
+    count_pass(env_.clock.now() - began);
 
     const auto& bindings = placements.bindings;
     for (auto first = bindings.begin(); first != bindings.end();) {
@@ -261,6 +264,12 @@ class Placement::Impl final : store::Follower::Handler {
       return out;
     };
     reserved_.write(turn, whose, env_.clock.wall());
+  }
+
+  void count_pass(Duration took) {
+    const double seconds = std::chrono::duration<double>(took).count();
+    ++stats_.pass_took[size_t(std::ranges::lower_bound(kPassBuckets, seconds) - kPassBuckets.begin())];
+    stats_.pass_seconds += seconds;
   }
 
   // Planted bug for the simulation: as if an Allocation with devices did not exist.
@@ -438,10 +447,7 @@ class Placement::Impl final : store::Follower::Handler {
 
   void say(store::Turn& turn, const Key& pod, std::string_view uid, std::string_view type,
            std::string_view reason, std::string_view message, WallTime now) {
-    const Notice what{pod, "Pod", uid, type, reason, message, kComponent};
-    const Key key = event_key(what);
-    const ObjectPtr before = turn.get(key);
-    (void)turn.put(key, event_object(what, before.get(), now));  // without `expect` nothing can be in its way
+    controllers::say(turn, {pod, "Pod", uid, type, reason, message, kComponent}, now);
   }
 
   void wake_after(Duration wait) { follower_.wake_at(env_.clock.now() + std::max<Duration>(wait, {})); }
@@ -468,6 +474,7 @@ Placement::Placement(env::Env& env, store::Shard& shard, PlacementOptions option
     : impl_(std::make_unique<Impl>(env, shard, options)) {}
 Placement::~Placement() = default;
 PlacementStats Placement::stats() const { return impl_->stats(); }
+std::vector<scheduler::QueueLine> Placement::queue_lines() { return impl_->queue_lines(); }
 
 Result<Json> Placement::explain(const store::Turn& turn, const Key& pod, bool everyone) {
   return pod_story(impl_->scene(), turn, pod, everyone);

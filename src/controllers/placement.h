@@ -7,11 +7,14 @@
 // again from the objects.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "controllers/placement_story.h"
 #include "env/env.h"
+#include "scheduler/forecast.h"
 #include "scheduler/schedule.h"
 #include "store/shard.h"
 
@@ -23,10 +26,15 @@ struct PlacementOptions {
   Duration reason_every = std::chrono::seconds(10);  // how often one pod's reason may change, while few wait
 };
 
+// Upper ends, in seconds; one more count is for what took longer.
+inline constexpr std::array<double, 9> kPassBuckets{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1};
+
 struct PlacementStats {
   size_t waiting = 0;  // pods
   uint64_t passes = 0, bound = 0, evicted = 0, refused = 0,
            rejected = 0;  // refused: reasons written; rejected: pod had changed
+  std::array<uint64_t, kPassBuckets.size() + 1> pass_took{};  // passes, by how long they took to decide
+  double pass_seconds = 0;                                    // all of them
 };
 
 class Placement {
@@ -39,6 +47,7 @@ class Placement {
   api::JsonArray queues(const store::Turn&, std::string_view tenant);
   // While many ask at once, most answers are quick ones.
   std::optional<Estimate> estimate(const ClusterId&, const api::Json& object);
+  std::vector<scheduler::QueueLine> queue_lines();  // as they are now
 
  private:
   class Impl;

@@ -126,4 +126,10 @@ Json event_object(const Notice& h, const api::Object* before, WallTime now) {
                     {"count", 1}};
 }
 
+void say(store::Turn& turn, const Notice& what, WallTime now) {
+  const api::Key key = event_key(what);
+  const api::ObjectPtr before = turn.get(key);
+  (void)turn.put(key, event_object(what, before.get(), now));  // without `expect` nothing can be in its way
+}
+
 }  // namespace ingot::controllers

@@ -1,4 +1,4 @@
-// What placing or not placing a pod writes. Pure; any thread.
+// What placing or not placing a pod writes. Pure, any thread; but say(), which writes in its turn.
 #pragma once
 
 #include <string>
@@ -7,6 +7,7 @@
 #include "api/object.h"
 #include "base/time.h"
 #include "scheduler/schedule.h"
+#include "store/shard.h"
 
 namespace ingot::controllers {
 
@@ -47,5 +48,6 @@ struct Notice {
 };
 api::Key event_key(const Notice&);
 api::Json event_object(const Notice&, const api::Object* before, WallTime now);
+void say(store::Turn&, const Notice&, WallTime now);
 
 }  // namespace ingot::controllers

@@ -1,6 +1,7 @@
 #include "gpu/health.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ingot::gpu {
 namespace {
@@ -63,31 +64,34 @@ std::string xid_text(uint64_t number) {
 }
 
 bool Health::take(std::span<const Sample> samples, Inventory& inventory, Instant now) {
+  // What the boards were found with when the node started is as good as seen now.
+  if (!std::exchange(started_, true))
+    for (const gpu::Board& board : inventory.boards)
+      if (!board.healthy) boards_[board.uuid] = {now, 1, board.fault};
   bool changed = false;
   for (gpu::Board& board : inventory.boards) {
     const auto seen = std::ranges::find(samples, board.uuid, &Sample::uuid);
     std::string fault = fault_of(seen == samples.end() ? nullptr : &*seen);
     const auto known = boards_.find(board.uuid);
+    if (!board.healthy && (known == boards_.end() || known->second.said != board.fault))
+      continue;  // cordoned by somebody else, who will say when that ends
     if (!fault.empty()) {
-      Board& failing = known == boards_.end() ? boards_[board.uuid] : known->second;
-      if (board.healthy || failing.faults == 0)
-        failing.faults = now - failing.last_fault > policy_.forgets ? 1 : failing.faults + 1;
+      Board& failing = boards_[board.uuid];
+      if (board.healthy) failing.faults = now - failing.last_fault > policy_.forgets ? 1 : failing.faults + 1;
       failing.last_fault = now;
       changed |= board.healthy || board.fault != fault;
       board.healthy = false;
-      board.fault = std::move(fault);
-    } else if (!board.healthy) {
-      // Found failing when the node started: counted from this first clean look.
-      Board& failing =
-          known == boards_.end() ? boards_.emplace(board.uuid, Board{now, 1}).first->second : known->second;
-      const Duration wait =
-          std::min(policy_.longest, policy_.clean * (int64_t(1) << std::clamp(failing.faults - 1, 0, 20)));
-      if (now - failing.last_fault < wait) continue;
+      board.fault = failing.said = std::move(fault);
+    } else if (!board.healthy && now - known->second.last_fault >= wait(known->second)) {
       board.healthy = changed = true;
       board.fault.clear();
     }
   }
   return changed;
+}
+
+Duration Health::wait(const Board& board) const {
+  return std::min(policy_.longest, policy_.clean * (int64_t(1) << std::clamp(board.faults - 1, 0, 20)));
 }
 
 }  // namespace ingot::gpu

@@ -33,15 +33,18 @@ class Health {
   explicit Health(HealthPolicy policy = {}) : policy_(policy) {}
 
   // All samples of one look. Sets `healthy` and `fault` of the inventory's boards; a board without a sample is lost.
-  // Returns whether one changed.
+  // A board that somebody else cordoned (a failed scrub) is left to them. Returns whether one changed.
   bool take(std::span<const Sample>, Inventory&, Instant now);
 
  private:
   struct Board {
     Instant last_fault{};
     int faults = 0;  // in a row
+    std::string said;
   };
+  Duration wait(const Board&) const;
   const HealthPolicy policy_;
+  bool started_ = false;
   std::map<std::string, Board> boards_;  // by uuid; those that ever failed
 };
 

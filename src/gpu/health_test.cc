@@ -90,5 +90,15 @@ TEST(Health, ABoardThatFailedBeforeTheNodeStartedHasToBeCleanFirst) {
   EXPECT_TRUE(node.look());
 }
 
+TEST(Health, ABoardThatSomebodyElseCordonedIsLeftToThem) {
+  Node node;
+  EXPECT_FALSE(node.look());
+  node.inventory.boards[0].healthy = false;
+  node.inventory.boards[0].fault = "it could not be cleared";
+  node.now += 2h;
+  EXPECT_FALSE(node.look({79}));
+  EXPECT_EQ(node.a().fault, "it could not be cleared");
+}
+
 }  // namespace
 }  // namespace ingot::gpu

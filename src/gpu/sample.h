@@ -24,6 +24,7 @@ struct Sample {
   std::optional<int> temperature_c, sm_clock_mhz;
   std::optional<uint64_t> ecc_errors;  // uncorrected, since the board was last reset
   std::vector<uint64_t> xids;          // since the look before this one
+  uint64_t last_xid = 0;               // of all looks, as Telemetry remembers it; 0: none
   std::vector<InstanceSample> instances;
 };
 

@@ -4,6 +4,10 @@ namespace ingot::gpu {
 
 void Telemetry::put(const std::string& node, std::vector<Sample> samples, Instant at) {
   Node& n = nodes_[node];
+  for (Sample& s : samples) {
+    if (!s.xids.empty()) n.last_xid[s.uuid] = s.xids.back();
+    if (const auto told = n.last_xid.find(s.uuid); told != n.last_xid.end()) s.last_xid = told->second;
+  }
   n.samples = std::move(samples);
   n.at = at;
   n.silence.clear();

@@ -40,6 +40,7 @@ class Telemetry {
     std::vector<Sample> samples;
     std::optional<Instant> at;
     std::string silence;
+    std::map<std::string, uint64_t> last_xid;  // by board
     Ask ask;
   };
   std::map<std::string, Node, std::less<>> nodes_;

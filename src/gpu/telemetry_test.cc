@@ -19,8 +19,11 @@ TEST(Telemetry, ALookAgesAndSaysWhyThereIsNone) {
   EXPECT_EQ(old.why, "gave no answer in time");
   telemetry.put("n", {}, now + 40s);
   EXPECT_FALSE(telemetry.look("n", now + 41s).stale);
+  telemetry.put("n", {{.uuid = "GPU-a", .xids = {31, 79}}}, now + 50s);
+  telemetry.put("n", {{.uuid = "GPU-a"}}, now + 60s);
+  EXPECT_EQ(telemetry.look("n", now + 60s).samples.at(0).last_xid, 79u);
   telemetry.forget("n");
-  EXPECT_TRUE(telemetry.look("n", now + 41s).stale);
+  EXPECT_TRUE(telemetry.look("n", now + 61s).stale);
 }
 
 TEST(Telemetry, ASourceIsAskedEveryTime) {

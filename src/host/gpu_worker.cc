@@ -9,6 +9,7 @@
 #include <expected>
 #include <vector>
 
+#include "host/gpu_sampler.h"
 #include "host/inventory.h"
 #include "host/nvml/clear.h"
 #include "host/nvml/loader.h"
@@ -69,6 +70,8 @@ int finish(std::FILE* stream, const std::string& text, int code) {
 }  // namespace
 
 int gpu_worker(std::span<const char* const> arguments) {
+  if (arguments.size() == 2 && arguments[0] == std::string_view("gpu-sample"))
+    return sample_worker(arguments[1]);
   for (const Act& act : kActs) {
     if (arguments.size() != act.words + 1 || arguments[0] != act.name) continue;
     const std::vector<std::string> words(arguments.begin() + 1, arguments.end());

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "host/disk_file.h"
 #include "host/pidfd.h"
@@ -106,30 +107,47 @@ bool keep_administration() {
   return syscall(SYS_capset, &header, data) == 0;
 }
 
+// `in`: -1 for nothing to read.
+Result<pid_t> spawn(const WorkerJob& job, int in, int out, int err) {
+  std::vector<std::string> arguments{"ingot", "worker"}, environment;
+  arguments.insert(arguments.end(), job.arguments.begin(), job.arguments.end());
+  for (const auto& [name, value] : job.environment) environment.push_back(name + "=" + value);
+  const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
+  const pid_t child = fork();
+  if (child < 0)
+    return fail(Reason::InternalError, std::string("cannot start a worker: ") + std::strerror(errno));
+  if (child > 0) return child;
+  // Between fork and exec: async-signal-safe calls only.
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const int null = open("/dev/null", O_RDWR);
+  dup2(out, 1);
+  dup2(err >= 0 ? err : null, 2);
+  dup2(in >= 0 ? in : null, 0);
+  close_range(3, ~0U, 0);  // also what was not meant to be inherited
+  execve("/proc/self/exe", argv.data(), envp.data());
+  _exit(127);
+}
+
 }  // namespace
+
+Result<WorkerProcess> start_worker(const WorkerJob& job) {
+  Pipe in, out;
+  if (!in.open() || !out.open())
+    return fail(Reason::InternalError, std::string("cannot make a pipe: ") + std::strerror(errno));
+  for (const int fd : {in.write, out.read}) fcntl(fd, F_SETFL, O_NONBLOCK);
+  const Result<pid_t> child = spawn(job, in.read, out.write, -1);
+  if (!child) return std::unexpected(child.error());
+  return WorkerProcess{*child, Fd(std::exchange(in.write, -1)), Fd(std::exchange(out.read, -1))};
+}
 
 Result<std::string> run_worker(const WorkerJob& job) {
   Pipe out, err;
   if (!out.open() || !err.open())
     return fail(Reason::InternalError, std::string("cannot make a pipe: ") + std::strerror(errno));
-  std::vector<std::string> arguments{"ingot", "worker"}, environment;
-  arguments.insert(arguments.end(), job.arguments.begin(), job.arguments.end());
-  for (const auto& [name, value] : job.environment) environment.push_back(name + "=" + value);
-  const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
-
-  const pid_t child = fork();
-  if (child < 0)
-    return fail(Reason::InternalError, std::string("cannot start a worker: ") + std::strerror(errno));
-  if (child == 0) {  // between fork and exec: async-signal-safe calls only
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    dup2(out.write, 1);
-    dup2(err.write, 2);
-    const int null = open("/dev/null", O_RDONLY);
-    dup2(null, 0);
-    execve("/proc/self/exe", argv.data(), envp.data());
-    _exit(127);
-  }
+  const Result<pid_t> started = spawn(job, -1, out.write, err.write);
+  if (!started) return std::unexpected(started.error());
+  const pid_t child = *started;
   out.close_write();
   err.close_write();
   std::string answer, complaint;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "host/disk_file.h"
 
 namespace ingot::host {
 
@@ -28,6 +29,15 @@ enum class Keep : uint8_t {
   Nothing,
   Root,  // user 0 with no capability but the one by which a driver knows an administrator
 };
+
+// A worker that stays and is talked to over its standard input and output; its complaints are dropped. It dies with the
+// thread that started it. Whoever has it ends and reaps it.
+struct WorkerProcess {
+  int pid = -1;
+  Fd in, out;  // do not block
+};
+Result<WorkerProcess> start_worker(const WorkerJob&);
+
 // Called first thing in the child: gives up root, new privileges and the system calls no worker needs. Error: one line.
 Result<void> confine_worker(Keep = Keep::Nothing);
 

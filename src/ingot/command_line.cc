@@ -102,6 +102,10 @@ void CommandLine::add_factory_commands() {
       ->capture_default_str();
   up->add_option("--hollow", in_.up.hollow, "nodes whose pods follow a script and run nothing")
       ->type_name("NODESxGPUSxMODEL");
+  up->add_option("--gpu-return-after", in_.up.gpu_return_after,
+                 "how long a faulty GPU must be clean before it is given again")
+      ->type_name("DURATION")
+      ->capture_default_str();
   up->add_flag("--detach", in_.up.detach, "return once the factory answers");
   up->add_option("--ready-fd", in_.up.ready_fd)->group("");
   auto* down = command(app_, "down", "Stop the factory and its pods, and remove what it put on the machine",

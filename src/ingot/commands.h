@@ -24,6 +24,7 @@ struct UpOptions {
   std::string listen = "127.0.0.1:6443";
   std::string gpus = "auto";
   std::string hollow;
+  std::string gpu_return_after = "5m";
   bool detach = false;
   int ready_fd = -1;  // of the parent that detached us
 };

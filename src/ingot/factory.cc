@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <map>
+
 #include "apiserver/server.h"
+#include "controllers/device_health.h"
 #include "controllers/manager.h"
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
+#include "host/gpu_sampler.h"
 #include "host/http_server.h"
 #include "host/instance.h"
 #include "host/logs.h"
@@ -16,6 +21,7 @@
 #include "host/teardown.h"
 #include "ingot/expectation.h"
 #include "ingot/machine.h"
+#include "ingot/metrics.h"
 #include "ingot/nodes.h"
 #include "ingot/routes.h"
 #include "ingot/server_names.h"
@@ -68,9 +74,15 @@ struct Factory::Impl {
   std::unique_ptr<controllers::Manager> manager;
   std::unique_ptr<controllers::Placement> placement;
   std::unique_ptr<controllers::NodeLifecycle> node_lifecycle;
+  std::unique_ptr<controllers::DeviceHealth> device_health;
   std::unique_ptr<metering::Ledger> ledger;
+  gpu::Telemetry telemetry;
+  std::unique_ptr<controllers::Idleness> idleness;
+  std::unique_ptr<metering::GpuView> gpu_view;
+  std::shared_ptr<const MetricSources> metric_sources;
   std::unique_ptr<Machine> machine;  // nullptr: --gpus none
   std::unique_ptr<Nodes> nodes;
+  std::unique_ptr<host::GpuSampler> sampler;
   ServerDoor door;
   std::unique_ptr<host::HttpServer> http;
   uint16_t port = 0;
@@ -83,6 +95,7 @@ struct Factory::Impl {
   Result<void> run_nodes();
   Result<void> open_machine();
   Result<void> start_machine();
+  void sample(const std::vector<MachineNode>&);
   Result<void> publish();
   void clean_machine();
   void stop(bool keep_pods);
@@ -131,6 +144,7 @@ Result<void> Factory::Impl::serve() {
           const auto estimate = placement ? placement->estimate(cluster, object) : std::nullopt;
           return estimate ? expectation_text(*estimate, prices, real.clock.wall()) : "";
         });
+    server->mount(metrics_route(metric_sources));
   });
   door.server = server.get();
   http->start();
@@ -138,24 +152,39 @@ Result<void> Factory::Impl::serve() {
 }
 
 Result<void> Factory::Impl::run_nodes() {
-  std::vector<node::NodeConfig> real_nodes;
+  std::vector<MachineNode> real_nodes;
   if (machine) {
-    auto described = machine_nodes(options.gpus, instance->record().id);
+    auto described = machine_nodes(real.log, options.gpus, instance->record().id);
     if (!described) return fail(described.error());
     real_nodes = std::move(*described);
     if (auto ready = start_machine(); !ready) return ready;
   }
   auto hollow = hollow_nodes(options.hollow, instance->record().id);
   if (!hollow) return fail(hollow.error());
-  return real.loop.call([&]() -> Result<void> {
+  auto running = real.loop.call([&]() -> Result<void> {
     manager = std::make_unique<controllers::Manager>(
         real.env, *shard, controllers::Facts{.registry = registry.get(), .ca_pem = pki->ca_pem()});
     placement = std::make_unique<controllers::Placement>(real.env, *shard);
     node_lifecycle = std::make_unique<controllers::NodeLifecycle>(real.env, *shard);
+    device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
-    nodes = std::make_unique<Nodes>(real.env, *server);
+    idleness = std::make_unique<controllers::Idleness>(real.env, *shard, telemetry);
+    gpu_view = std::make_unique<metering::GpuView>(real.env, *shard);
+    metric_sources = std::make_shared<const MetricSources>(MetricSources{.env = real.env,
+                                                                         .shard = *shard,
+                                                                         .telemetry = telemetry,
+                                                                         .gpus = *gpu_view,
+                                                                         .device_health = *device_health,
+                                                                         .node_lifecycle = *node_lifecycle,
+                                                                         .idleness = *idleness,
+                                                                         .placement = *placement,
+                                                                         .ledger = *ledger});
+    nodes = std::make_unique<Nodes>(real.env, *server, telemetry);
     for (node::NodeConfig& config : *hollow) nodes->add_hollow(std::move(config));
-    for (node::NodeConfig& config : real_nodes) {
+    for (const MachineNode& described : real_nodes) {
+      node::NodeConfig config = described.config;
+      config.gpu_health.clean = options.gpu_return_after;
+      config.gpu_health.longest = std::max(config.gpu_health.longest, options.gpu_return_after);
       auto files = machine->files(config.name);
       if (!files) return fail(files.error());
       config.host_ip = config.api_host = machine->api_address();
@@ -170,6 +199,30 @@ Result<void> Factory::Impl::run_nodes() {
     nodes->start();
     return {};
   });
+  if (running) sample(real_nodes);
+  return running;
+}
+
+void Factory::Impl::sample(const std::vector<MachineNode>& described) {
+  std::vector<host::SampledNode> sampled;
+  std::map<std::string, std::shared_ptr<SimulatedBoards>> simulated;
+  for (const MachineNode& node : described) {
+    if (node.config.gpus.boards.empty()) continue;
+    host::SampledNode one{.name = node.config.name, .library = node.library, .describe = nullptr};
+    if (node.boards) {
+      one.describe = [boards = node.boards] { return boards->describe(); };
+      simulated[node.config.name] = node.boards;
+    }
+    sampled.push_back(std::move(one));
+  }
+  sampler = std::make_unique<host::GpuSampler>(
+      real.loop, real.log, std::move(sampled),
+      [this, simulated](const std::string& node, Result<std::vector<gpu::Sample>> samples) {
+        if (!nodes) return;
+        auto held = nodes->heard(node, std::move(samples));
+        if (const auto boards = simulated.find(node); boards != simulated.end())
+          boards->second->hold(std::move(held));
+      });
 }
 
 // containerd answers within a second or two; what keeps it from that is its to say.
@@ -231,6 +284,7 @@ void Factory::Impl::stop(bool keep_pods) {
     real.loop.post([&, drained] { nodes->drain([drained] { drained->set_value(); }); });
     drained->get_future().wait_for(kPodsEnd);
   }
+  sampler = nullptr;
   if (http) http->stop(kGoodbye);
   real.loop.call([&] { nodes = nullptr; });
   if (machine && !keep_pods) clean_machine();
@@ -241,7 +295,11 @@ void Factory::Impl::stop(bool keep_pods) {
     drained.get_future().get();
   }
   real.loop.call([&] {
+    metric_sources = nullptr;
+    gpu_view = nullptr;
+    idleness = nullptr;
     ledger = nullptr;
+    device_health = nullptr;
     node_lifecycle = nullptr;
     placement = nullptr;
     manager = nullptr;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/time.h"
 
 namespace ingot {
 
@@ -14,7 +15,9 @@ struct FactoryOptions {
   std::string listen_address;  // a literal address
   uint16_t listen_port = 0;
   std::string gpus, hollow;  // as given to `ingot up`
-  bool log_to_file = false;  // DATA/ingot.log instead of standard error
+  Duration gpu_return_after =
+      std::chrono::minutes(5);  // a faulty GPU that was clean for so long serves again
+  bool log_to_file = false;     // DATA/ingot.log instead of standard error
 };
 
 class Factory {

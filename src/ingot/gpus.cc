@@ -1,9 +1,12 @@
 // ingot gpus
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "base/quantity.h"
+#include "base/time.h"
 #include "ingot/client.h"
 #include "ingot/output.h"
 
@@ -11,7 +14,7 @@ namespace ingot {
 namespace {
 
 struct Gpu {
-  std::string node, index, uuid, model, held_by, tenant;
+  std::string node, index, uuid, model, held_by, fault, idle_since;
   int64_t memory = 0;
   bool simulated = false, healthy = true;
 };
@@ -21,15 +24,19 @@ std::string_view attribute(const api::Json& device, std::string_view name) {
   return api::string_at(device, {"attributes", name, "string"});
 }
 
-std::map<std::string, std::string, std::less<>> holders(const api::JsonArray& allocations) {
-  std::map<std::string, std::string, std::less<>> found;
+struct Holder {
+  std::string pod, idle_since;
+};
+std::map<std::string, Holder, std::less<>> holders(const api::JsonArray& allocations) {
+  std::map<std::string, Holder, std::less<>> found;
   for (const api::Json& allocation : allocations) {
     if (api::string_at(allocation, {"status", "phase"}) == "Released") continue;
     const std::string pod = fmt::format("{}/{}/{}", api::string_at(allocation, {"spec", "tenant"}),
                                         api::string_at(allocation, {"spec", "namespace"}),
                                         api::string_at(allocation, {"spec", "pod"}));
     for (const api::Json& device : api::array_at(allocation, {"spec", "devices"}))
-      found.emplace(api::string_at(device, {"uuid"}), pod);
+      found.emplace(api::string_at(device, {"uuid"}),
+                    Holder{pod, std::string(api::string_at(allocation, {"status", "idle", "since"}))});
   }
   return found;
 }
@@ -48,7 +55,11 @@ std::vector<Gpu> gpus_of(const api::JsonArray& slices, const api::JsonArray& all
       gpu.memory = memory ? memory->units() : 0;
       gpu.simulated = api::bool_at(device, {"attributes", "simulated", "bool"});
       gpu.healthy = api::bool_at(device, {"attributes", "healthy", "bool"}, true);
-      if (const auto holder = held.find(gpu.uuid); holder != held.end()) gpu.held_by = holder->second;
+      gpu.fault = attribute(device, "unhealthyReason");
+      if (const auto holder = held.find(gpu.uuid); holder != held.end()) {
+        gpu.held_by = holder->second.pod;
+        gpu.idle_since = holder->second.idle_since;
+      }
       all.push_back(std::move(gpu));
     }
   }
@@ -56,11 +67,29 @@ std::vector<Gpu> gpus_of(const api::JsonArray& slices, const api::JsonArray& all
 }
 
 api::Json json_of(const Gpu& gpu) {
-  return api::JsonObject{
-      {"node", gpu.node},          {"index", std::stoll(gpu.index)},
-      {"uuid", gpu.uuid},          {"model", gpu.model},
-      {"memoryBytes", gpu.memory}, {"heldBy", gpu.held_by.empty() ? api::Json() : api::Json(gpu.held_by)},
-      {"healthy", gpu.healthy},    {"simulated", gpu.simulated}};
+  return api::JsonObject{{"node", gpu.node},
+                         {"index", std::stoll(gpu.index)},
+                         {"uuid", gpu.uuid},
+                         {"model", gpu.model},
+                         {"memoryBytes", gpu.memory},
+                         {"heldBy", gpu.held_by.empty() ? api::Json() : api::Json(gpu.held_by)},
+                         {"healthy", gpu.healthy},
+                         {"fault", gpu.fault.empty() ? api::Json() : api::Json(gpu.fault)},
+                         {"idleSince", gpu.idle_since.empty() ? api::Json() : api::Json(gpu.idle_since)},
+                         {"simulated", gpu.simulated}};
+}
+
+// For how long its holder has not used it.
+std::string idle_text(const Gpu& gpu) {
+  const auto since = parse_rfc3339(gpu.idle_since);
+  if (!since) return "";
+  const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+  return human_duration(std::max<Duration>(now - *since, {}));
+}
+
+std::string health_text(const Gpu& gpu) {
+  if (gpu.healthy) return "ok";
+  return gpu.fault.empty() ? "unhealthy" : gpu.fault;
 }
 
 }  // namespace
@@ -83,14 +112,14 @@ int gpus(const Common& common) {
     fmt::print("no GPUs: the factory was started with --gpus none, or its nodes have none\n");
     return kOk;
   }
-  Table table({"NODE", "GPU", "UUID", "MODEL", "MEMORY", "HELD BY", "SIMULATED"});
+  Table table({"NODE", "GPU", "UUID", "MODEL", "MEMORY", "HELD BY", "IDLE", "HEALTH", "SIMULATED"});
   table.right(1).right(4);
   for (const Gpu& gpu : all)
     table.row({gpu.node, gpu.index, gpu.uuid, gpu.model, memory_text(gpu.memory),
-               !gpu.healthy          ? "unhealthy"
-               : gpu.held_by.empty() ? "free"
-                                     : gpu.held_by,
-               gpu.simulated ? "yes" : "no"});
+               !gpu.held_by.empty() ? gpu.held_by
+               : gpu.healthy        ? "free"
+                                    : "nobody",
+               idle_text(gpu), health_text(gpu), gpu.simulated ? "yes" : "no"});
   table.print();
   return kOk;
 }

@@ -10,6 +10,7 @@
 #include "host/containerd.h"
 #include "host/network.h"
 #include "ingot/firewall.h"
+#include "ingot/simulated_boards.h"
 #include "node/device_control.h"
 #include "node/node_config.h"
 
@@ -52,8 +53,14 @@ class Machine {
   std::unique_ptr<host::Containerd> containerd_;
 };
 
+struct MachineNode {
+  node::NodeConfig config;
+  std::string library;                      // that speaks NVML for its GPUs
+  std::shared_ptr<SimulatedBoards> boards;  // null: they are real
+};
 // The nodes that `--gpus` describes: "auto", "simulated:2x8xH100-80GB", "simulated:FILE". Their GPUs are read through
 // NVML, or the project's stand-in for it, which lies beside the program. Blocks; main thread.
-Result<std::vector<node::NodeConfig>> machine_nodes(const std::string& gpus, const std::string& factory_id);
+Result<std::vector<MachineNode>> machine_nodes(env::Log&, const std::string& gpus,
+                                               const std::string& factory_id);
 
 }  // namespace ingot

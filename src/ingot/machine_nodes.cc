@@ -25,18 +25,6 @@ std::string standin_path() {
   return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "libingot-nvml.so";
 }
 
-Result<gpu::Description> describe(const std::string& text, const std::string& factory_id) {
-  auto description = gpu::describe_shorthand(text, factory_id);
-  if (!description && std::filesystem::exists(text)) {
-    const auto file = host::read_file(text, 64 * 1024);
-    if (!file) return fail(file.error());
-    description = gpu::parse_description(*file, factory_id);
-  }
-  if (!description)
-    return fail(Reason::Invalid, fmt::format("--gpus simulated:{}: {}", text, description.error()));
-  return std::move(*description);
-}
-
 // What every node of this machine has; `share` of the machine's CPU and memory.
 node::NodeConfig base_config(std::string name, int64_t share) {
   node::NodeConfig config;
@@ -53,20 +41,44 @@ node::NodeConfig base_config(std::string name, int64_t share) {
   return config;
 }
 
-Result<node::NodeConfig> simulated_node(const gpu::Description& description, const gpu::SimulatedNode& node,
-                                        int64_t share) {
-  node::NodeConfig config = base_config(node.name, share);
+struct Simulated {
+  gpu::Description description;
+  std::string file;  // "": a shorthand
+};
+
+Result<Simulated> describe(const std::string& text, const std::string& factory_id) {
+  Simulated simulated;
+  auto description = gpu::describe_shorthand(text, factory_id);
+  if (!description && std::filesystem::exists(text)) {
+    const auto file = host::read_file(text, 64 * 1024);
+    if (!file) return fail(file.error());
+    description = gpu::parse_description(*file, factory_id);
+    simulated.file = std::filesystem::absolute(text);
+  }
+  if (!description)
+    return fail(Reason::Invalid, fmt::format("--gpus simulated:{}: {}", text, description.error()));
+  simulated.description = std::move(*description);
+  return simulated;
+}
+
+Result<MachineNode> simulated_node(env::Log& log, const Simulated& simulated, const gpu::SimulatedNode& node,
+                                   const std::string& factory_id) {
+  MachineNode made{.config = base_config(node.name, int64_t(simulated.description.nodes.size())),
+                   .library = standin_path(),
+                   .boards = std::make_shared<SimulatedBoards>(log, simulated.file, factory_id,
+                                                               simulated.description, node.name)};
+  node::NodeConfig& config = made.config;
   if (node.cpu > 0) config.cpu_milli = int64_t(node.cpu) * 1000;
   if (node.memory_mib > 0) config.memory_bytes = node.memory_mib << 20;
-  const std::string library = standin_path();
-  config.gpu_description = gpu::to_text(description, node);
-  auto inventory = host::read_inventory(library, config.gpu_description);
+  config.gpu_description = gpu::to_text(simulated.description, node);
+  auto inventory = host::read_inventory(made.library, config.gpu_description);
   if (!inventory) return fail(inventory.error());
   config.gpus = std::move(*inventory);
   config.gpus.simulated = true;
   config.devices = node::cdi::spec_of(
-      config.gpus, {.mounts = {{.host_path = library, .container_path = kInContainer, .read_only = true}}});
-  return config;
+      config.gpus,
+      {.mounts = {{.host_path = made.library, .container_path = kInContainer, .read_only = true}}});
+  return made;
 }
 
 }  // namespace
@@ -80,15 +92,16 @@ Result<std::unique_ptr<node::DeviceControl>> Machine::devices(const node::NodeCo
                                             .directory = paths_.data + "/nodes/" + config.name});
 }
 
-Result<std::vector<node::NodeConfig>> machine_nodes(const std::string& gpus, const std::string& factory_id) {
-  std::vector<node::NodeConfig> nodes;
+Result<std::vector<MachineNode>> machine_nodes(env::Log& log, const std::string& gpus,
+                                               const std::string& factory_id) {
+  std::vector<MachineNode> nodes;
   if (gpus.starts_with(kSimulated)) {
-    auto description = describe(gpus.substr(kSimulated.size()), factory_id);
-    if (!description) return fail(description.error());
-    for (const gpu::SimulatedNode& node : description->nodes) {
-      auto config = simulated_node(*description, node, int64_t(description->nodes.size()));
-      if (!config) return fail(config.error());
-      nodes.push_back(std::move(*config));
+    const auto simulated = describe(gpus.substr(kSimulated.size()), factory_id);
+    if (!simulated) return fail(simulated.error());
+    for (const gpu::SimulatedNode& node : simulated->description.nodes) {
+      auto made = simulated_node(log, *simulated, node, factory_id);
+      if (!made) return fail(made.error());
+      nodes.push_back(std::move(*made));
     }
     return nodes;
   }
@@ -98,10 +111,10 @@ Result<std::vector<node::NodeConfig>> machine_nodes(const std::string& gpus, con
         fmt::format("--gpus \"{}\": use auto, none, simulated:NODESxGPUSxMODEL or simulated:FILE", gpus));
   char host[HOST_NAME_MAX + 1] = "node-0";
   ::gethostname(host, sizeof host - 1);
-  node::NodeConfig config = base_config(host, 1);
+  MachineNode node{.config = base_config(host, 1), .library = std::string(kDriver)};
   // No driver is no fault: a machine without GPUs is a node too.
-  if (auto inventory = host::read_inventory(std::string(kDriver), "")) config.gpus = std::move(*inventory);
-  nodes.push_back(std::move(config));
+  if (auto inventory = host::read_inventory(node.library, "")) node.config.gpus = std::move(*inventory);
+  nodes.push_back(std::move(node));
   return nodes;
 }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "gpu/description.h"
 #include "host/api_client.h"
 #include "node/agent.h"
@@ -76,12 +79,16 @@ Result<std::vector<node::NodeConfig>> hollow_nodes(const std::string& shorthand,
 struct Nodes::One {
   One(env::Env& env, apiserver::Server& server, node::NodeConfig config, std::unique_ptr<node::Runtime> r,
       std::unique_ptr<node::Files> f, std::unique_ptr<node::DeviceControl> d)
-      : transport(env.loop, server, host::node_identity(config.name)),
+      : name(config.name),
+        boards(config.gpus.boards),
+        transport(env.loop, server, host::node_identity(config.name)),
         api(env, transport),
         runtime(std::move(r)),
         files(std::move(f)),
         devices(std::move(d)),
         agent(std::move(config), env, api, *runtime, *files, devices.get()) {}
+  const std::string name;
+  const std::vector<gpu::Board> boards;
   host::InProcessTransport transport;
   node::ListWatchApi api;
   std::unique_ptr<node::Runtime> runtime;
@@ -90,19 +97,59 @@ struct Nodes::One {
   node::Agent agent;
 };
 
-Nodes::Nodes(env::Env& env, apiserver::Server& server) : env_(env), server_(server) {}
-Nodes::~Nodes() = default;
+Nodes::Nodes(env::Env& env, apiserver::Server& server, gpu::Telemetry& telemetry)
+    : env_(env), server_(server), telemetry_(telemetry) {}
+Nodes::~Nodes() {
+  for (const auto& node : nodes_) telemetry_.forget(node->name);
+}
 
+// Hollow boards are as busy as the scripts of the pods that hold them say.
 void Nodes::add_hollow(node::NodeConfig config) {
-  add(std::move(config), std::make_unique<node::HollowRuntime>(env_), std::make_unique<NoFiles>());
+  auto runtime = std::make_unique<node::HollowRuntime>(env_);
+  const node::HollowRuntime& scripts = *runtime;
+  One& node = add_node(std::move(config), std::move(runtime), std::make_unique<NoFiles>(), nullptr);
+  telemetry_.set_source(node.name, [&node, &scripts] {
+    std::map<std::string, int, std::less<>> busy;
+    for (const auto& [gpu, pod] : node.agent.held_gpus()) busy[gpu] += scripts.gpu_utilisation(pod);
+    std::vector<gpu::Sample> samples;
+    for (const gpu::Board& board : node.boards) {
+      const auto used = busy.find(board.uuid);
+      samples.push_back({.uuid = board.uuid,
+                         .utilisation = used == busy.end() ? 0 : std::min(used->second, 100),
+                         .memory_used_mib = 0,
+                         .memory_free_mib = board.memory_mib});
+    }
+    return samples;
+  });
 }
 
 void Nodes::add(node::NodeConfig config, std::unique_ptr<node::Runtime> runtime,
                 std::unique_ptr<node::Files> files, std::unique_ptr<node::DeviceControl> devices) {
+  add_node(std::move(config), std::move(runtime), std::move(files), std::move(devices));
+}
+
+Nodes::One& Nodes::add_node(node::NodeConfig config, std::unique_ptr<node::Runtime> runtime,
+                            std::unique_ptr<node::Files> files,
+                            std::unique_ptr<node::DeviceControl> devices) {
   gpus_ += config.gpus.boards.size();
   simulated_ = simulated_ || config.gpus.simulated;
-  nodes_.push_back(std::make_unique<One>(env_, server_, std::move(config), std::move(runtime),
-                                         std::move(files), std::move(devices)));
+  return *nodes_.emplace_back(std::make_unique<One>(env_, server_, std::move(config), std::move(runtime),
+                                                    std::move(files), std::move(devices)));
+}
+
+std::set<std::string> Nodes::heard(const std::string& name, Result<std::vector<gpu::Sample>> samples) {
+  std::set<std::string> held;
+  const auto found = std::ranges::find(nodes_, name, [](const auto& node) { return node->name; });
+  if (found == nodes_.end()) return held;
+  node::Agent& agent = (*found)->agent;
+  if (samples) {
+    agent.take_samples(*samples);
+    telemetry_.put(name, std::move(*samples), env_.clock.now());
+  } else {
+    telemetry_.silent(name, samples.error().message);
+  }
+  for (auto& [gpu, pod] : agent.held_gpus()) held.insert(std::move(gpu));
+  return held;
 }
 
 void Nodes::start() {

@@ -5,11 +5,13 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "apiserver/server.h"
 #include "env/env.h"
+#include "gpu/telemetry.h"
 #include "node/device_control.h"
 #include "node/node_config.h"
 #include "node/runtime.h"
@@ -22,21 +24,26 @@ Result<std::vector<node::NodeConfig>> hollow_nodes(const std::string& shorthand,
 
 class Nodes {
  public:
-  Nodes(env::Env&, apiserver::Server&);
+  Nodes(env::Env&, apiserver::Server&, gpu::Telemetry&);
   ~Nodes();  // leaves pods as they are
 
   void add_hollow(node::NodeConfig);
   void add(node::NodeConfig, std::unique_ptr<node::Runtime>, std::unique_ptr<node::Files>,
            std::unique_ptr<node::DeviceControl> = nullptr);
   void start();
+  // What a node's boards said, or why nothing was heard. Returns the boards that pods hold there now.
+  std::set<std::string> heard(const std::string& node, Result<std::vector<gpu::Sample>>);
   // Ends every pod of every node, then calls `done`.
   void drain(std::function<void()> done);
   std::string describe() const;  // "2 nodes, 16 GPUs (simulated)"
 
  private:
   struct One;
+  One& add_node(node::NodeConfig, std::unique_ptr<node::Runtime>, std::unique_ptr<node::Files>,
+                std::unique_ptr<node::DeviceControl>);
   env::Env& env_;
   apiserver::Server& server_;
+  gpu::Telemetry& telemetry_;
   std::vector<std::unique_ptr<One>> nodes_;
   size_t gpus_ = 0;
   bool simulated_ = false;

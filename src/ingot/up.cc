@@ -83,7 +83,8 @@ void tell_parent(int fd, char verdict, const std::string& text) {
   ::close(fd);
 }
 
-int run(const Common& common, const UpOptions& options, const Endpoint& listen, Clock::time_point started) {
+int run(const Common& common, const UpOptions& options, const Endpoint& listen, Duration return_after,
+        Clock::time_point started) {
   catch_signals();
   allow_many_files();
   auto factory = Factory::start({.data = common.data,
@@ -91,6 +92,7 @@ int run(const Common& common, const UpOptions& options, const Endpoint& listen, 
                                  .listen_port = listen.port,
                                  .gpus = options.gpus,
                                  .hollow = options.hollow,
+                                 .gpu_return_after = return_after,
                                  .log_to_file = options.ready_fd >= 0});
   Result<void> good = factory ? check_ready(common) : Result<void>(std::unexpected(factory.error()));
   if (!good) {
@@ -126,11 +128,18 @@ std::string last_lines(const std::string& path, int count) {
   ::dup2(log, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
   const std::string fd = std::to_string(ready_fd);
-  std::vector<const char*> argv{"ingot",      "up",
-                                "--data",     common.data.c_str(),
-                                "--listen",   options.listen.c_str(),
-                                "--gpus",     options.gpus.c_str(),
-                                "--ready-fd", fd.c_str()};
+  std::vector<const char*> argv{"ingot",
+                                "up",
+                                "--data",
+                                common.data.c_str(),
+                                "--listen",
+                                options.listen.c_str(),
+                                "--gpus",
+                                options.gpus.c_str(),
+                                "--gpu-return-after",
+                                options.gpu_return_after.c_str(),
+                                "--ready-fd",
+                                fd.c_str()};
   if (!options.hollow.empty()) argv.insert(argv.end(), {"--hollow", options.hollow.c_str()});
   argv.push_back(nullptr);
   ::execv("/proc/self/exe", const_cast<char* const*>(argv.data()));
@@ -168,11 +177,16 @@ int up(const Common& common, const UpOptions& options) {
   const auto started = Clock::now();
   auto listen = parse_listen(options.listen);
   if (!listen) return failed(listen.error());
+  const auto return_after = parse_duration(options.gpu_return_after);
+  if (!return_after || *return_after < Duration::zero())
+    return failed(fmt::format("--gpu-return-after \"{}\" is not a duration such as 5m or 1h",
+                              options.gpu_return_after));
   if ((options.gpus != "none") && ::geteuid() != 0)
     return failed(
         "ingot up runs containers and needs root: use sudo, or --gpus none for a control plane without "
         "nodes");
-  return options.detach ? detach(common, options, started) : run(common, options, *listen, started);
+  return options.detach ? detach(common, options, started)
+                        : run(common, options, *listen, *return_after, started);
 }
 
 }  // namespace ingot

@@ -26,13 +26,14 @@ void print_table(const api::JsonArray& tenants) {
   const bool hours = longest >= kHour_s;
   const std::string unit = hours ? "HOURS" : "SECONDS";
   const double divisor = hours ? kHour_s : 1;
-  Table table({"TENANT", "GPU-" + unit, "CPU-" + unit, "COST"});
-  table.right(1).right(2).right(3);
+  Table table({"TENANT", "GPU-" + unit, "HELD BUT IDLE", "CPU-" + unit, "COST"});
+  table.right(1).right(2).right(3).right(4);
   for (const api::Json& tenant : tenants) {
     const std::string cost(api::string_at(tenant, {"cost"}));
     const std::string currency(api::string_at(tenant, {"currency"}));
     table.row({std::string(api::string_at(tenant, {"tenant"})),
                fmt::format("{:.1f}", number_at(tenant, "gpuSeconds") / divisor),
+               fmt::format("{:.1f}", number_at(tenant, "idleGpuSeconds") / divisor),
                fmt::format("{:.1f}", number_at(tenant, "cpuSeconds") / divisor),
                (currency == "USD" ? "$ " : currency + " ") + shown_cost(cost)});
   }

@@ -26,6 +26,7 @@ struct Entry {
   int64_t gpu_milli = 1000;   // how much of the GPU that is, by gpu::board_milli
   WallTime from, to;
   bool simulated = false;
+  std::chrono::microseconds idle{};  // of a GPU: how long of it nothing ran there
   std::string currency;
   int64_t price = 0;                        // of the GPU, per hour
   int64_t cpu_milli = 0, memory_mib = 0;    // of the row for CPU and memory; memory in started MiB
@@ -44,12 +45,25 @@ Prices current_prices(const store::Turn&);
 // When the Allocation ended (status.to), kept between its start and `now`; `now` where it does not say.
 WallTime end_of(const api::Json& allocation, WallTime now);
 
+// How long of an Allocation its GPUs were held and unused, as `status.idle` says it: {seconds, since}.
+std::chrono::microseconds idle_of(const api::Json& allocation, WallTime now);
+
+// What a tenant used since this process began: counters, as /metrics wants them.
+struct TenantTotals {
+  std::string cluster, tenant, currency;  // by cluster, for a name may be another's one day
+  double gpu_seconds = 0, idle_gpu_seconds = 0, cpu_seconds = 0, cost = 0;
+};
+inline constexpr size_t kMaxTenantTotals = 20'000;
+
 // Books Released Allocations, from the start on.
 class Ledger {
  public:
   Ledger(env::Env&, store::Shard&);
   ~Ledger();
   uint64_t booked() const;  // Allocations
+  // By tenant: what was booked since the start, and what is held from then until `now`. Never less than before. The
+  // first kMaxTenantTotals tenants alone.
+  std::vector<TenantTotals> totals(WallTime now);
 
  private:
   class Impl;

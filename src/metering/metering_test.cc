@@ -90,7 +90,7 @@ TEST(Usage, SumsByTenantAndModel) {
   EXPECT_EQ(
       report_of({}, 1h,
                 {gpu("vision", "a", 0s, 10s), gpu("vision", "b", 5s, 10s), cpu("vision", "a", 0s, 10s)}),
-      R"([{"tenant":"vision","currency":"USD","gpuSeconds":15,"cpuSeconds":5,"memoryGiBSeconds":20,)"
+      R"([{"tenant":"vision","currency":"USD","gpuSeconds":15,"idleGpuSeconds":0,"cpuSeconds":5,"memoryGiBSeconds":20,)"
       R"("cost":"0.040000","simulated":true,"byModel":{"H100-80GB":{"gpuSeconds":15,"cost":"0.015000"}}}])");
 }
 
@@ -246,6 +246,42 @@ TEST_P(LedgerTest, AReleasedAllocationBecomesRowsAndGoes) {
   EXPECT_EQ(stored[2].row.unique, "u1/cpu");
   EXPECT_TRUE(f.input([&](store::Turn& turn) { EXPECT_EQ(turn.get(allocation("u1")), nullptr); }));
   EXPECT_EQ(cost(usage()), "0.020000");
+}
+
+// What was held and unused is in the GPUs' rows, and in the totals that /metrics shows.
+TEST_P(LedgerTest, IdleTimeIsBookedWithTheRest) {
+  price("3.6");
+  Json a = open("u1");
+  settle();
+  f.t.loop.advance(10s);
+  api::set(a, {"status", "idle"},
+           JsonObject{{"seconds", 3}, {"since", to_rfc3339_micro(f.t.clock.wall() - 2s)}});
+  put(allocation("u1"), a);
+  settle();
+  const JsonArray open_now = api::array_at(usage(), {"tenants"});
+  EXPECT_EQ(api::int_at(open_now[0], {"idleGpuSeconds"}), 10) << "two GPUs for 3 s and the last 2 s";
+  const auto totals = ledger->totals(f.t.clock.wall());
+  ASSERT_EQ(totals.size(), 1u);
+  EXPECT_EQ(totals[0].tenant, "vision");
+  EXPECT_DOUBLE_EQ(totals[0].gpu_seconds, 20);
+  EXPECT_DOUBLE_EQ(totals[0].idle_gpu_seconds, 10);
+  EXPECT_DOUBLE_EQ(totals[0].cpu_seconds, 20);
+  EXPECT_NEAR(totals[0].cost, 0.02, 1e-9);
+  release(a, f.t.clock.wall() + 5s);
+  settle();
+  EXPECT_THAT(f.rows({.stream = "ledger"})[0].row.data, testing::HasSubstr(R"("idleMicroseconds":5000000)"));
+  EXPECT_EQ(api::int_at(api::array_at(usage(), {"tenants"})[0], {"idleGpuSeconds"}), 10);
+}
+
+TEST_P(LedgerTest, TotalsNeverFall) {
+  price("3.6");
+  const Json a = open("u1");
+  f.t.loop.run_until_idle();
+  f.t.loop.advance(10s);
+  EXPECT_DOUBLE_EQ(ledger->totals(f.t.clock.wall())[0].gpu_seconds, 20);
+  release(a, f.t.clock.wall() - 4s);  // the node says it ended before we looked
+  f.t.loop.run_until_idle();
+  EXPECT_DOUBLE_EQ(ledger->totals(f.t.clock.wall())[0].gpu_seconds, 20);
 }
 
 TEST_P(LedgerTest, NothingCountsTwice) {

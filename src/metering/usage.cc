@@ -33,9 +33,13 @@ void Usage::add(const Entry& e) {
     held.memory = __int128(time) * e.memory_mib;
   } else {
     held.gpu = __int128(time) * e.gpu_milli;
+    // When it was unused is not kept: in a part of the row it counts as its part.
+    const int64_t whole = (e.to - e.from).count();
+    held.idle = whole > 0 ? __int128(e.idle.count()) * time / whole * e.gpu_milli : 0;
   }
   const auto add_to = [&](Held& sum) {
     sum.gpu += held.gpu;
+    sum.idle += held.idle;
     sum.cpu += held.cpu;
     sum.memory += held.memory;
     sum.cost += held.cost;
@@ -63,6 +67,7 @@ void Usage::add(const Entry& e) {
 
 void Usage::put(JsonObject& out, const Held& held) {
   out["gpuSeconds"] = seconds(held.gpu, 1'000'000'000);
+  out["idleGpuSeconds"] = seconds(held.idle, 1'000'000'000);
   out["cpuSeconds"] = seconds(held.cpu, 1'000'000'000);
   out["memoryGiBSeconds"] = seconds(held.memory, int64_t(1024) * 1'000'000);
   out["cost"] = format_micro(held.cost);

@@ -23,13 +23,14 @@ class Usage {
  public:
   Usage(UsageQuery query, WallTime now) : query_(std::move(query)), now_(now) {}
   void add(const Entry&);
-  // {since, until, tenants: [{tenant, currency, gpuSeconds, cpuSeconds, memoryGiBSeconds, cost, simulated,
+  // {since, until, tenants: [{tenant, currency, gpuSeconds, idleGpuSeconds, cpuSeconds, memoryGiBSeconds, cost, simulated,
   //  byModel: {MODEL: {gpuSeconds, cost}}, pods: […]}]}, by tenant. Seconds are numbers, costs decimal text.
   api::Json report() const;
 
  private:
   struct Held {
-    __int128 gpu = 0, cpu = 0, memory = 0;  // milli-GPU, milli-CPU and MiB microseconds
+    __int128 gpu = 0, idle = 0, cpu = 0,
+             memory = 0;  // milli-GPU (held; of that unused), milli-CPU and MiB microseconds
     int64_t cost = 0;
   };
   struct Pod {

@@ -33,6 +33,7 @@ struct Agent::DeviceNews final : Devices::Listener {
 Agent::Agent(NodeConfig config, env::Env& env, Api& api, Runtime& runtime, Files& files,
              DeviceControl* devices)
     : config_(std::move(config)),
+      health_(config_.gpu_health),
       env_(env),
       api_(api),
       runtime_(runtime),
@@ -62,8 +63,12 @@ void Agent::start() {
   list_runtime();
 }
 
-void Agent::set_gpus(gpu::Inventory gpus) {
-  sampled_ = std::move(gpus);
+void Agent::take_samples(std::span<const gpu::Sample> samples) {
+  if (!health_.take(samples, sampled_, env_.clock.now())) return;
+  for (const gpu::Board& board : sampled_.boards)
+    if (!board.healthy)
+      env_.log.warn("node.gpu_unhealthy",
+                    {{"node", config_.name}, {"gpu", board.uuid}, {"why", board.fault}});
   publish_gpus();
 }
 
@@ -74,6 +79,15 @@ void Agent::publish_gpus() {
     config_.scrubs = devices_->last_scrubs();
   }
   registration_.refresh();
+}
+
+std::vector<std::pair<std::string, std::string>> Agent::held_gpus() const {
+  std::vector<std::pair<std::string, std::string>> held;
+  for (const auto& [uid, worker] : workers_) {
+    if (!worker->has_sandbox() || !worker->allocation()) continue;
+    for (const HeldDevice& d : worker->allocation()->devices) held.emplace_back(d.uuid, uid);
+  }
+  return held;
 }
 
 // What runs is known before what should run: nothing is started twice.

@@ -11,9 +11,11 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 
 #include "env/env.h"
+#include "gpu/health.h"
 #include "node/api.h"
 #include "node/devices.h"
 #include "node/events.h"
@@ -33,8 +35,10 @@ class Agent {
   Agent(const Agent&) = delete;
 
   void start();
-  // The GPUs were looked at again: health goes to the Node and its ResourceSlice.
-  void set_gpus(gpu::Inventory);
+  // The GPUs were looked at again: a board that failed, or serves again, is told by the Node and its ResourceSlice.
+  void take_samples(std::span<const gpu::Sample>);
+  // The boards that pods on this node hold now, by pod uid.
+  std::vector<std::pair<std::string, std::string>> held_gpus() const;
   // Ends every pod as the kubelet does when its node shuts down (phase Failed, reason Terminated), releases their
   // Allocations and calls `done`; no pod starts any more.
   void drain(std::function<void()> done);
@@ -67,6 +71,7 @@ class Agent {
   void check_drained();
 
   NodeConfig config_;
+  gpu::Health health_;
   env::Env& env_;
   Api& api_;
   Runtime& runtime_;

@@ -105,7 +105,7 @@ TEST(Registration, MakesWhatIsMissingAndKeepsTheLease) {
       .simulated = true,
       .boards = {
           {.uuid = "GPU-0", .product = "NVIDIA H100 80GB HBM3", .model = "H100-80GB", .memory_mib = 81152},
-          {.uuid = "GPU-1", .index = 1, .healthy = false}}};
+          {.uuid = "GPU-1", .index = 1, .healthy = false, .fault = "XID 79"}}};
   Registration registration(t.env, api, config);
   registration.start();
   registration.ready();
@@ -119,8 +119,43 @@ TEST(Registration, MakesWhatIsMissingAndKeepsTheLease) {
   EXPECT_EQ(api::string_at(api::array_at(node, {"status", "conditions"}).at(3), {"status"}), "True");
   const api::Json& slice =
       api.objects.at("/clusters/root/apis/resource.k8s.io/v1/resourceslices/node-0-gpu.nvidia.com");
-  EXPECT_EQ(api::array_at(slice, {"spec", "devices"}).size(), 2u);
+  ASSERT_EQ(api::array_at(slice, {"spec", "devices"}).size(), 2u);
   EXPECT_EQ(api.count("PATCH", "/leases/node-0"), 3u);
+}
+
+TEST(Registration, AFaultIsInTheSliceAndInACondition) {
+  env::TestEnv t;
+  FakeApi api{t.env};
+  NodeConfig config{.name = "node-0"};
+  config.gpus.boards = {{.uuid = "GPU-0"}, {.uuid = "GPU-1", .index = 1}};
+  Registration registration(t.env, api, config);
+  registration.start();
+  t.loop.advance(1s);
+  const api::Json& slice =
+      api.objects.at("/clusters/root/apis/resource.k8s.io/v1/resourceslices/node-0-gpu.nvidia.com");
+  const api::Json& node = api.objects.at("/clusters/root/api/v1/nodes/node-0");
+  const auto attribute = [&](std::string_view name) {
+    return api::find(api::array_at(slice, {"spec", "devices"}).at(1), {"attributes", name});
+  };
+  const auto health = [&] { return api::array_at(node, {"status", "conditions"}).at(4); };
+  EXPECT_EQ(api::string_at(health(), {"type"}), kGpuHealthy);
+  EXPECT_EQ(api::string_at(health(), {"status"}), "True");
+  EXPECT_EQ(attribute("unhealthyReason"), nullptr);
+
+  config.gpus.boards[1].healthy = false;
+  config.gpus.boards[1].fault = "XID 79: GPU has fallen off the bus";
+  registration.refresh();
+  t.loop.advance(1s);
+  EXPECT_FALSE(api::bool_at(*attribute("healthy"), {"bool"}));
+  EXPECT_EQ(api::string_at(*attribute("unhealthyReason"), {"string"}), "XID 79: GPU has fallen off the bus");
+  EXPECT_EQ(api::string_at(health(), {"status"}), "False");
+  EXPECT_EQ(api::string_at(health(), {"message"}), "GPU 1 (GPU-1): XID 79: GPU has fallen off the bus");
+
+  config.gpus.boards[1].healthy = true;
+  registration.refresh();
+  t.loop.advance(1s);
+  EXPECT_TRUE(api::bool_at(*attribute("healthy"), {"bool"}));
+  EXPECT_EQ(attribute("unhealthyReason"), nullptr);
 }
 
 TEST(Events, AreCountedAndBounded) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/time.h"
+#include "gpu/health.h"
 #include "gpu/inventory.h"
 #include "node/cdi.h"
 
@@ -20,6 +21,7 @@ struct NodeConfig {
   int64_t cpu_milli = 0, memory_bytes = 0, ephemeral_bytes = 0;  // capacity = allocatable
   int64_t max_pods = 110;
   gpu::Inventory gpus;
+  gpu::HealthPolicy gpu_health;
   std::string
       gpu_description;     // simulated boards: gpu::to_text of this node, for the stand-in inside containers
   api::JsonObject scrubs;  // the last of each device; see DeviceBook::last_scrubs

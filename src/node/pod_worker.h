@@ -68,6 +68,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool holds() const {
     return sandbox_.has_value() || (allocation_ && allocation_->open);
   }  // machine or ledger
+  bool has_sandbox() const { return sandbox_.has_value(); }
   bool active() const { return pod_ && !gone_ && !view_.ended && !pod_->finished(); }
 
  private:

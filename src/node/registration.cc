@@ -77,6 +77,17 @@ Json condition(std::string_view type, bool value, std::string_view reason, std::
                     {"lastHeartbeatTime", to_rfc3339(now)},
                     {"lastTransitionTime", to_rfc3339(since)}};
 }
+
+// Whether every board of the node may be given, and if not, which may not and why.
+Json gpu_condition(const NodeConfig& node, WallTime now, WallTime since) {
+  std::string message;
+  for (const gpu::Board& board : node.gpus.boards)
+    if (!board.healthy)
+      message +=
+          fmt::format("{}GPU {} ({}): {}", message.empty() ? "" : "; ", board.index, board.uuid, board.fault);
+  if (message.empty()) return condition(kGpuHealthy, true, "GPUsHealthy", "no GPU has a fault", now, since);
+  return condition(kGpuHealthy, false, "GPUFault", message, now, since);
+}
 }  // namespace
 
 api::JsonObject node_object(const NodeConfig& node) {
@@ -85,13 +96,15 @@ api::JsonObject node_object(const NodeConfig& node) {
           {"metadata", JsonObject{{"name", node.name}, {"labels", labels_of(node)}}}};
 }
 
-api::JsonObject node_status(const NodeConfig& node, bool ready, WallTime now, WallTime since) {
+api::JsonObject node_status(const NodeConfig& node, bool ready, WallTime now, WallTime since,
+                            WallTime gpu_since) {
   JsonArray conditions{
       condition("MemoryPressure", false, "KubeletHasSufficientMemory", "", now, since),
       condition("DiskPressure", false, "KubeletHasNoDiskPressure", "", now, since),
       condition("PIDPressure", false, "KubeletHasSufficientPID", "", now, since),
       ready ? condition("Ready", true, "KubeletReady", "the node's agent runs pods", now, since)
             : condition("Ready", false, "KubeletNotReady", "the node's agent is starting", now, since)};
+  if (!node.gpus.boards.empty()) conditions.push_back(gpu_condition(node, now, gpu_since));
   JsonArray addresses{JsonObject{{"type", "Hostname"}, {"address", node.name}}};
   if (!node.host_ip.empty())
     addresses.insert(addresses.begin(), JsonObject{{"type", "InternalIP"}, {"address", node.host_ip}});
@@ -213,7 +226,8 @@ Registration::~Registration() {
 }
 
 void Registration::start() {
-  since_ = env_.clock.wall();
+  since_ = gpu_since_ = env_.clock.wall();
+  gpus_healthy_ = healthy_gpus(config_) == int64_t(config_.gpus.boards.size());
   keep(node_);
   if (!config_.gpus.boards.empty()) keep(slice_);
   keep_parts();
@@ -228,6 +242,8 @@ void Registration::ready() {
 }
 
 void Registration::refresh() {
+  const bool healthy = healthy_gpus(config_) == int64_t(config_.gpus.boards.size());
+  if (std::exchange(gpus_healthy_, healthy) != healthy) gpu_since_ = env_.clock.wall();
   ++generation_;
   node_.dirty = slice_.dirty = true;
   keep(node_);
@@ -301,7 +317,8 @@ void Registration::create(Kept& kept) {
 void Registration::patch_status(Kept& kept) {
   call({.method = "PATCH",
         .path = kept.collection + "/" + kept.name + "/status",
-        .body = api::to_text(JsonObject{{"status", node_status(config_, ready_, env_.clock.wall(), since_)}}),
+        .body = api::to_text(
+            JsonObject{{"status", node_status(config_, ready_, env_.clock.wall(), since_, gpu_since_)}}),
         .content_type = "application/merge-patch+json"},
        [this, &kept](Result<Answer> answer) { settled(kept, answer, false); });
 }

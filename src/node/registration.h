@@ -14,9 +14,12 @@
 
 namespace ingot::node {
 
+inline constexpr std::string_view kGpuHealthy = "GPUHealthy";  // the Node's condition
+
 api::JsonObject node_object(const NodeConfig&);
 // status: capacity, allocatable, addresses, nodeInfo, conditions. `ready`: the agent works.
-api::JsonObject node_status(const NodeConfig&, bool ready, WallTime now, WallTime since);
+// `since`: when that changed; `gpu_since`: when the GPUs' health did.
+api::JsonObject node_status(const NodeConfig&, bool ready, WallTime now, WallTime since, WallTime gpu_since);
 api::JsonObject lease_object(const NodeConfig&, WallTime now);
 // "gpu-0"…, one device a board; for nodes without GPUs none is made. Their parts: partitions.h.
 api::JsonObject slice_object(const NodeConfig&, int64_t generation);
@@ -54,7 +57,8 @@ class Registration {
   Api& api_;
   const NodeConfig& config_;
   bool ready_ = false;
-  WallTime since_{};
+  WallTime since_{}, gpu_since_{};
+  bool gpus_healthy_ = true;
   int64_t generation_ = 1;
   Kept node_, lease_, slice_;
   std::deque<Kept> parts_;  // slices of partitions; those that no board fills are kept away

@@ -23,6 +23,16 @@ std::string text_at(const Json& value, std::initializer_list<std::string_view> p
   return std::string(api::string_at(value, path));
 }
 
+template <class F>
+void for_devices(store::Turn& turn, F visit) {
+  turn.range(api::type_prefix(kRootCluster, "resourceslices.resource.k8s.io"), "",
+             [&](const store::ObjectPtr& object) {
+               const Json slice = object->parse();
+               for (const Json& device : api::array_at(slice, {"spec", "devices"})) visit(*object, device);
+               return true;
+             });
+}
+
 bool finished(const Json& pod) {
   const std::string_view phase = api::string_at(pod, {"status", "phase"});
   return phase == "Succeeded" || phase == "Failed";
@@ -46,10 +56,16 @@ void Replay::event(std::string_view type, const Json& object) {
     objects_[replay_key(object)] = api::string_at(object, {"metadata", "resourceVersion"});
 }
 
-void StateChecks::look(store::Turn& turn, const Truth& truth) {
+void StateChecks::violate(std::string what) {
+  if (violations_.size() < 20 && std::find(violations_.begin(), violations_.end(), what) == violations_.end())
+    violations_.push_back(std::move(what));
+}
+
+void StateChecks::look(store::Turn& turn, const Truth& truth, Instant now) {
   allocations(turn);
   claims(turn);
   read_pods(turn);
+  unhealthy_devices(turn, now);
   note_states(truth);
 }
 
@@ -74,10 +90,14 @@ void StateChecks::claims(store::Turn& turn) {
 
 void StateChecks::allocations(store::Turn& turn) {
   open_.clear();
+  devices_.clear();
   turn.range(api::type_prefix(kRootCluster, "allocations.factory.ingot.dev"), "",
              [&](const store::ObjectPtr& object) {
-               if (text_at(object->parse(), {"status", "phase"}) != "Released")
-                 open_.emplace(object->key.name());
+               const Json allocation = object->parse();
+               if (text_at(allocation, {"status", "phase"}) == "Released") return true;
+               open_.emplace(object->key.name());
+               for (const Json& device : api::array_at(allocation, {"spec", "devices"}))
+                 devices_[std::string(object->key.name())].push_back(text_at(device, {"uuid"}));
                return true;
              });
 }
@@ -90,6 +110,7 @@ StateChecks::PodFacts StateChecks::facts_of(const api::Object& object) {
   facts.phase = text_at(pod, {"status", "phase"});
   facts.bound = !api::string_at(pod, {"spec", "nodeName"}).empty();
   facts.deleting = api::find(pod, {"metadata", "deletionTimestamp"}) != nullptr;
+  facts.finished = finished(pod);
   return facts;
 }
 
@@ -116,6 +137,28 @@ void StateChecks::read_pods(store::Turn& turn) {
       return true;
     });
   pods_ = std::move(now);
+}
+
+// Who holds a board that its node calls unhealthy is told to leave.
+void StateChecks::unhealthy_devices(store::Turn& turn, Instant now) {
+  constexpr Duration kDrained = std::chrono::seconds(4);  // a commit may fail meanwhile and be repeated
+  std::set<std::string> faulty;
+  for_devices(turn, [&](const api::Object&, const Json& device) {
+    if (!api::bool_at(device, {"attributes", "healthy", "bool"}, true))
+      faulty.insert(text_at(device, {"attributes", "uuid", "string"}));
+  });
+  std::map<std::string, Instant> still;
+  for (const auto& [key, pod] : pods_) {
+    const auto held = devices_.find(pod.uid);
+    if (held == devices_.end() || !pod.bound || pod.deleting || pod.finished) continue;
+    if (std::ranges::none_of(held->second, [&](const std::string& uuid) { return faulty.contains(uuid); }))
+      continue;
+    const auto since = undrained_.find(pod.uid);
+    const Instant first = since == undrained_.end() ? now : since->second;
+    still.emplace(pod.uid, first);
+    if (now - first > kDrained) violate("not drained: pod " + pod.uid + " stays on a board with a fault");
+  }
+  undrained_ = std::move(still);
 }
 
 void StateChecks::note_states(const Truth& truth) {
@@ -166,6 +209,11 @@ void check_rest(store::Turn& turn, std::vector<std::string>& violations) {
   each(turn, "resourceclaims.resource.k8s.io", [&](const api::Object& object, const Json& claim) {
     for (const Json& user : api::array_at(claim, {"status", "reservedFor"}))
       restless(object, "is held by pod " + text_at(user, {"name"}) + ", which has ended");
+  });
+  for_devices(turn, [&](const api::Object& object, const Json& device) {
+    if (!api::bool_at(device, {"attributes", "healthy", "bool"}, true))
+      restless(object, "has " + text_at(device, {"name"}) + ", " +
+                           text_at(device, {"attributes", "unhealthyReason", "string"}));
   });
   each(turn, "jobs.batch", [&](const api::Object& object, const Json& job) {
     for (const Json& condition : api::array_at(job, {"status", "conditions"})) {

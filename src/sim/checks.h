@@ -30,11 +30,12 @@ class Replay final : public node::Api::Sink {
 };
 std::string replay_key(const api::Json& object);
 
-// Looked at inside a turn, any number of times during a run.
+// Looked at inside a turn, any number of times during a run. `now`: the world's.
 class StateChecks {
  public:
-  explicit StateChecks(std::vector<std::string> clusters) : clusters_(std::move(clusters)) {}
-  void look(store::Turn&, const Truth&);
+  StateChecks(std::vector<std::string>& violations, std::vector<std::string> clusters)
+      : violations_(violations), clusters_(std::move(clusters)) {}
+  void look(store::Turn&, const Truth&, Instant now);
   // Every durable change of a pod or an Allocation, for the states that last no longer than that.
   void follow(const store::Change&, const Truth&);
   const std::set<std::string>& states() const { return states_; }  // abstract pod states seen
@@ -44,18 +45,23 @@ class StateChecks {
   struct PodFacts {
     Revision revision;
     std::string uid, phase;
-    bool bound = false, deleting = false;
+    bool bound = false, deleting = false, finished = false;
   };
+  void violate(std::string);
   void allocations(store::Turn&);
   void claims(store::Turn&);
   void read_pods(store::Turn&);
+  void unhealthy_devices(store::Turn&, Instant now);
   void note_states(const Truth&);
   void note_state(const PodFacts&, const Truth&);
   static PodFacts facts_of(const api::Object&);
 
+  std::vector<std::string>& violations_;
   std::vector<std::string> clusters_;
   std::map<std::string, PodFacts> pods_;  // by key
   std::set<std::string> states_, open_;
+  std::map<std::string, std::vector<std::string>> devices_;  // Allocation → its boards
+  std::map<std::string, Instant> undrained_;  // pod uid → since when it was seen on a faulty board
 };
 
 // Hands the changes of one control plane to the checks.
@@ -76,7 +82,7 @@ class ChangeWatcher final : public store::Watcher {
   const Truth& truth_;
 };
 
-// At rest: Allocations are closed, pods have ended, Jobs are decided.
+// At rest: Allocations are closed, pods have ended, Jobs are decided, every board serves again.
 void check_rest(store::Turn&, std::vector<std::string>& violations);
 // Every device interval that really was is in the ledger once, not shorter than it was, and no two overlap.
 void check_ledger(const std::vector<store::StoredRow>& rows, const Truth&,

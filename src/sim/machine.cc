@@ -1,9 +1,13 @@
 #include "sim/machine.h"
 
+#include <utility>
+
 #include "gpu/description.h"
 
 namespace ingot::sim {
 namespace {
+
+constexpr Duration kLook = std::chrono::seconds(5);
 
 gpu::Inventory inventory_of(const gpu::SimulatedNode& node) {
   gpu::Inventory inventory{
@@ -34,6 +38,7 @@ node::NodeConfig config_of(const std::string& name, int gpus) {
   const auto described = gpu::describe_shorthand("1x" + std::to_string(gpus) + "xH100-80GB", name);
   config.gpus = inventory_of(described->nodes.front());
   config.gpu_description = gpu::to_text(*described, described->nodes.front());
+  config.gpu_health = {.clean = std::chrono::seconds(30), .longest = std::chrono::minutes(2)};
   config.devices = node::cdi::spec_of(config.gpus, node::cdi::Libraries{});
   return config;
 }
@@ -55,7 +60,9 @@ Machine::Machine(World& world, Disk& disk, FaultPlan& faults, Network& network, 
       faults_(faults),
       network_(network),
       truth_(truth),
-      config_(config_of(name, gpus)) {
+      config_(config_of(name, gpus)),
+      lost_(config_.gpus.boards.size()),
+      xids_(config_.gpus.boards.size()) {
   power_cycle();
 }
 
@@ -80,13 +87,21 @@ void Machine::power_cycle() {
   runtime_ =
       std::make_unique<WatchedRuntime>(std::make_unique<node::HollowRuntime>(hardware_->env()), truth_);
   start_agent();
+  look_at_boards();
 }
 
-void Machine::set_board_health(size_t board, bool healthy) {
-  gpu::Board& b = config_.gpus.boards.at(board % config_.gpus.boards.size());
-  b.healthy = healthy;
-  b.fault = healthy ? "" : "XID 79";
-  if (agent_) agent_->agent.set_gpus(config_.gpus);
+void Machine::look_at_boards() {
+  if (agent_) {
+    std::vector<gpu::Sample> samples;
+    for (size_t i = 0; i < config_.gpus.boards.size(); ++i) {
+      gpu::Sample s{.uuid = config_.gpus.boards[i].uuid};
+      if (lost_[i]) s.lost = "GPU is lost";
+      if (const uint64_t xid = std::exchange(xids_[i], 0)) s.xids.push_back(xid);
+      samples.push_back(std::move(s));
+    }
+    agent_->agent.take_samples(samples);
+  }
+  world_.at(world_.now() + kLook, hardware_->process(), [this] { look_at_boards(); });
 }
 
 }  // namespace ingot::sim

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "node/agent.h"
 #include "node/hollow.h"
@@ -23,8 +24,10 @@ class Machine {
   void crash_agent();
   // Power off and on again: every container is gone, the agent starts anew.
   void power_cycle();
-  // A board fails or comes back; the agent is told, as by a new look at NVML.
-  void set_board_health(size_t board, bool healthy);
+  // A board reports an XID, or is lost until it is mended; the agent hears of it with the next look.
+  void report_xid(size_t board, uint64_t xid) { xids_[board % xids_.size()] = xid; }
+  void lose_board(size_t board) { lost_[board % lost_.size()] = true; }
+  void mend_boards() { lost_.assign(lost_.size(), false); }
   bool agent_runs() const { return agent_ != nullptr; }
   const std::string& name() const { return config_.name; }
 
@@ -51,12 +54,16 @@ class Machine {
     node::Agent agent;
   };
 
+  void look_at_boards();
+
   World& world_;
   Disk& disk_;
   FaultPlan& faults_;
   Network& network_;
   Truth& truth_;
   node::NodeConfig config_;
+  std::vector<bool> lost_;      // by board
+  std::vector<uint64_t> xids_;  // by board; not told yet, 0: none
   NoFiles files_;
   std::unique_ptr<Ports> hardware_;
   std::unique_ptr<WatchedRuntime> runtime_;

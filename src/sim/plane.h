@@ -6,6 +6,7 @@
 
 #include "api/registry.h"
 #include "apiserver/server.h"
+#include "controllers/device_health.h"
 #include "controllers/manager.h"
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
@@ -40,6 +41,7 @@ class Plane {
     std::unique_ptr<controllers::Manager> manager;
     std::unique_ptr<controllers::Placement> placement;
     std::unique_ptr<controllers::NodeLifecycle> nodes;
+    std::unique_ptr<controllers::DeviceHealth> devices;
     std::unique_ptr<metering::Ledger> ledger;
   };
 

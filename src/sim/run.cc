@@ -175,7 +175,7 @@ class Run {
     std::vector<std::string> clusters;
     for (const TenantHome& home : homes_) clusters.push_back(home.cluster);
     scheduling_ = std::make_unique<SchedulingChecks>(diary_.violations, clusters);
-    state_ = std::make_unique<StateChecks>(std::move(clusters));
+    state_ = std::make_unique<StateChecks>(diary_.violations, std::move(clusters));
     watch_changes();
     if (!options_.plant.empty()) faults_.set(options_.plant, 1.0);
     for (auto& user : users_) user->start();
@@ -207,7 +207,7 @@ class Run {
   }
 
   void look_at(store::Turn& turn) {
-    state_->look(turn, truth_);
+    state_->look(turn, truth_, world_.now());
     scheduling_->look(turn);
   }
 
@@ -245,7 +245,9 @@ class Run {
         return faults_.set("node.container.fail", 0.3);
       case 7: {
         note("board failed");
-        return machine.set_board_health(r.below(kGpus), r.chance(0.5));
+        if (r.chance(0.3)) return machine.mend_boards();
+        const size_t board = r.below(kGpus);
+        return r.chance(0.5) ? machine.lose_board(board) : machine.report_xid(board, 79);
       }
       default:
         network_.trouble(0, 0ns);
@@ -264,7 +266,7 @@ class Run {
     faults_.set("node.sandbox.fail", 0);
     for (auto& machine : machines_) {
       machine->start_agent();
-      for (size_t board = 0; board < kGpus; ++board) machine->set_board_health(board, true);
+      machine->mend_boards();
     }
     start_plane();
     // Everybody who still waits may send somebody away, and be made again himself, but not over and over.
@@ -415,6 +417,7 @@ const std::vector<PlantedBug>& planted_bugs() {
       {"a skipped fsync", "store.commit.skip_sync", "acknowledged and lost"},
       {"a double grant", "placement.double_grant", "twice"},
       {"a leaked read across tenants", "apiserver.read.other_cluster", "read across tenants"},
+      {"a pod left on a faulty board", "device_health.skip", "not drained"},
       {"a partial gang", "scheduler.partial_gang", "partial gang"},
       {"a forgotten limit", "placement.forget_limit", "quota exceeded"},
       {"a pool open to all", "placement.forget_pool", "pool entered"},
