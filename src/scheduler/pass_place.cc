@@ -37,6 +37,7 @@ void Pass::place() {
     at->second = following;
     if (!try_unit(state(id))) {
       waiting_.push_back(id);
+      if (policy_.strict && !last) m_.queues_.skip(name);
       continue;
     }
     ++placed_;

@@ -43,6 +43,7 @@ struct Policy {
   PlacementCost placement = PlacementCost::Waste;
   uint64_t seed = 0;  // of the random placement
   bool preempt = true;
+  bool strict = false;  // within a queue nothing passes what does not fit
   bool explain = true;  // false: nobody reads why what waits does
   // Within a queue and a priority: who runs first, the smaller the sooner, and who gives way to it. Empty: age
   // decides, and nobody gives way. `ran`: since its last start, 0 while it waits; `waited`: since it was made.

@@ -126,6 +126,17 @@ TEST_F(ScheduleTest, PriorityThenAgeWithinATenant) {
   EXPECT_FALSE(last.more);
 }
 
+TEST_F(ScheduleTest, NothingPassesWhereTheOrderIsStrict) {
+  model.set_node(node("n1", 4));
+  model.set_unit(pod("large", 8, "vision", 20));
+  model.set_unit(pod("small", 1, "vision", 10));
+  model.set_unit(pod("other", 1, "speech", 0));
+  policy.strict = true;
+  EXPECT_THAT(placed(run()), ElementsAre("other@n1")) << "each queue has its own line";
+  policy.strict = false;
+  EXPECT_THAT(placed(run()), ElementsAre("small@n1"));
+}
+
 TEST_F(ScheduleTest, TenantsShareByWeight) {
   model.set_node(node("n1", 8));
   model.set_tenant({.id = "vision", .name = "vision", .weight = 3});
