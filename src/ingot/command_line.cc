@@ -12,6 +12,7 @@
 #include "ingot/commands.h"
 #include "ingot/completion.h"
 #include "ingot/output.h"
+#include "replay/policies.h"
 
 namespace ingot {
 namespace {
@@ -39,6 +40,7 @@ struct Parsed {
   UsageOptions usage;
   ImageOptions image;
   InflateOptions inflate;
+  ReplayArguments replay;
   std::string shell, pod;
 };
 
@@ -56,6 +58,7 @@ class CommandLine {
   void add_tenant_commands();
   void add_listings();
   void add_simulations();
+  void add_replay(CLI::App& simulate);
 
   CLI::App app_{"Ingot turns machines with GPUs into a secure multi-tenant AI factory.", "ingot"};
   Parsed in_;
@@ -227,6 +230,54 @@ void CommandLine::add_simulations() {
       ->type_name("P")
       ->capture_default_str();
   listing(inflate);
+  add_replay(*simulate);
+}
+
+void CommandLine::add_replay(CLI::App& simulate) {
+  ReplayArguments& in = in_.replay;
+  auto* replay =
+      command(simulate, "replay", "How long the jobs of a trace wait and take",
+              "ingot simulate replay --trace july.csv --nodes today.csv --and nodes+2 --report july.html",
+              [this] { return simulate_replay(in_.common, in_.replay); });
+  replay->add_option("--trace", in.trace, "the jobs")->required()->type_name("CSV");
+  replay->add_option("--format", in.format, "openb (and what export writes) or muri")
+      ->check(CLI::IsMember({"openb", "muri"}))
+      ->type_name("F")
+      ->capture_default_str();
+  auto* nodes =
+      replay->add_option("--nodes", in.nodes, "sn,cpu_milli,memory_mib,gpu,model")->type_name("CSV");
+  replay->add_option("--gpus", in.gpus, "instead of nodes: so many, on nodes of 8")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N")
+      ->excludes(nodes);
+  std::vector<std::string> policies;
+  std::string what = "whose turn it is, and where:";
+  for (const auto& p : replay::replay_policies()) {
+    policies.emplace_back(p.name);
+    what += fmt::format("\n  {}: {}", p.name, p.what);
+  }
+  in.policy = policies.front();
+  replay->add_option("--policy", in.policy, what)
+      ->check(CLI::IsMember(policies))
+      ->type_name("P")
+      ->capture_default_str();
+  replay->add_flag("--known-runtimes", in.known_runtimes, "the policy is told how long each job runs");
+  replay
+      ->add_option("--tenants", in.tenants,
+                   "spread the jobs over so many tenants of equal weight, hour by hour")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N");
+  replay->add_option("--quotas", in.quotas, "Queue objects; a queue is its namesake tenant's")
+      ->type_name("YAML");
+  replay->add_option("--seed", in.seed, "of what is left to chance")->capture_default_str()->type_name("N");
+  replay
+      ->add_option("--and", in.changes,
+                   "beside it, one change: nodes+2, nodes=F.csv, policy=fifo, queue:NAME.limit=8")
+      ->type_name("CHANGE")
+      ->take_all();
+  replay->add_option("--csv", in.csv, "write what became of each job")->type_name("FILE");
+  replay->add_option("--report", in.report, "write a page with plots")->type_name("FILE");
+  listing(replay);
 }
 
 int CommandLine::run(int argc, char** argv) {

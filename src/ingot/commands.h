@@ -77,6 +77,20 @@ struct InflateOptions {
 const std::map<std::string, scheduler::PlacementCost>& placement_policies();
 int simulate_inflate(const Common&, const InflateOptions&);
 
+struct ReplayArguments {
+  std::string trace, format = "openb";
+  std::string nodes;  // a file; or
+  int64_t gpus = 0;
+  std::string policy;
+  bool known_runtimes = false;
+  int tenants = 0;
+  uint64_t seed = 42;
+  std::string quotas;                // a file of Queue objects
+  std::vector<std::string> changes;  // --and
+  std::string csv, report;           // files to write
+};
+int simulate_replay(const Common&, const ReplayArguments&);
+
 int version(const Common&);
 
 }  // namespace ingot

@@ -1,15 +1,13 @@
 // ingot simulate: traces against the live scheduler, without a factory.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 
 #include "ingot/commands.h"
 #include "ingot/output.h"
+#include "ingot/simulate.h"
 #include "replay/inflate.h"
 
 namespace ingot {
@@ -20,20 +18,7 @@ using api::JsonArray;
 using api::JsonObject;
 using scheduler::PlacementCost;
 
-constexpr size_t kMaxFile = size_t(512) << 20;
 constexpr uint64_t kMostSeeds = 1000;
-
-std::expected<std::string, std::string> read(const std::string& path) {
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) return std::unexpected(fmt::format("{} cannot be read", path));
-  const auto size = in.tellg();
-  if (size < 0 || size_t(size) > kMaxFile)
-    return std::unexpected(fmt::format("{} is no file of at most 512 MiB", path));
-  std::string text(size_t(size), '\0');
-  in.seekg(0);
-  if (!in.read(text.data(), size)) return std::unexpected(fmt::format("{} cannot be read", path));
-  return text;
-}
 
 // "42-51" or "7".
 std::expected<std::pair<uint64_t, uint64_t>, std::string> seed_range(const std::string& text) {
@@ -47,21 +32,6 @@ std::expected<std::pair<uint64_t, uint64_t>, std::string> seed_range(const std::
     return std::unexpected(fmt::format("--seeds \"{}\" is not a number or a range such as 42-51", text));
   return std::pair(first, last);
 }
-
-// One line that is written over, on a terminal only.
-class Progress {
- public:
-  explicit Progress(bool quiet) : shown_(!quiet && isatty(STDERR_FILENO)) {}
-  ~Progress() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-  }
-  void say(const std::string& text) const {
-    if (shown_) fmt::print(stderr, "\r\033[K{}", text);
-  }
-
- private:
-  bool shown_;
-};
 
 JsonObject by_mark(const std::vector<int>& marks, const std::vector<double>& values) {
   JsonObject out;
@@ -88,7 +58,7 @@ const std::map<std::string, PlacementCost>& placement_policies() {
 int simulate_inflate(const Common& common, const InflateOptions& options) {
   const auto seeds = seed_range(options.seeds);
   if (!seeds) return failed(seeds.error());
-  const auto node_text = read(options.nodes), pod_text = read(options.pods);
+  const auto node_text = read_text(options.nodes), pod_text = read_text(options.pods);
   if (!node_text) return failed(node_text.error());
   if (!pod_text) return failed(pod_text.error());
   const auto nodes = replay::openb_nodes(options.nodes, *node_text);
@@ -99,7 +69,7 @@ int simulate_inflate(const Common& common, const InflateOptions& options) {
   if (std::ranges::none_of(*jobs, [](const auto& j) { return j.gpus > 0; }))
     return failed(options.pods + " has no pod that asks for a GPU");
 
-  const Progress progress(common.json);
+  Progress progress(common.json);
   const replay::InflateOptions how{options.until_pct, placement_policies().at(options.policy)};
   JsonArray all;
   replay::InflateResult mean;

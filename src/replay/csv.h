@@ -24,6 +24,7 @@ class Csv {
   // A number of at least `least`.
   std::expected<int64_t, std::string> integer(size_t row, std::string_view column, int64_t least) const;
   std::expected<double, std::string> number(size_t row, std::string_view column, double least) const;
+  uint32_t line(size_t row) const { return lines_[row]; }
   std::string at(size_t row, std::string_view column) const;  // "pods.csv, line 7, column num_gpu"
 
  private:

@@ -9,6 +9,8 @@
 namespace ingot::replay {
 namespace {
 
+constexpr int kMaxJobGpus = 4096;
+
 // Reads integers of one row until one is wrong.
 struct Row {
   const Csv& csv;
@@ -57,47 +59,110 @@ std::expected<std::vector<TraceNode>, std::string> openb_nodes(std::string file,
   return out;
 }
 
+namespace {
+
+constexpr double kMost_s = 1e9;  // 31 years
+
+std::expected<double, std::string> time_of(const Csv& csv, size_t row, std::string_view column,
+                                           double unit_s) {
+  auto value = csv.number(row, column, 0);
+  if (value && *value * unit_s > kMost_s)
+    return std::unexpected(csv.at(row, column) + ": is more than 31 years");
+  return value ? *value * unit_s : std::move(value);
+}
+
+// When it came and how long it ran; run_s < 0: it had not ended. `end`: of the trace.
+std::optional<std::string> read_times(const Csv& csv, size_t row, TraceJob& job, double& end) {
+  const auto from = time_of(csv, row, "creation_time", 1);
+  if (!from) return from.error();
+  job.submit_s = *from;
+  double began = *from;
+  if (!csv.text(row, "scheduled_time").empty()) {
+    const auto at = time_of(csv, row, "scheduled_time", 1);
+    if (!at) return at.error();
+    began = std::max(began, *at);
+  }
+  end = std::max(end, began);
+  job.run_s = -1;
+  if (csv.text(row, "deletion_time").empty()) return std::nullopt;
+  const auto to = time_of(csv, row, "deletion_time", 1);
+  if (!to) return to.error();
+  if (*to < *from) return csv.at(row, "deletion_time") + ": is before its creation_time";
+  end = std::max(end, *to);
+  job.run_s = std::max(0.0, *to - began);
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::expected<std::vector<TraceJob>, std::string> openb_pods(std::string file, std::string_view text,
-                                                             const std::vector<TraceNode>* nodes) {
-  const auto csv =
-      Csv::parse(std::move(file), text, {"name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli"});
+                                                             const std::vector<TraceNode>* nodes,
+                                                             bool timed) {
+  std::vector<std::string_view> needed{"name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli"};
+  if (timed) needed.insert(needed.end(), {"creation_time", "deletion_time"});
+  const auto csv = Csv::parse(std::move(file), text, needed);
   if (!csv) return std::unexpected(csv.error());
+  const bool times = csv->has("creation_time") && csv->has("deletion_time");
   std::set<std::string> models;
   if (nodes)
     for (const TraceNode& n : *nodes) models.insert(n.model);
   std::vector<TraceJob> out;
+  double end = 0;
   for (size_t i = 0; i < csv->rows(); ++i) {
     Row row{*csv, i, ""};
     TraceJob job{.name = std::string(csv->text(i, "name")),
-                 .tenant = std::string(csv->text(i, "qos")),
+                 .tenant = std::string(csv->text(i, csv->has("tenant") ? "tenant" : "qos")),
                  .cpu_milli = row.get("cpu_milli"),
                  .memory_mib = row.get("memory_mib"),
                  .gpus = int(std::min<int64_t>(row.get("num_gpu"), 1 << 20)),
                  .milli = int(std::min<int64_t>(row.get("gpu_milli"), 1 << 20)),
-                 .models = split(csv->text(i, "gpu_spec"))};
-    if (csv->has("creation_time") && csv->has("deletion_time")) {
-      const auto from = csv->number(i, "creation_time", 0);
-      if (!from) return std::unexpected(from.error());
-      job.submit_s = *from;
-      if (!csv->text(i, "deletion_time").empty()) {
-        const auto to = csv->number(i, "deletion_time", 0);
-        if (!to) return std::unexpected(to.error());
-        job.run_s = std::max(0.0, *to - *from);
-      }
-    }
+                 .line = csv->line(i)};
     if (!row.wrong.empty()) return std::unexpected(row.wrong);
-    if (job.gpus > scheduler::kMaxGpus)
+    if (times)
+      if (auto wrong = read_times(*csv, i, job, end)) return std::unexpected(std::move(*wrong));
+    if (job.gpus > kMaxJobGpus)
+      return std::unexpected(csv->at(i, "num_gpu") + ": a job has at most " + std::to_string(kMaxJobGpus) +
+                             " GPUs");
+    if (!timed && job.gpus > scheduler::kMaxGpus)
       return std::unexpected(csv->at(i, "num_gpu") + ": a pod has at most " +
                              std::to_string(scheduler::kMaxGpus) + " GPUs");
     if (job.gpus != 1) job.milli = 1000;
     if (job.milli < 1 || job.milli > 1000)
       return std::unexpected(csv->at(i, "gpu_milli") + ": must be from 1 to 1000");
+    if (nodes) job.models = split(csv->text(i, "gpu_spec"));
     for (const std::string& model : job.models)
-      if (nodes && !models.contains(model))
+      if (!models.contains(model))
         return std::unexpected(csv->at(i, "gpu_spec") + ": no node has the model " + model);
     out.push_back(std::move(job));
   }
+  for (TraceJob& job : out)
+    if (job.run_s < 0) job.run_s = end - job.submit_s;
   return out;
+}
+
+std::optional<std::string> too_large(const std::string& file, const std::vector<TraceNode>& nodes,
+                                     const std::vector<TraceJob>& jobs) {
+  int64_t gpus = 0;
+  int largest = 0;
+  for (const TraceNode& n : nodes) {
+    gpus += n.gpus;
+    largest = std::max(largest, n.gpus);
+  }
+  for (const TraceJob& job : jobs) {
+    const std::string at = file + ", line " + std::to_string(job.line) + ": " + job.name;
+    if (job.gpus > gpus)
+      return at + " asks for " + std::to_string(job.gpus) + " GPUs, the cluster has " + std::to_string(gpus);
+    const auto holds = [&](const TraceNode& n) {
+      return n.gpus >= std::min(job.gpus, largest) && n.cpu_milli >= job.cpu_milli &&
+             n.memory_mib >= job.memory_mib &&
+             (job.models.empty() || std::ranges::find(job.models, n.model) != job.models.end());
+    };
+    if (std::ranges::none_of(nodes, holds))
+      return at + " fits no node, even an empty one: it asks for " +
+             std::to_string(std::min(job.gpus, largest)) + " GPUs, " + std::to_string(job.cpu_milli) +
+             " milli-CPU and " + std::to_string(job.memory_mib) + " MiB on one";
+  }
+  return std::nullopt;
 }
 
 std::expected<std::vector<TraceJob>, std::string> muri_jobs(std::string file, std::string_view text) {
@@ -106,16 +171,19 @@ std::expected<std::vector<TraceJob>, std::string> muri_jobs(std::string file, st
   std::vector<TraceJob> out;
   for (size_t i = 0; i < csv->rows(); ++i) {
     const auto gpus = csv->integer(i, "num_gpu", 1);
-    const auto submit = csv->number(i, "submit_time", 0);
-    const auto duration = csv->number(i, "duration", 0);
+    const auto submit = time_of(*csv, i, "submit_time", 1e-3);
+    const auto duration = time_of(*csv, i, "duration", 1e-3);
     if (!gpus) return std::unexpected(gpus.error());
     if (!submit) return std::unexpected(submit.error());
     if (!duration) return std::unexpected(duration.error());
-    if (*gpus > 4096) return std::unexpected(csv->at(i, "num_gpu") + ": a job has at most 4096 GPUs");
+    if (*gpus > kMaxJobGpus)
+      return std::unexpected(csv->at(i, "num_gpu") + ": a job has at most " + std::to_string(kMaxJobGpus) +
+                             " GPUs");
     out.push_back({.name = "job-" + std::string(csv->text(i, "job_id")),
                    .gpus = int(*gpus),
-                   .submit_s = *submit / 1000,
-                   .run_s = *duration / 1000});
+                   .submit_s = *submit,
+                   .run_s = *duration,
+                   .line = csv->line(i)});
   }
   return out;
 }
