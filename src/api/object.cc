@@ -1,5 +1,7 @@
 #include "api/object.h"
 
+#include <cstring>
+
 #include "base/assert.h"
 
 namespace ingot::api {
@@ -26,6 +28,21 @@ std::string type_prefix(const ClusterId& cluster, std::string_view resource) {
 }
 std::string namespace_prefix(const ClusterId& cluster, std::string_view resource, std::string_view ns) {
   return type_prefix(cluster, resource) + std::string(ns) + "/";
+}
+
+std::string_view node_field(std::string_view resource) {
+  if (resource == "pods" || resource == "resourceslices.resource.k8s.io") return "spec.nodeName";
+  if (resource == "allocations.factory.ingot.dev") return "spec.node";
+  return {};
+}
+
+std::string_view node_of(std::string_view resource, const Json& object) {
+  const std::string_view field = node_field(resource);
+  return field.empty() ? field : string_at(object, {"spec", field.substr(field.find('.') + 1)});
+}
+
+bool Object::mentions(std::string_view text) const {
+  return memmem(json.data(), json.size(), text.data(), text.size()) != nullptr;
 }
 
 Json Object::parse() const {

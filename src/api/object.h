@@ -40,12 +40,21 @@ std::string type_prefix(const ClusterId&, std::string_view resource);  // "c7/po
 std::string namespace_prefix(const ClusterId&, std::string_view resource,
                              std::string_view);  // "c7/pods/default/"
 
+// The field that says which node an object of this type belongs to ("spec.nodeName" of pods), "" where there is none.
+std::string_view node_field(std::string_view resource);
+// That field of an object; "" also while it has no node.
+std::string_view node_of(std::string_view resource, const Json& object);
+
 struct Object {
   Key key;
   Revision revision;  // equals metadata.resourceVersion in `json`
   std::string json;   // the whole object, with apiVersion and kind
+  std::string node =
+      {};  // node_of() of a stored object, so that whoever looks for one node's need not parse all
 
   Json parse() const;  // `json` was written by us: a parse error is our bug
+  // Whether `json` has this text in it: a quick no, before a parse says for sure.
+  bool mentions(std::string_view text) const;
 };
 using ObjectPtr = std::shared_ptr<const Object>;
 

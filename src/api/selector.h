@@ -33,6 +33,7 @@ class FieldSelector {
   static Result<FieldSelector> parse(std::string_view text);
   bool matches(const Json& object) const;
   bool everything() const { return terms_.empty(); }
+  size_t terms() const { return terms_.size(); }
   // The value a term pins `path` to by '=', "" if none: "metadata.name" turns a list into a get.
   std::string_view pinned(std::string_view path) const;
 

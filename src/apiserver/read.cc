@@ -129,7 +129,7 @@ Result<Outcome> list_objects(Call& call) {
   std::vector<api::ObjectPtr> items;
   ListMeta meta{.revision = plan->at.value_or(call.view.revision())};
   const store::Visit take = [&](const api::ObjectPtr& object) {
-    if (!selection->everything() && !selection->matches(object->parse())) return true;
+    if (!selection->matches(object)) return true;
     if (plan->limit && items.size() == plan->limit) {
       const api::Key& last = items.back()->key;
       meta.next = encode_continue({meta.revision, fmt::format("{}/{}", last.ns(), last.name())});
@@ -140,8 +140,7 @@ Result<Outcome> list_objects(Call& call) {
   };
   if (call.route().every_cluster) {
     call.factory.range_every_cluster(type.resource(), [&](const api::ObjectPtr& object) {
-      if (selection->everything() || selection->matches(object->parse()))
-        items.push_back(with_cluster(object));
+      if (selection->matches(object)) items.push_back(with_cluster(object));
       return true;
     });
   } else if (const Result<void> done = Source(call, type).range(plan->at, call.route().ns, plan->after, take);

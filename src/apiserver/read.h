@@ -14,8 +14,22 @@ Result<Outcome> watch_objects(Call&);
 struct Selection {
   api::LabelSelector labels;
   api::FieldSelector fields;
+  std::string node;  // that objects must belong to, "" if any may: told from api::Object without parsing it
+  bool node_alone = false;
   bool everything() const { return labels.everything() && fields.everything(); }
-  bool matches(const api::Json& object) const;
+  // `parsed(object)` is called only where fields or labels must be looked at.
+  template <class Parsed>
+  bool matches(const api::ObjectPtr& object, Parsed&& parsed) const {
+    if (everything()) return true;
+    if (!node.empty() && object->node != node) return false;
+    return node_alone || selects(parsed(object));
+  }
+  bool matches(const api::ObjectPtr& object) const {
+    return matches(object, [](const api::ObjectPtr& o) { return o->parse(); });
+  }
+
+ private:
+  bool selects(const api::Json& object) const;
 };
 Result<Selection> read_selection(const api::Resource&, const Route&);
 

@@ -121,7 +121,7 @@ Result<Outcome> delete_collection(Call& call) {
   if (!options) return fail(options.error());
   std::vector<api::ObjectPtr> chosen;
   call.view.range(call.type().resource(), call.route().ns, "", [&](const api::ObjectPtr& object) {
-    if (selection->everything() || selection->matches(object->parse())) chosen.push_back(object);
+    if (selection->matches(object)) chosen.push_back(object);
     return true;
   });
   std::vector<api::ObjectPtr> shown;

@@ -50,7 +50,7 @@ Result<void> check_fields(const api::Resource& type, std::string_view text) {
 }
 }  // namespace
 
-bool Selection::matches(const api::Json& object) const {
+bool Selection::selects(const api::Json& object) const {
   return (labels.everything() || labels.matches(api::object_at(object, {"metadata", "labels"}))) &&
          (fields.everything() || fields.matches(object));
 }
@@ -66,7 +66,13 @@ Result<Selection> read_selection(const api::Resource& type, const Route& route) 
   }
   Result<api::FieldSelector> fields = api::FieldSelector::parse(fields_text);
   if (!fields) return fail(std::move(fields.error()));
-  return Selection{std::move(*labels), std::move(*fields)};
+  Selection selection{std::move(*labels), std::move(*fields)};
+  if (const std::string_view field = api::node_field(type.resource()); !field.empty()) {
+    selection.node = selection.fields.pinned(field);
+    selection.node_alone =
+        !selection.node.empty() && selection.labels.everything() && selection.fields.terms() == 1;
+  }
+  return selection;
 }
 
 std::string encode_continue(const Continue& place) {

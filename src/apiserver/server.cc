@@ -132,11 +132,14 @@ void Server::submit(std::shared_ptr<Prepared> in, ExchangePtr exchange) {
   flight.ticket = counter.enter(home, limit * scale);
   if (!flight.ticket) return impl_->refuse(std::move(flight), too_many());
   const ExchangePtr way_back = flight.exchange;
-  const Result<void> taken =
-      services.shard.submit([impl = impl_, flight = std::move(flight)](store::Turn& turn) mutable {
+  const store::Shard::Kind does =
+      flight.in->mutating ? store::Shard::Kind::Writes : store::Shard::Kind::Reads;
+  const Result<void> taken = services.shard.submit(
+      [impl = impl_, flight = std::move(flight)](store::Turn& turn) mutable {
         if (impl->closed) return;
         impl->handle(turn, std::move(flight));
-      });
+      },
+      does);
   if (!taken) way_back->reply(error_reply(taken.error()));
 }
 

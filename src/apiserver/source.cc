@@ -16,7 +16,8 @@ const std::vector<api::ObjectPtr>& builtin_of(const Services& services, std::str
 }
 
 api::ObjectPtr same_place(const api::ObjectPtr& object, const api::Json& value) {
-  return std::make_shared<const api::Object>(api::Object{object->key, object->revision, api::to_text(value)});
+  return std::make_shared<const api::Object>(
+      api::Object{object->key, object->revision, api::to_text(value), object->node});
 }
 }  // namespace
 

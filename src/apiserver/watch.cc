@@ -76,16 +76,22 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
 
   bool send_change(const store::Change& change) {
     EventEncoder& encoder = *services_.events;
-    store::Change seen = change;
-    if (plan_.every_cluster) seen.object = encoder.with_cluster(change.object);
-    if (plan_.projected) seen.object = encoder.projected(change.object);
+    const auto shown = [&] {
+      return plan_.every_cluster ? encoder.with_cluster(change.object)
+             : plan_.projected   ? encoder.projected(change.object)
+                                 : change.object;
+    };
     if (plan_.selection.everything())
-      return send(change.deleted ? "DELETED" : change.before ? "MODIFIED" : "ADDED", seen.object);
+      return send(change.deleted ? "DELETED" : change.before ? "MODIFIED" : "ADDED", shown());
 
-    const bool now = plan_.selection.matches(encoder.parsed(change.object));
-    if (change.deleted) return !now || send("DELETED", seen.object);
-    const bool before = change.before && plan_.selection.matches(encoder.parsed(change.before));
-    if (now) return send(before ? "MODIFIED" : "ADDED", seen.object);
+    const auto selected = [&](const api::ObjectPtr& object) {
+      return plan_.selection.matches(
+          object, [&](const api::ObjectPtr& o) -> const api::Json& { return encoder.parsed(o); });
+    };
+    const bool now = selected(change.object);
+    if (change.deleted) return !now || send("DELETED", shown());
+    const bool before = change.before && selected(change.before);
+    if (now) return send(before ? "MODIFIED" : "ADDED", shown());
     if (!before) return true;
     // It left the selection: its last state in it, at the revision that took it out.
     api::Json last = (plan_.every_cluster ? with_cluster(change.before) : change.before)->parse();
@@ -216,6 +222,7 @@ Result<Outcome> watch_objects(Call& call) {
                 .resource = type.resource(),
                 .ns = call.route().ns};
   if (call.route().every_cluster) plan.scope.cluster.clear();
+  plan.scope.node = plan.selection.node;
   plan.every_cluster = call.route().every_cluster;
   plan.projected = source.projected();
   plan.bookmarks = query.flag("allowWatchBookmarks");

@@ -3,10 +3,6 @@
 namespace ingot::controllers {
 namespace {
 
-bool mentions(const api::Object& object, std::string_view text) {
-  return object.json.find(text) != std::string::npos;
-}
-
 void drop(std::map<std::string, std::set<api::Key>, std::less<>>& sets, std::string_view name,
           const api::Key& key) {
   const auto set = sets.find(name);
@@ -29,23 +25,18 @@ std::vector<OwnerRef> owners_of(const api::Json& object) {
   return owners;
 }
 std::vector<OwnerRef> owners_of(const api::Object& object) {
-  if (!mentions(object, "\"ownerReferences\"")) return {};
+  if (!object.mentions("\"ownerReferences\"")) return {};
   return owners_of(object.parse());
 }
 
 Traits traits_of(const api::Object& object) {
   Traits traits;
   const bool pod = object.key.resource() == "pods";
-  const bool owned = mentions(object, "\"ownerReferences\"");
-  const bool bound = pod && mentions(object, "\"nodeName\"");
-  if (owned || bound) {
-    const api::Json json = object.parse();
-    if (owned) traits.owners = owners_of(json);
-    if (bound) traits.node = api::string_at(json, {"spec", "nodeName"});
-  }
+  traits.owners = owners_of(object);
+  if (pod) traits.node = object.node;
   traits.ended =
-      pod && (mentions(object, "\"phase\":\"Succeeded\"") || mentions(object, "\"phase\":\"Failed\""));
-  traits.ends = object.key.resource() == "namespaces" && mentions(object, "\"deletionTimestamp\"");
+      pod && (object.mentions("\"phase\":\"Succeeded\"") || object.mentions("\"phase\":\"Failed\""));
+  traits.ends = object.key.resource() == "namespaces" && object.mentions("\"deletionTimestamp\"");
   return traits;
 }
 

@@ -8,11 +8,8 @@
 namespace ingot::controllers {
 namespace {
 
-bool mentions(const api::Object& object, std::string_view text) {
-  return object.json.find(text) != std::string::npos;
-}
 bool may_have_ended(const api::Object& pod) {
-  return mentions(pod, "\"phase\":\"Succeeded\"") || mentions(pod, "\"phase\":\"Failed\"");
+  return pod.mentions("\"phase\":\"Succeeded\"") || pod.mentions("\"phase\":\"Failed\"");
 }
 bool has_ended(const Json& pod) {
   const std::string_view phase = api::string_at(pod, {"status", "phase"});
@@ -28,9 +25,9 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
     for (const Key& pod : seen.index.pods_on(key.name())) enqueue(pod);
   if (key.resource() != "pods" || seen.change.deleted) return;
   // A pod first seen with a node: at start-up, when its node may have gone meanwhile.
-  if (!seen.change.before && mentions(*seen.change.object, "\"nodeName\"")) enqueue(key);
+  if (!seen.change.before && !seen.change.object->node.empty()) enqueue(key);
   if (!may_have_ended(*seen.change.object)) return;
-  if (mentions(*seen.change.object, "\"deletionTimestamp\"")) enqueue(key);
+  if (seen.change.object->mentions("\"deletionTimestamp\"")) enqueue(key);
   if (seen.index.ended_pods(key.cluster()) > seen.facts.terminated_pods) enqueue(whole_cluster(key));
 }
 

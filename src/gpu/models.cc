@@ -1,5 +1,6 @@
 #include "gpu/models.h"
 
+#include <cctype>
 #include <cstdlib>
 
 namespace ingot::gpu {
@@ -29,6 +30,20 @@ std::string_view chip(std::string_view product) {
 }  // namespace
 
 std::span<const Model> models() { return kModels; }
+
+std::string product_label(std::string_view product) {
+  std::string out(product.substr(0, 63));
+  for (char& c : out)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_') c = '-';
+  while (!out.empty() && !std::isalnum(static_cast<unsigned char>(out.back()))) out.pop_back();
+  return out;
+}
+
+const Model* model_of_label(std::string_view label) {
+  for (const Model& model : kModels)
+    if (product_label(model.product) == label) return &model;
+  return nullptr;
+}
 
 const Model* find_model(std::string_view name) {
   for (const Model& model : kModels)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace ingot::gpu {
@@ -19,6 +20,11 @@ struct Model {
 };
 
 std::span<const Model> models();
+// A product's name as the label nvidia.com/gpu.product gives it: what no label may hold becomes '-', as GPU feature
+// discovery writes it.
+std::string product_label(std::string_view product);
+// The model whose product reads so in that label; nullptr: none we know.
+const Model* model_of_label(std::string_view label);
 const Model* find_model(std::string_view name);
 // The model of a product name; the closest prefix wins ("NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe").
 const Model* model_of_product(std::string_view product, int64_t memory_mib);

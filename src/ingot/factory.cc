@@ -18,6 +18,7 @@
 #include "host/pki.h"
 #include "host/pod_ends.h"
 #include "host/real_env.h"
+#include "host/side_lane.h"
 #include "host/teardown.h"
 #include "ingot/expectation.h"
 #include "ingot/machine.h"
@@ -31,8 +32,9 @@
 namespace ingot {
 namespace {
 
-constexpr Duration kPodsEnd = std::chrono::seconds(90);  // longest that a pod is waited for
-constexpr Duration kGoodbye = std::chrono::seconds(2);   // for requests that are being answered
+constexpr Duration kPodsEnd = std::chrono::seconds(90);           // longest that a pod is waited for
+constexpr Duration kNodesSlice = std::chrono::microseconds(150);  // of each round of the loop
+constexpr Duration kGoodbye = std::chrono::seconds(2);            // for requests that are being answered
 
 // host/ hands requests over without knowing the API server's inner type.
 struct ServerDoor final : host::Door {
@@ -81,6 +83,8 @@ struct Factory::Impl {
   std::unique_ptr<metering::GpuView> gpu_view;
   std::shared_ptr<const MetricSources> metric_sources;
   std::unique_ptr<Machine> machine;  // nullptr: --gpus none
+  std::unique_ptr<host::SideLane> lane;  // what the nodes run in
+  std::unique_ptr<env::Env> node_env;
   std::unique_ptr<Nodes> nodes;
   std::unique_ptr<host::GpuSampler> sampler;
   ServerDoor door;
@@ -179,7 +183,10 @@ Result<void> Factory::Impl::run_nodes() {
                                                                          .idleness = *idleness,
                                                                          .placement = *placement,
                                                                          .ledger = *ledger});
-    nodes = std::make_unique<Nodes>(real.env, *server, telemetry);
+    lane = std::make_unique<host::SideLane>(real.clock, real.loop, kNodesSlice);
+    node_env = std::make_unique<env::Env>(real.clock, *lane, real.worker, real.entropy, real.disk,
+                                          real.faults, real.log);
+    nodes = std::make_unique<Nodes>(*node_env, *server, telemetry);
     for (node::NodeConfig& config : *hollow) nodes->add_hollow(std::move(config));
     for (const MachineNode& described : real_nodes) {
       node::NodeConfig config = described.config;
@@ -286,7 +293,10 @@ void Factory::Impl::stop(bool keep_pods) {
   }
   sampler = nullptr;
   if (http) http->stop(kGoodbye);
-  real.loop.call([&] { nodes = nullptr; });
+  real.loop.call([&] {
+    nodes = nullptr;
+    lane = nullptr;
+  });
   if (machine && !keep_pods) clean_machine();
   real.loop.call([&] { machine = nullptr; });
   if (shard) {

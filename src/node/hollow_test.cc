@@ -56,6 +56,21 @@ TEST_F(HollowTest, AScriptSaysHowLongAndHowItEnds) {
   EXPECT_EQ(runtime.gpu_utilisation("u1"), 0);
 }
 
+TEST_F(HollowTest, AQuickStartIsToldOfOnce) {
+  bind(1, R"({"runSeconds": 5})");
+  t.loop.advance(1s);
+  EXPECT_EQ(phase(1), "Running");
+  EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 1u);
+}
+
+TEST_F(HollowTest, WhatDoesNotStartIsToldOfAfterAMoment) {
+  t.faults.arm("node.sandbox.fail");
+  bind(1, "");
+  EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 0u);
+  t.loop.advance(200ms);
+  EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 1u);
+}
+
 TEST_F(HollowTest, WithoutAScriptItRunsForEver) {
   bind(1, "");
   t.loop.advance(std::chrono::hours(2));

@@ -7,6 +7,9 @@
 #include "node/restart.h"
 
 namespace ingot::node {
+namespace {
+constexpr Duration kSettling = std::chrono::milliseconds(100);  // hollow pods start within it
+}
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::seconds;
@@ -32,7 +35,8 @@ void PodWorker::Work::kill(ProbeKind kind, std::optional<int64_t> grace_s) {
 PodWorker::PodWorker(WorkerContext& ctx, std::string uid, std::function<void(const std::string&)> forgotten)
     : ctx_(ctx), uid_(std::move(uid)), forgotten_(std::move(forgotten)) {
   volumes_ = std::make_unique<PodVolumes>(ctx_.files);
-  reporter_ = std::make_unique<Reporter>(ctx_.env, ctx_.api, [this] { poke(); });
+  reporter_ = std::make_unique<Reporter>(ctx_.env, ctx_.api, ctx_.config.hollow ? kSettling : Duration(),
+                                         [this] { poke(); });
 }
 
 PodWorker::~PodWorker() { ctx_.env.loop.cancel(timer_); }

@@ -23,15 +23,6 @@ constexpr std::string_view kArchitecture = "arm64";
 constexpr std::string_view kArchitecture = "amd64";
 #endif
 
-// A label's value: what is not allowed in one becomes '-', as GPU feature discovery writes product names.
-std::string label_value(std::string_view text) {
-  std::string out(text.substr(0, 63));
-  for (char& c : out)
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_') c = '-';
-  while (!out.empty() && !std::isalnum(static_cast<unsigned char>(out.back()))) out.pop_back();
-  return out;
-}
-
 JsonObject labels_of(const NodeConfig& node) {
   JsonObject labels{{"kubernetes.io/hostname", node.name},
                     {"kubernetes.io/arch", kArchitecture},
@@ -39,7 +30,7 @@ JsonObject labels_of(const NodeConfig& node) {
   if (!node.gpus.boards.empty()) {
     const gpu::Board& first = node.gpus.boards.front();
     labels["nvidia.com/gpu.present"] = "true";
-    labels["nvidia.com/gpu.product"] = label_value(first.product);
+    labels["nvidia.com/gpu.product"] = gpu::product_label(first.product);
     labels["nvidia.com/gpu.count"] = std::to_string(node.gpus.boards.size());
     labels["nvidia.com/gpu.memory"] = std::to_string(first.memory_mib);
     labels["nvidia.com/gpu.compute.major"] = std::to_string(first.compute_major);
@@ -261,7 +252,11 @@ void Registration::keep_parts() {
 void Registration::heartbeat() {
   lease_.dirty = true;
   keep(lease_);
-  heartbeat_ = env_.loop.at(env_.clock.now() + kHeartbeat, [this] { heartbeat(); });
+  // The first wait is of any length, so that nodes that start together do not all report at the same moments.
+  const Duration wait = std::exchange(spread_, true)
+                            ? kHeartbeat
+                            : Duration(int64_t(env_.entropy.next() % uint64_t(kHeartbeat.count())));
+  heartbeat_ = env_.loop.at(env_.clock.now() + wait, [this] { heartbeat(); });
 }
 
 api::JsonObject Registration::document(const Kept& kept) const {

@@ -56,7 +56,7 @@ class Registration {
   env::Env& env_;
   Api& api_;
   const NodeConfig& config_;
-  bool ready_ = false;
+  bool ready_ = false, spread_ = false;
   WallTime since_{}, gpu_since_{};
   bool gpus_healthy_ = true;
   int64_t generation_ = 1;

@@ -1,13 +1,17 @@
 #include "node/reporter.h"
 
+#include <utility>
+
 namespace ingot::node {
 
-Reporter::Reporter(env::Env& env, Api& api, env::Task changed)
-    : env_(env), api_(api), changed_(std::move(changed)) {}
+Reporter::Reporter(env::Env& env, Api& api, Duration settling, env::Task changed)
+    : env_(env), api_(api), settling_(settling), changed_(std::move(changed)) {}
 
 Reporter::~Reporter() { env_.loop.cancel(timer_); }
 
 void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject status) {
+  const api::Json* phase = status.if_contains("phase");
+  const bool settles = settling_ > Duration::zero() && phase && *phase == "Pending";
   // The uid keeps a status from landing on another pod of the same name.
   std::string body = api::to_text(
       api::JsonObject{{"metadata", api::JsonObject{{"uid", pod.uid}}}, {"status", std::move(status)}});
@@ -15,7 +19,13 @@ void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject sta
   wanted_ = std::move(body);
   path_ = path + "/status";
   refusals_ = 0;
-  if (timer_ == 0) send();
+  if (in_flight_ || (timer_ != 0 && backoff_.failures() > 0)) return;
+  if (!settles) {
+    env_.loop.cancel(std::exchange(timer_, 0));
+    send();
+  } else if (timer_ == 0) {
+    send_after(settling_);
+  }
 }
 
 void Reporter::send() {
@@ -43,11 +53,11 @@ void Reporter::answered(const Result<Answer>& answer) {
     env_.log.warn("node.status.refused", {{"path", path_}, {"code", code}});
     return changed_();
   }
-  if (!refused || refusals_ < kRefusals) again();
+  if (!refused || refusals_ < kRefusals) send_after(backoff_.next());
 }
 
-void Reporter::again() {
-  timer_ = env_.loop.at(env_.clock.now() + backoff_.next(), [this] {
+void Reporter::send_after(Duration wait) {
+  timer_ = env_.loop.at(env_.clock.now() + wait, [this] {
     timer_ = 0;
     send();
   });

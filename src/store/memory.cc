@@ -20,6 +20,7 @@ ObjectPtr encode(const Key& key, Json json, Revision revision) {
   auto object = std::make_shared<Object>();
   object->key = key;
   object->revision = revision;
+  object->node = api::node_of(key.resource(), json);
   object->json.assign(
       api::to_text(json));  // a copy, because the serializer leaves up to half of its buffer unused
   return object;
@@ -74,6 +75,8 @@ void Memory::replay(Revision revision, std::string_view key, const std::string_v
   object->key = Key(std::string(key));
   object->revision = revision;
   object->json = *json;
+  if (!api::node_field(object->key.resource()).empty())
+    object->node = api::node_of(object->key.resource(), object->parse());
   if (in_history) return apply({std::move(object), before, false});
   if (before) doomed_.push_back({before->revision, revision});
   place(object);

@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "base/assert.h"
+#include "store/errors.h"
 #include "store/file.h"
 #include "store/memory.h"
 #include "store/watches.h"
@@ -13,29 +14,6 @@ namespace {
 // Compaction-only commits start when this many rows of the log are doomed and nothing else is to be written.
 constexpr size_t kCompactAtRest = 4'096;
 constexpr size_t kDoomedPerCommit = 512;  // beside two for each write, so that compaction outruns writing
-
-Error about(Reason reason, const Key& key, std::string message) {
-  const std::string_view resource = key.resource();
-  const size_t dot = resource.find('.');
-  return {.reason = reason,
-          .message = std::move(message),
-          .group = std::string(dot == resource.npos ? "" : resource.substr(dot + 1)),
-          .kind = std::string(resource.substr(0, dot)),
-          .name = std::string(key.name())};
-}
-std::string quoted(const Key& key) {
-  return std::string(key.resource()) + " \"" + std::string(key.name()) + "\"";
-}
-Error not_found(const Key& key) { return about(Reason::NotFound, key, quoted(key) + " not found"); }
-Error already_exists(const Key& key) {
-  return about(Reason::AlreadyExists, key, quoted(key) + " already exists");
-}
-Error conflict(const Key& key) {
-  return about(
-      Reason::Conflict, key,
-      "Operation cannot be fulfilled on " + quoted(key) +
-          ": the object has been modified; please apply your changes to the latest version and try again");
-}
 
 // Writes of one commit and who waits for it.
 struct Pending {
@@ -51,12 +29,12 @@ class Engine final : public Shard {
     newest_ = assigned_ = durable_ = loaded.revision;
     next_sequence_ = loaded.next_sequence;
     meta_ = durable_meta_ = std::move(loaded.meta);
-    watches_.publish(memory_, durable_);
+    publish_all();
     memory_.compact(durable_);
     if (loaded.disk_full) enter_full();
   }
 
-  Result<void> submit(Input) override;
+  Result<void> submit(Input, Kind) override;
   Result<uint64_t> watch(Scope, Revision from, std::shared_ptr<Watcher>) override;
   void unwatch(uint64_t id) override { watches_.remove(id); }
   void rows(RowQuery, RowsDone) override;
@@ -83,10 +61,18 @@ class Engine final : public Shard {
     return staged_.batch.writes.size() >= options_.staged_writes ||
            staged_.batch.bytes >= options_.staged_bytes;
   }
-  bool must_wait() const { return reloading_ || (flight_ && crowded()); }
+  size_t queued() const { return reads_.size() + writes_.size(); }
+  bool may_write() const {
+    return !(flight_ && crowded()) && durable_.value - watches_.published().value < options_.staged_writes;
+  }
+  bool idle() const { return reads_.empty() && (writes_.empty() || !may_write()); }
   void schedule_turn();
   void turn();
   void start_commit();
+  void publish();
+  void publish_all() {
+    watches_.publish(memory_, durable_, [] { return true; });
+  }
   void take_doomed(Batch&);
   void committed(std::expected<void, Failure>);
   void failed(Failure, Pending lost);
@@ -104,7 +90,7 @@ class Engine final : public Shard {
   const std::shared_ptr<File> file_;  // shared with work under way
   Memory memory_;
   Watches watches_;
-  std::deque<Input> queue_;
+  std::deque<Input> reads_, writes_;  // what is queued
   Pending staged_;
   std::shared_ptr<Pending> flight_;
   std::vector<Done> drains_;
@@ -113,7 +99,7 @@ class Engine final : public Shard {
   Revision durable_;
   uint64_t next_sequence_ = 1;
   Meta meta_, durable_meta_;
-  bool turn_posted_ = false, steps_posted_ = false, bookmark_set_ = false;
+  bool turn_posted_ = false, publish_posted_ = false, steps_posted_ = false, bookmark_set_ = false;
   bool reloading_ = false, full_ = false;
   Stats stats_;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();
@@ -242,38 +228,44 @@ void Engine::Step::settle(std::vector<Done>& ready) {
   }
 }
 
-Result<void> Engine::submit(Input input) {
+Result<void> Engine::submit(Input input, Kind kind) {
   if (reloading_)
     return fail({.reason = Reason::ServiceUnavailable,
                  .message = "the store is reading " + options_.path + " again after a failed write",
                  .retry_after_s = 1});
-  if (queue_.size() >= options_.queue_inputs)
+  if (queued() >= options_.queue_inputs)
     return fail({.reason = Reason::TooManyRequests,
-                 .message = "too many requests wait for the store (" + std::to_string(queue_.size()) +
+                 .message = "too many requests wait for the store (" + std::to_string(queued()) +
                             "), please try again later",
                  .retry_after_s = 1});
-  queue_.push_back(std::move(input));
+  (kind == Kind::Reads ? reads_ : writes_).push_back(std::move(input));
   schedule_turn();
   return {};
 }
 
 void Engine::schedule_turn() {
-  if (turn_posted_ || queue_.empty() || must_wait()) return;
+  if (turn_posted_ || reloading_ || idle()) return;
   turn_posted_ = true;
   env_.loop.post(guarded([this] { turn(); }));
 }
 
 void Engine::turn() {
   turn_posted_ = false;
-  if (must_wait()) return;
+  if (reloading_ || idle()) return;
   ++stats_.turns;
   std::vector<Done> ready;
-  for (size_t n = 0; n < options_.turn_inputs && !queue_.empty() && !crowded(); ++n) {
-    Input input = std::move(queue_.front());
-    queue_.pop_front();
+  const Instant end = env_.clock.now() + options_.turn_time;
+  bool late = false, wrote = false;
+  for (size_t n = 0; n < options_.turn_inputs && !(late && wrote); ++n) {
+    std::deque<Input>& from = reads_.empty() || late ? writes_ : reads_;
+    if (from.empty() || (&from == &writes_ && crowded())) break;
+    wrote |= &from == &writes_;
+    Input input = std::move(from.front());
+    from.pop_front();
     Step step(*this);
     input(step);
     step.settle(ready);
+    late = env_.clock.now() >= end;
   }
   start_commit();
   schedule_turn();
@@ -317,8 +309,7 @@ void Engine::committed(std::expected<void, Failure> outcome) {
 }
 
 void Engine::after_commit() {
-  watches_.publish(memory_, durable_);
-  memory_.compact(durable_);
+  publish();
   start_commit();  // of what compaction found, at rest
   schedule_steps();
   schedule_bookmark();
@@ -326,7 +317,21 @@ void Engine::after_commit() {
   settle_drains();
 }
 
+// A slice of it at a time, turns between: a commit of many changes that many watch is long.
+void Engine::publish() {
+  const Instant end = env_.clock.now() + options_.turn_time;
+  const bool all = watches_.publish(memory_, durable_, [&] { return env_.clock.now() < end; });
+  memory_.compact(watches_.published());
+  if (all || publish_posted_) return;
+  publish_posted_ = true;
+  env_.loop.post(guarded([this] {
+    publish_posted_ = false;
+    after_commit();
+  }));
+}
+
 void Engine::failed(Failure failure, Pending lost) {
+  publish_all();  // before the history may be another
   ++stats_.failed_commits;
   env_.log.error("store.commit_failed", {{"error", failure.error.message}});
   std::vector<Done> waiting = std::move(lost.waiting);
@@ -393,6 +398,7 @@ void Engine::await_space() {
 }
 
 Result<uint64_t> Engine::watch(Scope scope, Revision from, std::shared_ptr<Watcher> watcher) {
+  ASSERT(scope.node.empty() || !scope.resource.empty());
   if (from > assigned_)
     return fail({.reason = Reason::Timeout,
                  .message = "Too large resource version: " + std::to_string(from.value) +
@@ -402,7 +408,7 @@ Result<uint64_t> Engine::watch(Scope scope, Revision from, std::shared_ptr<Watch
   if (from == Revision{}) {
     from = durable_;
     const auto listed = memory_.range_at(durable_, Watches::prefix(scope), "", [&](const ObjectPtr& object) {
-      if (Watches::covers(scope, object->key)) first.push_back(object);
+      if (Watches::covers(scope, Change{object, nullptr})) first.push_back(object);
       return true;
     });
     if (!listed) return fail(listed.error());
@@ -419,7 +425,12 @@ void Engine::schedule_steps() {
   steps_posted_ = true;
   env_.loop.post(guarded([this] {
     steps_posted_ = false;
-    watches_.step(memory_);
+    // Of many watches that lack little several catch up at once; a whole piece of one is enough for now.
+    const Instant end = env_.clock.now() + options_.turn_time / 4;
+    for (size_t before = watches_.behind() + 1; watches_.behind() < before && env_.clock.now() < end;) {
+      before = watches_.behind();
+      watches_.step(memory_);
+    }
     schedule_steps();
   }));
 }
@@ -454,7 +465,7 @@ void Engine::drain(Done done) {
 }
 
 void Engine::settle_drains() {
-  if (drains_.empty() || !queue_.empty() || flight_ || reloading_ || !staged_.batch.empty()) return;
+  if (drains_.empty() || queued() > 0 || flight_ || reloading_ || !staged_.batch.empty()) return;
   env_.loop.post([drains = std::exchange(drains_, {})]() mutable {
     for (Done& done : drains) done({});
   });
@@ -466,7 +477,7 @@ Stats Engine::stats() const {
   stats.durable = durable_;
   stats.objects = memory_.size();
   stats.watchers = watches_.size();
-  stats.queued = queue_.size();
+  stats.queued = queued();
   stats.disk_full = full_;
   return stats;
 }

@@ -6,6 +6,9 @@
 // is durable. If a commit fails, everything not yet durable is forgotten: the shard reloads what is on disk and every
 // waiting `then` gets the error.
 //
+// Nothing here holds the loop for long: a turn and the publishing of what a commit made durable stop after a
+// millisecond and go on after whatever else waits, and inputs that only read go before those that write.
+//
 // Thread rule: everything here on the loop's thread; after open() all SQL runs in env.worker. Invariants: revisions
 // grow with every write (a failed commit leaves a gap: its numbers are not given again); what a watcher or a `then`
 // without error has seen is durable; live objects equal the replay of the file.
@@ -114,18 +117,22 @@ struct Watcher {
   virtual void on_end(const Error&) = 0;  // Expired: list again
 };
 
-// What a watch covers. Empty parts match everything: {} is the whole shard, {"", "pods"} every cluster's pods.
+// What a watch covers. Empty parts match everything: {} is the whole shard, {"", "pods"} every cluster's pods. With a
+// node, of one resource what belongs to that node (api::node_of) or did until the change: a watch that is not meant
+// costs a change nothing, however many nodes watch.
 struct Scope {
-  std::string cluster, resource, ns;
+  std::string cluster, resource, ns, node = {};
 };
 
 struct Options {
-  std::string path;                 // the SQLite file
-  size_t turn_inputs = 256;         // most inputs a turn drains
-  size_t queue_inputs = 16'384;     // submit() refuses beyond (429 TooManyRequests)
-  size_t history_changes = 50'000;  // kept for watches and lists from an earlier revision
+  std::string path;                                   // the SQLite file
+  size_t turn_inputs = 256;                           // most inputs a turn drains
+  Duration turn_time = std::chrono::milliseconds(1);  // a turn or a round of publishing ends after this
+  size_t queue_inputs = 16'384;                       // submit() refuses beyond (429 TooManyRequests)
+  size_t history_changes = 50'000;                    // kept for watches and lists from an earlier revision
   size_t history_bytes = 256u << 20;
-  size_t staged_writes = 4'096;  // no input is taken while this much waits for the commit in flight
+  size_t staged_writes =
+      4'096;  // nothing that writes is taken while this much waits for the commit in flight
   size_t staged_bytes = 8u << 20;
   size_t wal_pages = 4'000;  // of 8 KiB: how long the write-ahead log gets before it is copied
   Duration bookmark_every = std::chrono::seconds(5);
@@ -148,9 +155,11 @@ class Shard {
   static Result<std::unique_ptr<Shard>> open(env::Env&, Options);
   virtual ~Shard() = default;
 
-  // Queues an input for a coming turn. TooManyRequests when the queue is full, ServiceUnavailable while the file is
+  // Queues an input for a coming turn. One that only reads goes before all that write, though a turn that begins with
+  // reads always takes a write too. TooManyRequests when the queue is full, ServiceUnavailable while the file is
   // being read again after a failed commit; the input is then not taken.
-  virtual Result<void> submit(Input) = 0;
+  enum class Kind : uint8_t { Writes, Reads };
+  virtual Result<void> submit(Input, Kind = Kind::Writes) = 0;
 
   // Changes after `from`; Revision{0} first delivers every live object in scope as a create (on the loop, before
   // later changes), then on_revision. Expired when `from` is before history, Timeout when it is a revision this shard

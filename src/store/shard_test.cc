@@ -298,6 +298,45 @@ TEST(Queue, ATurnDrainsABatchAndLetsOthersRun) {
   EXPECT_EQ(order, "ab|c");
 }
 
+TEST(Queue, ReadsGoBeforeWrites) {
+  Fixture f;
+  std::string order;
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(f.shard->submit([&, name](Turn&) { order += name; }));
+  for (const char* name : {"x", "y"})
+    ASSERT_TRUE(f.shard->submit([&, name](Turn&) { order += name; }, Shard::Kind::Reads));
+  f.t.loop.run_until_idle();
+  EXPECT_EQ(order, "xyab");
+}
+
+TEST(Queue, ALongTurnEndsEarlyButNeverWithoutAWrite) {
+  Fixture f([](Options& o) { o.turn_time = std::chrono::milliseconds(1); });
+  std::string order;
+  const auto slow = [&](const char* name) {
+    return [&, name](Turn&) {
+      order += name;
+      f.t.clock.advance(std::chrono::milliseconds(2));
+    };
+  };
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(f.shard->submit(slow(name)));
+  for (const char* name : {"x", "y", "z"}) ASSERT_TRUE(f.shard->submit(slow(name), Shard::Kind::Reads));
+  for (int i = 0; i < 4; ++i) f.t.loop.post([&] { order += '|'; });
+  f.t.loop.run_until_idle();
+  EXPECT_EQ(order.substr(0, 3), "xa|");
+  std::erase(order, '|');
+  EXPECT_EQ(order, "xaybz");
+}
+
+TEST(Commit, ReadsGoOnWhileWritesWaitForTheDisk) {
+  Held h([](Options& o) { o.staged_writes = 1; });
+  for (const char* name : {"a", "b", "c"}) h.put(name);
+  ASSERT_EQ(h.shard->stats().queued, 1u);
+  bool read = false;
+  ASSERT_TRUE(h.shard->submit([&](Turn&) { read = true; }, Shard::Kind::Reads));
+  h.t.loop.run_until_idle();
+  EXPECT_TRUE(read);
+  EXPECT_EQ(h.shard->stats().queued, 1u);
+}
+
 TEST(Drain, TellsWhenEverythingIsDurable) {
   Held h;
   h.put("a");

@@ -53,6 +53,62 @@ TEST(Watch, SeesOnlyItsScope) {
   }
 }
 
+TEST(Watch, OfANodeSeesWhatIsOrWasItsAlone) {
+  Fixture f;
+  const auto bind = [&](std::string_view pod, std::string_view node) {
+    Json object;
+    if (!node.empty()) api::set(object, {"spec", "nodeName"}, node);
+    ASSERT_TRUE(f.input([&](Turn& turn) { ASSERT_TRUE(turn.put(Fixture::key("pods", pod), object)); }));
+  };
+  const std::vector<Scope> scopes{{"c1", "pods", "", "n1"}, {"", "pods", "", "n1"}, {"c1", "pods", "", "n2"}};
+  std::vector<std::shared_ptr<NotingWatcher>> live;
+  for (const Scope& scope : scopes) live.push_back(f.watch(scope));
+  bind("a", "");
+  bind("a", "n1");
+  bind("b", "n2");
+  bind("a", "n2");
+  ASSERT_TRUE(f.erase("pods", "b"));
+  const std::vector<Seen> seen{{"~a@2", "~a@4"}, {"~a@2", "~a@4"}, {"+b@3", "~a@4", "-b@5"}};
+  for (size_t i = 0; i < scopes.size(); ++i) {
+    Seen now = live[i]->take();
+    ASSERT_EQ(now.front(), "=0");
+    now.erase(now.begin());
+    EXPECT_EQ(now, seen[i]) << "live, scope " << i;
+    now = f.watch(scopes[i], Revision(1))->take();
+    ASSERT_EQ(now.back(), "=5");
+    now.pop_back();
+    EXPECT_EQ(now, seen[i]) << "from history, scope " << i;
+  }
+  f.reopen();
+  EXPECT_EQ(f.watch(scopes[0])->take(), Seen{"=5"});
+  EXPECT_EQ(f.watch(scopes[2])->take(), (Seen{"+a@4", "=5"}));
+}
+
+TEST(Watch, ManyChangesArePublishedInPieces) {
+  Fixture f;
+  struct Slow final : Watcher {
+    Fixture& f;
+    std::string& seen;
+    Slow(Fixture& fixture, std::string& s) : f(fixture), seen(s) {}
+    bool on_change(const Change& change) override {
+      seen += change.object->key.name();
+      f.t.clock.advance(std::chrono::milliseconds(2));
+      f.t.loop.post([this] { seen += '|'; });
+      return true;
+    }
+    void on_end(const Error&) override { seen += '!'; }
+  };
+  std::string seen;
+  ASSERT_TRUE(f.shard->watch({}, Revision(0), std::make_shared<Slow>(f, seen)));
+  f.t.loop.run_until_idle();
+  ASSERT_TRUE(f.input([](Turn& turn) {
+    for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(turn.put(Fixture::key("pods", name), Json{}));
+  }));
+  EXPECT_EQ(seen, "a|b|c|");
+  const auto late = f.watch({}, Revision(1));
+  EXPECT_EQ(late->take(), (Seen{"+b@2", "+c@3", "=3"}));
+}
+
 TEST(Watch, ShowsNothingThatMayStillBeLost) {
   Fixture f;
   env::QueuedWorker worker(f.t.loop);

@@ -16,6 +16,19 @@ bool Watches::covers(const Scope& scope, const Key& key) {
          (scope.ns.empty() || scope.ns == key.ns());
 }
 
+bool Watches::covers(const Scope& scope, const Change& change) {
+  // The node first: of many nodes' watches each sees almost nothing.
+  return (scope.node.empty() || scope.node == change.object->node ||
+          (change.before && scope.node == change.before->node)) &&
+         covers(scope, change.object->key);
+}
+
+std::string Watches::group(const Scope& scope) {
+  std::string name = scope.cluster + "/" + scope.resource;
+  if (!scope.node.empty()) (name += '@') += scope.node;
+  return name;
+}
+
 std::string Watches::prefix(const Scope& scope) {
   if (scope.cluster.empty()) return "";
   const ClusterId cluster(scope.cluster);
@@ -50,17 +63,40 @@ void Watches::end(uint64_t id, Error error) {
   watch->watcher->on_end(error);
 }
 
-void Watches::publish(const Memory& memory, Revision durable) {
+bool Watches::publish(const Memory& memory, Revision durable, const std::function<bool()>& more) {
   const auto end = memory.history().end();
   for (auto change = memory.after(published_); change != end && change->revision() <= durable; ++change) {
-    const std::string_view key = change->object->key.text();
-    const size_t one = key.find('/'), two = key.find('/', one + 1);
-    deliver(key.substr(0, two), *change);          // cluster/resource
-    deliver(key.substr(0, one + 1), *change);      // cluster/
-    deliver(key.substr(one, two - one), *change);  // /resource
-    deliver("/", *change);
+    publish(*change);
+    published_ = change->revision();
+    if (!more()) return published_ >= durable;
   }
   published_ = std::max(published_, durable);
+  return true;
+}
+
+void Watches::publish(const Change& change) {
+  const std::string_view key = change.object->key.text();
+  const size_t one = key.find('/'), two = key.find('/', one + 1);
+  deliver(key.substr(0, two), change);          // cluster/resource
+  deliver(key.substr(0, one + 1), change);      // cluster/
+  deliver(key.substr(one, two - one), change);  // /resource
+  deliver("/", change);
+  const std::string& node = change.object->node;
+  const std::string_view cluster = key.substr(0, one), resource = key.substr(one + 1, two - one - 1);
+  if (!node.empty()) deliver(cluster, resource, node, change);
+  if (change.before && change.before->node != node && !change.before->node.empty())
+    deliver(cluster, resource, change.before->node, change);
+}
+
+void Watches::deliver(std::string_view cluster, std::string_view resource, std::string_view node,
+                      const Change& change) {
+  deliver(group({.cluster = std::string(cluster),
+                 .resource = std::string(resource),
+                 .ns = {},
+                 .node = std::string(node)}),
+          change);
+  deliver(group({.cluster = {}, .resource = std::string(resource), .ns = {}, .node = std::string(node)}),
+          change);
 }
 
 // Any watch may go away while one is called.
@@ -75,7 +111,7 @@ void Watches::deliver(std::string_view name, const Change& change) {
     const WatchPtr watch = it->second;
     if (change.revision() <= watch->cursor) continue;
     watch->cursor = change.revision();
-    if (!covers(watch->scope, change.object->key) || watch->watcher->on_change(change)) continue;
+    if (!covers(watch->scope, change) || watch->watcher->on_change(change)) continue;
     if (all_.contains(last)) end(last, too_slow());
   }
 }
@@ -117,7 +153,7 @@ bool Watches::catch_up(uint64_t id, Watch& watch, const Memory& memory) {
     if (change->revision() > published_) break;
     if (++n > kPieceChanges) return true;
     watch.cursor = change->revision();
-    if (!covers(watch.scope, change->object->key)) continue;
+    if (!covers(watch.scope, *change)) continue;
     if (!watch.watcher->on_change(*change)) return false;
     if (!behind_.contains(id)) return true;
   }

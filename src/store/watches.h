@@ -5,6 +5,7 @@
 // every durable change of its scope after its cursor once, in revision order.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -19,15 +20,17 @@ class Watches {
   void remove(uint64_t id);
   size_t size() const { return all_.size(); }
 
-  // Everything up to `durable` may be seen now.
-  void publish(const Memory&, Revision durable);
+  // Everything up to `durable` may be seen now: delivers some of it, as long as `more()` says; false when there is more.
+  bool publish(const Memory&, Revision durable, const std::function<bool()>& more);
+  Revision published() const { return published_; }
   // One piece for one watch that is behind; false when there is none.
   bool step(const Memory&);
-  bool behind() const { return !behind_.empty(); }
+  size_t behind() const { return behind_.size(); }
   // Tells synced watches how far they are, where they do not know.
   void bookmark();
 
   static bool covers(const Scope&, const Key&);
+  static bool covers(const Scope&, const Change&);
   // The keys of a scope lie below this prefix, as far as one can say it.
   static std::string prefix(const Scope&);
 
@@ -42,15 +45,17 @@ class Watches {
   using WatchPtr = std::shared_ptr<Watch>;  // kept while it is called, which may remove it
   using Group = std::map<uint64_t, WatchPtr>;
 
-  static std::string group(const Scope& scope) { return scope.cluster + "/" + scope.resource; }
+  static std::string group(const Scope&);
+  void publish(const Change&);
   void deliver(std::string_view group, const Change&);
+  void deliver(std::string_view cluster, std::string_view resource, std::string_view node, const Change&);
   bool catch_up(uint64_t id, Watch&, const Memory&);
   void end(uint64_t id, Error);
 
   Group all_;
   Group behind_;
   std::map<std::string, Group, std::less<>>
-      synced_;  // by "cluster/resource", either of them empty for every one
+      synced_;  // by "cluster/resource", either of them empty for every one, and "@node" where the scope has one
   uint64_t last_ = 0, stepped_ = 0;
   Revision published_;
 };

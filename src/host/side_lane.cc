@@ -1,0 +1,66 @@
+#include "host/side_lane.h"
+
+#include <utility>
+
+namespace ingot::host {
+
+SideLane::~SideLane() {
+  for (auto& [id, timer] : timers_) loop_.cancel(timer.outer);
+}
+
+void SideLane::post(env::Task task) {
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(task));
+    if (std::exchange(posted_, true)) return;
+  }
+  round();
+}
+
+void SideLane::round() {
+  loop_.post([this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) run_slice();
+  });
+}
+
+env::Task SideLane::next() {
+  std::lock_guard lock(mutex_);
+  if (queue_.empty()) {
+    posted_ = false;
+    return nullptr;
+  }
+  env::Task task = std::move(queue_.front());
+  queue_.pop_front();
+  return task;
+}
+
+void SideLane::run_slice() {
+  const Instant end = clock_.now() + slice_;
+  const std::weak_ptr<char> alive = alive_;
+  while (env::Task task = next()) {
+    task();
+    if (alive.expired()) return;  // the task ended the lane
+    if (clock_.now() >= end) return round();
+  }
+}
+
+// Due, it takes its place at the lane's end; a cancelled one is not there any more when that comes.
+env::TimerId SideLane::at(Instant when, env::Task task) {
+  const env::TimerId id = ++last_timer_;
+  const env::TimerId outer = loop_.at(when, [this, id] {
+    timers_.at(id).outer = 0;
+    post([this, id] {
+      auto timer = timers_.extract(id);
+      if (!timer.empty()) timer.mapped().task();
+    });
+  });
+  timers_.emplace(id, Timer{outer, std::move(task)});
+  return id;
+}
+
+void SideLane::cancel(env::TimerId id) {
+  const auto timer = timers_.extract(id);
+  if (!timer.empty()) loop_.cancel(timer.mapped().outer);
+}
+
+}  // namespace ingot::host
