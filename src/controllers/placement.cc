@@ -1,6 +1,7 @@
 #include "controllers/placement.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <span>
 
@@ -32,6 +33,8 @@ constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
 constexpr std::string_view kQueues = "queues.factory.ingot.dev", kPools = "pools.factory.ingot.dev";
 constexpr std::string_view kClasses = api::kDeviceClasses;
 constexpr std::string_view kSliceSuffix = "-gpu.nvidia.com";
+constexpr size_t kKeysPerTurn =
+    24;  // so that a turn stays near a millisecond, as does a pass of so many units
 constexpr size_t kLongQueue = 1'000, kLaterPerTurn = 100;
 constexpr Duration kPassPerUnit =
     std::chrono::microseconds(20);  // ten times what a waiting unit costs a pass
@@ -65,7 +68,7 @@ std::vector<store::Scope> scopes() {
 class Placement::Impl final : store::Follower::Handler {
  public:
   Impl(env::Env& env, store::Shard& shard, PlacementOptions options)
-      : env_(env), options_(options), follower_(env, shard, {scopes()}, *this) {}
+      : env_(env), options_(options), follower_(env, shard, {scopes(), kKeysPerTurn}, *this) {}
 
   Scene scene() { return {model_, units_, options_.policy, env_.clock.wall()}; }
 
@@ -93,6 +96,7 @@ class Placement::Impl final : store::Follower::Handler {
     units_.clear();
     claims_.clear();
     later_.clear();
+    own_.clear();
     loaded_ = again_ = false;
     passed_ = 0;
   }
@@ -126,7 +130,11 @@ class Placement::Impl final : store::Follower::Handler {
   void load(store::Turn& turn, const Key& key) {
     const ObjectPtr object = turn.get(key);
     const std::string_view resource = key.resource();
-    if (resource == kPods) return units_.set_pod(key, object.get());
+    if (resource == kPods) {
+      const auto own = own_.extract(key);
+      const bool known = !own.empty() && object && object->revision == own.mapped();
+      return known ? void() : units_.set_pod(key, object.get());
+    }
     if (resource == kNamespaces) return load_namespace(key, object);
     if (resource == kGroups)
       return units_.set_group(key,
@@ -335,7 +343,8 @@ class Placement::Impl final : store::Follower::Handler {
       for (Claimed::Write& claim : bound.claims.writes)
         ASSERT(turn.put(claim.before->key, std::move(claim.after), claim.before->revision));
       say(turn, bound.before->key, uid, "Normal", "Scheduled", assigned(bound), now);
-      units_.set_pod(bound.before->key, placed->get());
+      units_.set_placed(bound.before->key, **placed);
+      own_.insert_or_assign(bound.before->key, (*placed)->revision);
       ++stats_.bound;
     }
     return true;
@@ -459,7 +468,8 @@ class Placement::Impl final : store::Follower::Handler {
   ReservationBook reserved_{model_};
   PlacementClaims claims_{model_};
   PlacementUnits units_{model_, book_, claims_};
-  std::set<Key> later_;  // pods to be set again
+  std::set<Key> later_;          // pods to be set again
+  std::map<Key, Revision> own_;  // pods as we wrote them, until the follower tells of it
   bool loaded_ = false;
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left

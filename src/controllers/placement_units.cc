@@ -67,6 +67,7 @@ scheduler::Unit PlacementUnits::unit_of(const api::Key& key, const Json& pod, st
   unit.priority = unit.work.priority;
   unit.created = parse_rfc3339(string_at(pod, {"metadata", "creationTimestamp"})).value_or(WallTime{});
   unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
+  unit.pods[0].request.models = scheduler::models_of(unit.pods[0].request.where, model_);
   claims_.ask(key, pod, unit);
   const auto asks = scheduler::affinity_of(pod);
   const Subject subject =
@@ -219,6 +220,13 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
   if (before != places_.end() && (before->second.uid != now.uid || before->second.gang != now.gang))
     forget(key.text());
   place(key, pod, std::move(now), pending);
+}
+
+void PlacementUnits::set_placed(const api::Key& key, const api::Object& object) {
+  const auto place = places_.find(key.text());
+  if (place == places_.end() || !place->second.gang.empty()) return set_pod(key, &object);
+  claims_.leave(key.text());
+  forget(key.text());
 }
 
 void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool pending) {

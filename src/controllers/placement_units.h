@@ -31,6 +31,8 @@ class PlacementUnits {
 
   // nullptr: the pod is gone.
   void set_pod(const api::Key&, const api::Object*);
+  // It got its node, and is otherwise what it was when it was set: a pod of no gang is not parsed again.
+  void set_placed(const api::Key&, const api::Object&);
   // None: the tenant is gone. Returns the pods that came before their tenant: set them again.
   std::vector<api::Key> set_tenant(std::string_view tenant_name, std::optional<scheduler::Tenant>);
   // A PodGroup says how many pods its gang needs; none: it is gone.

@@ -5,6 +5,7 @@
 
 #include "base/quantity.h"
 #include "gpu/mig.h"
+#include "gpu/models.h"
 #include "scheduler/objects_links.h"
 
 namespace ingot::scheduler {
@@ -193,6 +194,32 @@ Request request_of(const Json& pod) {
   request.where.tolerations = tolerations_from(pod);
   request.where.node = name_or(string_at(pod, {"metadata", "annotations", kProposedNode}), "(not a name)");
   return request;
+}
+
+ModelSet models_of(const Constraints& where, Model& model) {
+  const auto known = [&](std::string_view label) {
+    const gpu::Model* found = gpu::model_of_label(label);
+    return found ? ModelSet(1) << model.model_id(found->name) : kAnyModel;
+  };
+  const auto of_term = [&](const Term& term) {
+    ModelSet left = kAnyModel;
+    for (const Requirement& r : term.labels) {
+      if (r.key != kGpuProduct || r.op != Requirement::Op::In) continue;
+      ModelSet named = 0;
+      for (const std::string& value : r.values) named |= known(value);
+      left &= named;
+    }
+    return left;
+  };
+  ModelSet models = kAnyModel;
+  if (const auto product = where.selector.find(std::string(kGpuProduct)); product != where.selector.end())
+    models = known(product->second);
+  if (where.affinity) {
+    ModelSet of_any = 0;
+    for (const Term& term : *where.affinity) of_any |= of_term(term);
+    models &= of_any;
+  }
+  return models == 0 ? kAnyModel : models;  // no node will do, and its labels say why
 }
 
 PodState state_of(const Json& pod) {

@@ -16,6 +16,7 @@ inline constexpr std::string_view kSharedResource = "nvidia.com/gpu.shared";
 inline constexpr std::string_view kMigPrefix = "nvidia.com/mig-";
 inline constexpr std::string_view kSharedSuffix = ".shared";  // replicas of a MIG instance
 inline constexpr std::string_view kFraction = "gpu-fraction", kShareMemory = "gpu-memory";
+inline constexpr std::string_view kGpuProduct = "nvidia.com/gpu.product";
 inline constexpr std::string_view kGpuTopology = "factory.ingot.dev/gpu-topology";  // "nvlink": one island
 inline constexpr std::string_view kProposedNode = "factory.ingot.dev/proposed-node";
 inline constexpr std::string_view kPoolLabel = "factory.ingot.dev/pool";
@@ -41,6 +42,9 @@ Work work_from(const api::JsonObject&);
 // without a request counts as the request. A pod that asks for no CPU counts 100m, for no memory 64Mi: it
 // uses some, and it is billed.
 Request request_of(const api::Json& pod);
+// The GPU models that a node selector and required affinity on nvidia.com/gpu.product leave, as the model numbers
+// them; any where they do not say, or name a product we do not know.
+ModelSet models_of(const Constraints&, Model&);
 
 enum class PodState : uint8_t {
   Pending,  // wants a node from us

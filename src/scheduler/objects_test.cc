@@ -58,6 +58,31 @@ TEST(RequestOf, ReadsWhereItMayRun) {
   EXPECT_EQ(blocking_taint(c, {{"any", "thing", Effect::NoExecute}}), nullptr);
 }
 
+TEST(Constraints, TellTheModelsTheyLeave) {
+  Model model;
+  const ModelSet t4 = ModelSet(1) << model.model_id("T4"), a100 = ModelSet(1) << model.model_id("A100-80GB");
+  const auto product = [](std::vector<std::string> values, Requirement::Op op = Requirement::Op::In) {
+    return Term{.labels = {{.key = std::string(kGpuProduct), .op = op, .values = std::move(values)}}};
+  };
+  const std::string kT4 = "Tesla-T4", kA100 = "NVIDIA-A100-SXM4-80GB";
+  Constraints where;
+  EXPECT_EQ(models_of(where, model), kAnyModel);
+  where.selector = {{std::string(kGpuProduct), kT4}};
+  EXPECT_EQ(models_of(where, model), t4);
+  where.affinity = {{product({kT4, kA100})}};
+  EXPECT_EQ(models_of(where, model), t4) << "both must hold";
+  where.selector.clear();
+  EXPECT_EQ(models_of(where, model), t4 | a100);
+  where.affinity = {{product({kT4}), product({kA100})}};
+  EXPECT_EQ(models_of(where, model), t4 | a100) << "one of the terms must hold";
+  where.affinity = {{product({kT4}), {.labels = {{.key = "zone", .op = Requirement::Op::Exists}}}}};
+  EXPECT_EQ(models_of(where, model), kAnyModel) << "a term that does not say allows any";
+  where.affinity = {{product({kT4, "a-board-of-next-year"})}};
+  EXPECT_EQ(models_of(where, model), kAnyModel);
+  where.affinity = {{product({kT4}, Requirement::Op::NotIn)}};
+  EXPECT_EQ(models_of(where, model), kAnyModel);
+}
+
 TEST(Constraints, OperatorsOfNodeAffinity) {
   const auto matches = [](Requirement r, Labels labels) {
     Constraints c;
