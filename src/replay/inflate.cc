@@ -86,6 +86,7 @@ InflateResult inflate(const std::vector<TraceNode>& nodes, const std::vector<Tra
     asked += int64_t(job.gpus) * job.milli;
     model.set_unit({.id = id, .tenant = "trace", .created = kStart, .pods = {{id, request_of(job, model)}}});
     const scheduler::Placements placed = schedule(model, policy, kStart);
+    if (options.placed) options.placed(placed.bindings);
     if (placed.bindings.empty()) {
       model.erase_unit(id);
     } else {

@@ -16,6 +16,8 @@ namespace ingot::replay {
 struct InflateOptions {
   int until_pct = 130;  // of capacity, asked for
   scheduler::PlacementCost placement = scheduler::PlacementCost::Waste;
+  // Told of each arrival what it got: none when it fits nowhere.
+  std::function<void(const std::vector<scheduler::Binding>&)> placed = {};
 };
 
 // Marks at 100, 120 and the end.
