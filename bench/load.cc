@@ -7,28 +7,23 @@
 // created first. RATE 0: each connection sends its next request when the last was answered; RATE > 0: requests are due
 // at that many a second whatever the answers, and latency counts from when a request was due.
 // Prints one JSON array: {kind, rate, requests, errors, seconds, per_s, p50_ms, p90_ms, p99_ms, max_ms} a group.
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <deque>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "https.h"
+
 namespace {
+
+using bench::die;
+using bench::Wire;
 
 using Clock = std::chrono::steady_clock;
 
@@ -55,31 +50,16 @@ struct Group {
 
 struct Connection {
   Group* group = nullptr;
-  int fd = -1;
-  SSL* ssl = nullptr;
-  std::string out, in;
-  size_t written = 0;
+  std::unique_ptr<Wire> wire;
   bool busy = false;
   Clock::time_point due;
 };
-
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "ingot-load: %s\n", what.c_str());
-  std::exit(1);
-}
 
 class Load {
  public:
   explicit Load(Options options) : o_(std::move(options)), run_(std::to_string(getpid())) {
     value_.assign(size_t(o_.value_bytes), 'x');
-    context_ = SSL_CTX_new(TLS_client_method());
-    if (SSL_CTX_load_verify_locations(context_, o_.ca.c_str(), nullptr) != 1) die("cannot read " + o_.ca);
-    if (SSL_CTX_use_certificate_chain_file(context_, o_.cert.c_str()) != 1) die("cannot read " + o_.cert);
-    if (SSL_CTX_use_PrivateKey_file(context_, o_.key.c_str(), SSL_FILETYPE_PEM) != 1)
-      die("cannot read " + o_.key);
-    SSL_CTX_set_read_ahead(context_, 1);
-    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
-    SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    context_ = bench::client_context(o_.ca, o_.cert, o_.key);
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     for (const std::string& text : o_.groups) groups_.push_back(parse_group(text));
   }
@@ -118,23 +98,7 @@ class Load {
   void connect(Group& group) {
     auto c = std::make_unique<Connection>();
     c->group = &group;
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(uint16_t(o_.port));
-    if (inet_pton(AF_INET, o_.host.c_str(), &to.sin_addr) != 1) die("not an IPv4 address: " + o_.host);
-    if (::connect(c->fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
-      die("cannot connect to " + o_.host + ": " + std::strerror(errno));
-    const int one = 1;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    c->ssl = SSL_new(context_);
-    SSL_set_fd(c->ssl, c->fd);
-    if (SSL_connect(c->ssl) != 1) die("TLS handshake failed");
-    fcntl(c->fd, F_SETFL, O_NONBLOCK);
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLOUT | EPOLLET;
-    event.data.ptr = c.get();
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, c->fd, &event);
+    c->wire = std::make_unique<Wire>(context_, o_.host, o_.port, epoll_, c.get());
     if (group.rate > 0) group.free.push_back(c.get());
     connections_.push_back(std::move(c));
   }
@@ -142,14 +106,11 @@ class Load {
   std::string post(const std::string& name) const {
     const std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + name +
                              R"("},"data":{"value":")" + value_ + "\"}}";
-    return "POST " + o_.path + "/api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: " + o_.host +
-           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-           "\r\n\r\n" + body;
+    return bench::post(o_.host, o_.path + "/api/v1/namespaces/default/configmaps", body);
   }
   std::string request(Group& group) {
     if (group.kind == "create") return post("load-" + run_ + "-" + std::to_string(group.sent));
-    return "GET " + o_.path + "/api/v1/namespaces/default/configmaps/load-" + run_ +
-           "-target HTTP/1.1\r\nHost: " + o_.host + "\r\n\r\n";
+    return bench::get(o_.host, o_.path + "/api/v1/namespaces/default/configmaps/load-" + run_ + "-target");
   }
 
   // The object that `get` groups read.
@@ -158,9 +119,8 @@ class Load {
     Connection& c = *connections_.front();
     Group* own = c.group;
     c.group = &seed;
-    c.out = post("load-" + run_ + "-target");
     c.busy = true;
-    c.written = 0;
+    c.wire->send(post("load-" + run_ + "-target"));
     while (c.busy) {
       epoll_event event{};
       advance(c);
@@ -171,11 +131,11 @@ class Load {
   }
 
   void send(Connection& c, Clock::time_point due) {
-    c.out = request(*c.group);
+    std::string text = request(*c.group);
     ++c.group->sent;
-    c.written = 0;
     c.busy = true;
     c.due = due;
+    c.wire->send(std::move(text));
     advance(c);
   }
 
@@ -208,46 +168,20 @@ class Load {
   }
 
   void advance(Connection& c) {
-    while (c.busy && c.written < c.out.size()) {
-      const int n = SSL_write(c.ssl, c.out.data() + c.written, int(c.out.size() - c.written));
-      if (n <= 0) {
-        if (SSL_get_error(c.ssl, n) == SSL_ERROR_WANT_WRITE) return;
-        die("the server closed a connection while it was written to");
-      }
-      c.written += size_t(n);
-    }
-    char buffer[16384];
-    while (c.busy) {
-      const int n = SSL_read(c.ssl, buffer, sizeof buffer);
-      if (n <= 0) {
-        const int error = SSL_get_error(c.ssl, n);
-        if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return;
-        die("the server closed a connection");
-      }
-      c.in.append(buffer, size_t(n));
-      if (!answered(c)) continue;
+    c.wire->pump();
+    while (c.busy && answered(c)) {
       if (c.group->rate > 0)
         c.group->free.push_back(&c);
       else if (!c.group->kind.empty())
-        send(c, Clock::now());
+        return send(c, Clock::now());
     }
   }
 
-  // Takes a whole answer off `in`, if there is one.
+  // Takes a whole answer, if there is one.
   bool answered(Connection& c) {
-    const size_t head = c.in.find("\r\n\r\n");
-    if (head == c.in.npos) return false;
-    std::string lower = c.in.substr(0, head);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](char ch) { return char(std::tolower(ch)); });
-    const size_t length = lower.find("\r\ncontent-length:");
-    if (length == lower.npos) die("an answer without Content-Length");
-    const size_t whole = head + 4 + std::stoul(lower.substr(length + 17));
-    if (c.in.size() < whole) return false;
-    const int code = std::stoi(c.in.substr(9, 3));
-    if (code / 100 != 2) {
-      if (c.group->errors++ == 0) c.group->first_error_code = code;
-    }
-    c.in.erase(0, whole);
+    const std::optional<int> code = bench::take_answer(c.wire->in);
+    if (!code) return false;
+    if (*code / 100 != 2 && c.group->errors++ == 0) c.group->first_error_code = *code;
     c.busy = false;
     c.group->latencies_ms.push_back(std::chrono::duration<float, std::milli>(Clock::now() - c.due).count());
     return true;
@@ -256,18 +190,16 @@ class Load {
   void print(double seconds) {
     std::string out = "[";
     for (auto& group : groups_) {
-      auto& l = group->latencies_ms;
-      std::sort(l.begin(), l.end());
-      const auto at = [&](double q) {
-        return l.empty() ? 0.0 : double(l[std::min(l.size() - 1, size_t(q * double(l.size())))]);
-      };
+      const size_t requests = group->latencies_ms.size();
+      const bench::Quantiles l(std::move(group->latencies_ms));
       char text[512];
       std::snprintf(
           text, sizeof text,
           R"({"kind":"%s","rate":%.0f,"requests":%zu,"errors":%llu,"first_error":%d,"seconds":%.3f,)"
           R"("per_s":%.1f,"p50_ms":%.3f,"p90_ms":%.3f,"p99_ms":%.3f,"max_ms":%.3f})",
-          group->kind.c_str(), group->rate, l.size(), static_cast<unsigned long long>(group->errors),
-          group->first_error_code, seconds, double(l.size()) / seconds, at(0.5), at(0.9), at(0.99), at(1.0));
+          group->kind.c_str(), group->rate, requests, static_cast<unsigned long long>(group->errors),
+          group->first_error_code, seconds, double(requests) / seconds, l.at(0.5), l.at(0.9), l.at(0.99),
+          l.at(1.0));
       if (out.size() > 1) out += ",";
       out += text;
     }

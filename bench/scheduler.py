@@ -1,8 +1,10 @@
 """The scheduler alone, on one core: what scheduler_bench and mig_bench print, against the bars. Times are those of its thread, so
-that what else the machine does counts little. OPENB may name a folder with a trace; see scheduler_bench.cc."""
+that what else the machine does counts little. OPENB may name a folder with a trace; see scheduler_bench.cc. Then through the API
+(bind.py)."""
 import json
 import subprocess
 
+import bind
 from run import row
 
 # id: (what it is, unit, bar, whether a value meets it, what others reach)
@@ -28,3 +30,4 @@ def measure(build):
             figure = json.loads(line)
             what, unit, bar, met, peer = BARS[figure["id"]]
             yield row(figure["id"], what, figure["value"], unit, bar, met(figure["value"]), peer, figure["note"])
+    yield from bind.measure(build)

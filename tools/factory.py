@@ -52,13 +52,13 @@ class Factory:
     def pid(self):
         return json.loads(self.run("status", "-o", "json"))["pid"]
 
-    def credentials(self):
-        """Paths of the operator's ca, cert and key as files."""
-        text = Path(self.run("tenant", "kubeconfig", "root").strip()).read_text()
+    def credentials(self, tenant="root"):
+        """Paths of the ca, cert and key of a tenant's administrator, or of the operator, as files."""
+        text = Path(self.run("tenant", "kubeconfig", tenant).strip()).read_text()
         out = []
         for field in ("certificate-authority-data", "client-certificate-data", "client-key-data"):
             value = next(l.split(":", 1)[1].strip() for l in text.splitlines() if l.strip().startswith(field))
-            path = self.data / f"{field}.pem"
+            path = self.data / f"{tenant}-{field}.pem"
             path.write_bytes(base64.b64decode(value))
             out.append(str(path))
         return out

@@ -9,7 +9,7 @@
 namespace ingot::gpu {
 namespace {
 
-constexpr size_t kMaxText = 64 << 10, kMaxNodes = 1024, kMaxBoards = 16, kMaxMemory = 64;
+constexpr size_t kMaxText = 64 << 10, kMaxNodes = 16'384, kMaxBoards = 16, kMaxMemory = 64;
 using Words = std::vector<std::string_view>;
 
 // FNV-1a: names, not secrets; the stand-in library has no digest to call.
@@ -88,7 +88,7 @@ class Parser {
 
   std::string node(const Words& w) {
     if (w.size() < 2) return "node needs a name";
-    if (out_.nodes.size() >= kMaxNodes) return "more than 1024 nodes";
+    if (out_.nodes.size() >= kMaxNodes) return "more than 16384 nodes";
     for (const SimulatedNode& other : out_.nodes)
       if (other.name == w[1]) return "node " + std::string(w[1]) + " is described twice";
     for (char c : w[1])
@@ -274,7 +274,7 @@ std::expected<Description, std::string> describe_shorthand(std::string_view text
     return std::unexpected("'" + std::string(text) + "' is not NODESxGPUSxMODEL, for example 2x8xH100-80GB");
   const std::string_view model = text.substr(second + 1);
   if (nodes < 1 || nodes > kMaxNodes || boards > kMaxBoards)
-    return std::unexpected("1 to 1024 nodes of 0 to 16 GPUs, not '" + std::string(text) + "'");
+    return std::unexpected("1 to 16384 nodes of 0 to 16 GPUs, not '" + std::string(text) + "'");
   if (!find_model(model))
     return std::unexpected("unknown model '" + std::string(model) + "'; known: " + known_models());
   std::string description;
