@@ -19,6 +19,29 @@ TEST(RequestOf, SumsContainersAndTakesTheLargerStart) {
   EXPECT_EQ(r.unknown, "");
 }
 
+TEST(RequestOf, ReadsMigInstancesAndTheirShares) {
+  const auto of = [](std::string limits, std::string annotations = "") {
+    return request_of(json(R"({"metadata":{"annotations":{)" + annotations +
+                           R"(}},"spec":{"containers":[{"resources":{"limits":{)" + limits + "}}}]}}"));
+  };
+  Request r = of(R"("nvidia.com/mig-1g.10gb":"2")");
+  EXPECT_EQ(r.profile, "1g.10gb");
+  EXPECT_EQ(r.gpus, 2);
+  EXPECT_FALSE(r.share());
+  EXPECT_EQ(of(R"("nvidia.com/mig-1g.10gb.me":"1")").profile, "1g.10gb+me");
+  r = of(R"("nvidia.com/mig-1g.10gb.shared":"3")");
+  EXPECT_EQ(r.profile, "1g.10gb");
+  EXPECT_TRUE(r.replica);
+  EXPECT_EQ(r.gpus, 1);
+  r = of(R"("nvidia.com/mig-3g.40gb":"1")", R"("gpu-fraction":"0.25")");
+  EXPECT_EQ(r.profile, "3g.40gb");
+  EXPECT_EQ(r.milli, 250);
+  EXPECT_EQ(of(R"("nvidia.com/mig-3g.40gb":"2")", R"("gpu-fraction":"0.25")").milli, 1000);
+  EXPECT_NE(of(R"("nvidia.com/mig-3g.40gb":"1","nvidia.com/gpu":"1")").unknown, "");
+  EXPECT_NE(of(R"("nvidia.com/mig-3g.40gb":"1","nvidia.com/mig-1g.10gb":"1")").unknown, "");
+  EXPECT_NE(of(R"("nvidia.com/gpu.shared":"1","nvidia.com/gpu":"1")").unknown, "");
+}
+
 TEST(RequestOf, CountsSomethingForPodsThatAskForNothing) {
   const Request r = request_of(json(R"({"spec":{"containers":[{"name":"c"}]}})"));
   EXPECT_EQ(r.cpu_milli, 100);
