@@ -100,6 +100,7 @@ class Pass {
   void reserve();
   bool lacks_room(UnitState&);
   std::optional<Reservation> earliest_room(const UnitState&);
+  std::optional<Reservation> room_of_younger(const UnitState&);
   // Phase 5 (pass_explain.cc): a reason for every unit that was looked at.
   void explain_waiting();
   void explain_class(Class&);

@@ -227,13 +227,30 @@ void Pass::reserve() {
     if (m_.reservations_.contains(id)) continue;
     const WallTime due = std::max(later(u.unit.created, policy_.patience), u.rests_until);
     wake(due);
-    if (due > now_ || m_.reservations_.size() >= policy_.max_reservations) continue;
-    auto room = earliest_room(u);
+    if (due > now_) continue;
+    auto room = m_.reservations_.size() < policy_.max_reservations ? earliest_room(u) : std::nullopt;
+    if (!room) room = room_of_younger(u);
     if (!room) continue;
     wake(room->starts.value_or(later(now_, policy_.hold)));
     m_.set_reservation(std::move(*room));
     keep(m_.reservations_.find(id)->second, u);
   }
+}
+
+// What is reserved for units that came later is an older one's, where it needs it.
+std::optional<Reservation> Pass::room_of_younger(const UnitState& u) {
+  std::set<std::string> younger;
+  for (const auto& [id, r] : m_.reservations_)
+    if (!r.evicting && state(id).unit.created > u.unit.created) younger.insert(id);
+  if (younger.empty()) return std::nullopt;
+  const std::map<int, Kept> before = kept_;
+  std::erase_if(kept_, [&](const auto& k) { return younger.contains(k.second.by->unit); });
+  auto room = earliest_room(u);
+  if (!room)
+    kept_ = before;
+  else
+    for (const std::string& id : younger) m_.drop_reservation(id);
+  return room;
 }
 
 bool Pass::lacks_room(UnitState& u) {

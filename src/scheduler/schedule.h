@@ -18,9 +18,10 @@
 // nodes reserved, the first of each queue in the order of their turns, `max_reservations` in all. A reserved
 // node is backfilled only by what cannot delay its owner: work whose run time ends before, or that leaves
 // enough. Where run times are not known, nothing else that asks for GPUs goes there until the owner fits, or
-// for `hold`; then it gives the nodes back for `patience`. So a unit that is first of its queue and fits an
-// idle factory starts no later than patience + the longest run time of what holds its nodes, when run times
-// are known.
+// for `hold`; then it gives the nodes back for `patience`. Who came later gives its reservation up where who came
+// earlier needs it. So a unit that fits an idle factory, once it has waited for `patience` and nobody waits who
+// came before it, starts within the longest run time of what holds its nodes; where run times are not known, if
+// that is at most `hold`.
 #pragma once
 
 #include <functional>
