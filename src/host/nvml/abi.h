@@ -38,6 +38,25 @@ struct PciInfo {
 struct Utilization {
   unsigned gpu, memory;  // percent
 };
+// What engines did between two samples (nvmlGpm*, boards since Hopper).
+using GpmSample = struct GpmSampleTag*;
+struct GpmMetric {
+  unsigned id;
+  Return code;
+  double value;
+  struct {
+    char* short_name;
+    char* long_name;
+    char* unit;
+  } info;
+};
+struct GpmMetrics {
+  unsigned version, count;
+  GpmSample first, second;
+  GpmMetric metrics[333];  // `count` are read; drivers since 525 have room for at least 98
+};
+inline constexpr unsigned kGpmVersion = 1, kGpmGraphicsUtil = 1;  // percent
+
 struct EventData {
   Device device;
   unsigned long long type, data;

@@ -109,6 +109,25 @@ TEST(NvmlSampler, FaultsAreToldXidsOnce) {
   EXPECT_TRUE(samples[1].lost.empty());
 }
 
+TEST(NvmlSampler, InstancesAreMeasuredOneByOne) {
+  const std::string boards =
+      "board H100-80GB uuid=GPU-a mig=on\ninstance 0 1g.10gb start=2 id=9 uuid=MIG-x\n"
+      "instance 0 3g.40gb start=4 id=2 uuid=MIG-y\n";
+  setenv("INGOT_GPU_DESCRIPTION_TEXT", (boards + "held 0\nuse 0 40\n").c_str(), 1);
+  const auto sampler = Sampler::open(STANDIN);
+  unsetenv("INGOT_GPU_DESCRIPTION_TEXT");
+  ASSERT_TRUE(sampler) << sampler.error();
+  auto seen = (*sampler)->look().at(0).instances;
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].active, std::nullopt) << "it takes two samples";
+  seen = (*sampler)->look().at(0).instances;
+  EXPECT_EQ(seen[0].gpu_instance, 9);
+  EXPECT_EQ(seen[0].profile, "1g.10gb");
+  EXPECT_EQ(seen[0].start, 2);
+  EXPECT_EQ(seen[0].active, 0.4);
+  EXPECT_EQ(seen[1].profile, "3g.40gb");
+}
+
 void look_past_a_board_that_hangs() {
   const std::string boards = "board A30\nboard A30\n";
   setenv("INGOT_GPU_DESCRIPTION_TEXT", boards.c_str(), 1);

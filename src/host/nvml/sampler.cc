@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <optional>
 #include <thread>
+#include <utility>
 
+#include "gpu/models.h"
 #include "host/nvml/session.h"
+#include "host/nvml/slices.h"
 
 namespace ingot::host::nvml {
 namespace {
@@ -51,12 +55,67 @@ Sample measure(const Session& session, Device device, const char* uuid) {
   return s;
 }
 
-Answer look_at(const Session& session, unsigned index) {
+// What a board's instances did is the difference of two samples: the last one of each is kept.
+class Instances {
+ public:
+  explicit Instances(SessionPtr session) : session_(std::move(session)) {}
+  ~Instances() {
+    for (const auto& [id, sample] : last_) session_->api().gpm_free(sample);
+  }
+  Instances(const Instances&) = delete;
+
+  std::vector<gpu::InstanceSample> look(Device device) {
+    std::vector<gpu::InstanceSample> found;
+    const Api& a = session_->api();
+    unsigned on = 0, pending = 0;
+    if (!a.mig || a.mig(device, &on, &pending) != kSuccess || on == 0) return found;
+    for (const gpu::MigDevice& i : list_instances(*session_, device, model_of(device)))
+      found.push_back({.gpu_instance = i.gpu_instance,
+                       .profile = i.profile,
+                       .start = i.start,
+                       .active = active(device, unsigned(i.gpu_instance))});
+    return found;
+  }
+
+ private:
+  std::string model_of(Device device) const {
+    char name[kNameBuffer] = {};
+    Memory memory{};
+    const Api& a = session_->api();
+    if (a.name(device, name, sizeof name) != kSuccess || a.memory(device, &memory) != kSuccess) return "";
+    const gpu::Model* model = gpu::model_of_product(name, int64_t(memory.total >> 20));
+    return model ? std::string(model->name) : "";
+  }
+
+  // None the first time, and where the driver cannot say.
+  std::optional<double> active(Device device, unsigned id) {
+    const Api& a = session_->api();
+    GpmSample now = nullptr;
+    if (!a.gpm_alloc || !a.gpm_free || !a.gpm_instance || !a.gpm_metrics) return std::nullopt;
+    if (a.gpm_alloc(&now) != kSuccess) return std::nullopt;
+    if (a.gpm_instance(device, id, now) != kSuccess) return a.gpm_free(now), std::nullopt;
+    const GpmSample before = std::exchange(last_[id], now);
+    if (!before) return std::nullopt;
+    auto asked = std::make_unique<GpmMetrics>();
+    *asked = {.version = kGpmVersion, .count = 1, .first = before, .second = now, .metrics = {}};
+    asked->metrics[0].id = kGpmGraphicsUtil;
+    const bool told = a.gpm_metrics(asked.get()) == kSuccess && asked->metrics[0].code == kSuccess;
+    a.gpm_free(before);
+    return told ? std::optional(std::clamp(asked->metrics[0].value / 100, 0.0, 1.0)) : std::nullopt;
+  }
+
+  const SessionPtr session_;
+  std::map<unsigned, GpmSample> last_;  // by GPU instance
+};
+
+Answer look_at(const Session& session, unsigned index, Instances& instances) {
   Answer answer;
   char uuid[kUuidBuffer] = {};
   if (session.api().handle(index, &answer.device) == kSuccess &&
-      session.api().uuid(answer.device, uuid, sizeof uuid) == kSuccess)
+      session.api().uuid(answer.device, uuid, sizeof uuid) == kSuccess) {
     answer.sample = measure(session, answer.device, uuid);
+    if (answer.sample.lost.empty()) answer.sample.instances = instances.look(answer.device);
+  }
   return answer;
 }
 
@@ -96,6 +155,7 @@ class LibrarySampler final : public Sampler {
     std::future<Answer> asked;  // valid: not heard yet
     std::string uuid;           // as it last said
     bool hangs = false;
+    std::shared_ptr<Instances> instances;  // its thread's, while it is asked
   };
 
   // By a thread of its own: one that hangs keeps no other board from answering. It is left behind with its share of the
@@ -103,8 +163,11 @@ class LibrarySampler final : public Sampler {
   void ask(unsigned index) {
     std::promise<Answer> promise;
     boards_[index].asked = promise.get_future();
-    std::thread([session = session_, index, promise = std::move(promise)]() mutable {
-      Answer answer = look_at(*session, index);
+    auto& instances = boards_[index].instances;
+    if (!instances) instances = std::make_shared<Instances>(session_);
+    std::thread([session = session_, instances, index, promise = std::move(promise)]() mutable {
+      Answer answer = look_at(*session, index, *instances);
+      instances.reset();
       session.reset();  // who has the last answer may be the last to have the library
       promise.set_value(std::move(answer));
     }).detach();

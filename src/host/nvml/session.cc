@@ -58,6 +58,10 @@ Api load(void* lib) {
   a.events_create = symbol<Return(EventSet*)>(lib, "nvmlEventSetCreate");
   a.events_register = symbol<Return(Device, unsigned long long, EventSet)>(lib, "nvmlDeviceRegisterEvents");
   a.events_wait = symbol<Return(EventSet, EventData*, unsigned)>(lib, "nvmlEventSetWait_v2");
+  a.gpm_alloc = symbol<Return(GpmSample*)>(lib, "nvmlGpmSampleAlloc");
+  a.gpm_free = symbol<Return(GpmSample)>(lib, "nvmlGpmSampleFree");
+  a.gpm_instance = symbol<Return(Device, unsigned, GpmSample)>(lib, "nvmlGpmMigSampleGet");
+  a.gpm_metrics = symbol<Return(GpmMetrics*)>(lib, "nvmlGpmMetricsGet");
   a.simulated = symbol<const char*()>(lib, "ingotNvmlSimulated");
   a.describe = symbol<Return(const char*)>(lib, "ingotNvmlDescribe");
   return a;

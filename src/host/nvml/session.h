@@ -54,6 +54,10 @@ struct Api {
   Return (*events_create)(EventSet*);
   Return (*events_register)(Device, unsigned long long, EventSet);
   Return (*events_wait)(EventSet, EventData*, unsigned);
+  Return (*gpm_alloc)(GpmSample*);
+  Return (*gpm_free)(GpmSample);
+  Return (*gpm_instance)(Device, unsigned, GpmSample);
+  Return (*gpm_metrics)(GpmMetrics*);
   // The stand-in's own.
   const char* (*simulated)();
   Return (*describe)(const char*);

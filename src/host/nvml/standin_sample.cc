@@ -93,6 +93,36 @@ EXPORT Return nvmlDeviceGetTotalEccErrors(Device device, int kind, int, unsigned
   return kSuccess;
 }
 
+// A sample of a MIG instance is how busy it was then.
+namespace ingot::host::nvml {
+struct GpmSampleTag {
+  unsigned busy;
+};
+}  // namespace ingot::host::nvml
+EXPORT Return nvmlGpmSampleAlloc(GpmSample* out) {
+  return out ? (*out = new GpmSampleTag{}, kSuccess) : kInvalidArgument;
+}
+EXPORT Return nvmlGpmSampleFree(GpmSample sample) {
+  delete sample;
+  return kSuccess;
+}
+EXPORT Return nvmlGpmMigSampleGet(Device device, unsigned gpu_instance, GpmSample sample) {
+  WITH_BOARD(b);
+  const bool there = std::ranges::any_of(
+      b->instances, [&](const ingot::gpu::SimulatedInstance& i) { return unsigned(i.id) == gpu_instance; });
+  if (!there || !sample) return kInvalidArgument;
+  sample->busy = utilisation(*b);
+  return kSuccess;
+}
+EXPORT Return nvmlGpmMetricsGet(GpmMetrics* out) {
+  if (!out || out->version != kGpmVersion || !out->first || !out->second) return kInvalidArgument;
+  for (unsigned i = 0; i < out->count; ++i) {
+    out->metrics[i].code = out->metrics[i].id == kGpmGraphicsUtil ? kSuccess : kNotSupported;
+    out->metrics[i].value = (out->first->busy + out->second->busy) / 2.0;
+  }
+  return kSuccess;
+}
+
 // XIDs of the description are told once, then waiting times out at once: nothing else ever happens here.
 EXPORT Return nvmlEventSetCreate(EventSet* out) {
   return out ? (*out = reinterpret_cast<EventSet>(1), kSuccess) : kInvalidArgument;
