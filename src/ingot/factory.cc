@@ -82,7 +82,7 @@ struct Factory::Impl {
   std::unique_ptr<controllers::Idleness> idleness;
   std::unique_ptr<metering::GpuView> gpu_view;
   std::shared_ptr<const MetricSources> metric_sources;
-  std::unique_ptr<Machine> machine;  // nullptr: --gpus none
+  std::unique_ptr<Machine> machine;      // nullptr: --gpus none
   std::unique_ptr<host::SideLane> lane;  // what the nodes run in
   std::unique_ptr<env::Env> node_env;
   std::unique_ptr<Nodes> nodes;
