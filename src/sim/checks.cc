@@ -63,29 +63,9 @@ void StateChecks::violate(std::string what) {
 
 void StateChecks::look(store::Turn& turn, const Truth& truth, Instant now) {
   allocations(turn);
-  claims(turn);
   read_pods(turn);
   unhealthy_devices(turn, now);
   note_states(truth);
-}
-
-// What a claim says is held is what its pod's Allocation holds for it.
-void StateChecks::claims(store::Turn& turn) {
-  each(turn, "resourceclaims.resource.k8s.io", [&](const api::Object& object, const Json& claim) {
-    for (const Json& user : api::array_at(claim, {"status", "reservedFor"})) {
-      const auto stored =
-          turn.get(api::Key(kRootCluster, "allocations.factory.ingot.dev", "", text_at(user, {"uid"})));
-      if (!stored) continue;  // closed; the claim follows
-      const Json allocation = stored->parse();
-      const api::JsonArray& results = api::array_at(claim, {"status", "allocation", "devices", "results"});
-      const api::JsonArray& devices = api::array_at(allocation, {"spec", "devices"});
-      const auto of_claims =
-          std::ranges::count_if(devices, [](const Json& d) { return !text_at(d, {"claim"}).empty(); });
-      if (of_claims != int64_t(results.size()) || results.empty() ||
-          text_at(results[0], {"pool"}) != text_at(allocation, {"spec", "node"}))
-        violate("claim " + object.key.text() + " is not what its pod's Allocation holds");
-    }
-  });
 }
 
 void StateChecks::allocations(store::Turn& turn) {

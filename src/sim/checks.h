@@ -49,7 +49,6 @@ class StateChecks {
   };
   void violate(std::string);
   void allocations(store::Turn&);
-  void claims(store::Turn&);
   void read_pods(store::Turn&);
   void unhealthy_devices(store::Turn&, Instant now);
   void note_states(const Truth&);

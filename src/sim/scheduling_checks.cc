@@ -45,6 +45,7 @@ void SchedulingChecks::look(store::Turn& turn) {
   allocations(turn);
   pods(turn);
   gangs();
+  claims(turn);
 }
 
 void SchedulingChecks::factory(store::Turn& turn) {
@@ -246,6 +247,27 @@ void SchedulingChecks::gangs() {
 
 size_t SchedulingChecks::unfinished() const {
   return size_t(std::ranges::count_if(pods_, [](const auto& one) { return !one.second.finished; }));
+}
+
+// What a claim says is held is what its pod's Allocation holds for it.
+void SchedulingChecks::claims(store::Turn& turn) {
+  for (const std::string& cluster : clusters_)
+    each(turn, ClusterId(cluster), "resourceclaims.resource.k8s.io", [&](const api::Object& object) {
+      const Json claim = object.parse();
+      for (const Json& user : api::array_at(claim, {"status", "reservedFor"})) {
+        const auto stored = turn.get(
+            api::Key(kRootCluster, "allocations.factory.ingot.dev", "", api::string_at(user, {"uid"})));
+        if (!stored) continue;  // closed; the claim follows
+        const Json allocation = stored->parse();
+        const api::JsonArray& results = api::array_at(claim, {"status", "allocation", "devices", "results"});
+        const auto of_claims =
+            std::ranges::count_if(api::array_at(allocation, {"spec", "devices"}),
+                                  [](const Json& d) { return !api::string_at(d, {"claim"}).empty(); });
+        if (of_claims != int64_t(results.size()) || results.empty() ||
+            api::string_at(results[0], {"pool"}) != api::string_at(allocation, {"spec", "node"}))
+          violate("claim not its Allocation: " + object.key.text());
+      }
+    });
 }
 
 }  // namespace ingot::sim

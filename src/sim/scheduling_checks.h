@@ -60,6 +60,7 @@ class SchedulingChecks {
   void gangs();
   void note(const std::string& key, const Pod&);
   int64_t least(const Pod&) const;
+  void claims(store::Turn&);
   void violate(std::string);
 
   std::vector<std::string>& violations_;
