@@ -208,7 +208,9 @@ TEST(Server, APathMayBeMountedAndIsANonResourceUrl) {
   EXPECT_EQ(plane.call(vision, "GET", "/clusters/vision/metrics").body, "vision");
   EXPECT_EQ(plane.call(vision, "GET", "/clusters/speech/metrics").code, 401);
   EXPECT_EQ(plane.call(vision, "GET", "/clusters/root/metrics").code, 401);
-  EXPECT_EQ(plane.call(vision, "GET", "/clusters/*/metrics").code, 404);
+  EXPECT_EQ(plane.call(vision, "GET", "/clusters/*/metrics").code, 403)
+      << "what is no path is told to who may ask";
+  EXPECT_EQ(plane.call(TestControlPlane::operator_identity(), "GET", "/clusters/*/metrics").code, 404);
   EXPECT_EQ(plane.call(vision, "POST", "/metrics").code, 405);
   EXPECT_EQ(plane.call(vision, "GET", "/metrics/more").code, 404);
   Identity somebody = vision;
