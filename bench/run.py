@@ -7,12 +7,13 @@ missed. Every bench is a file in this folder with a function measure(ctx) that y
 import argparse
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
-BENCHES = {"control-plane": "control_plane", "node": "node_start", "scheduler": "scheduler"}
+BENCHES = {"control-plane": "control_plane", "node": "node_start", "scheduler": "scheduler", "simulate": "simulate"}
 
 
 def row(id, figure, value, unit, bar, ok, peer=None, note=""):
@@ -48,8 +49,11 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("name", nargs="?", choices=sorted(BENCHES), help="one bench; all when absent")
     parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    parser.add_argument("--data", help="folder with public traces, for simulate (or INGOT_TRACES)")
     parser.add_argument("--build", type=Path, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.data:
+        os.environ["INGOT_TRACES"] = options.data
     rows = []
     for name in [options.name] if options.name else BENCHES:
         progress(f"bench {name} on {machine()}")
