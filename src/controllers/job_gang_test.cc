@@ -50,6 +50,19 @@ TEST_F(JobGangTest, FollowsTheJobsParallelism) {
   EXPECT_EQ(least(), 2);
 }
 
+TEST_F(JobGangTest, WaitsForNoMorePodsThanAreStillToCome) {
+  make_job(R"("parallelism":3,"completions":3)", {{scheduler::kGang, "true"}});
+  const auto first = world.list("pods");
+  for (const size_t i : {0, 1})
+    world.change("pods", "default", name_of(first[i]),
+                 [](Json& pod) { api::set(pod, {"status", "phase"}, "Succeeded"); });
+  EXPECT_EQ(least(), 3) << "the succeeded are still there";
+  world.remove("pods", "default", name_of(first[0]));
+  EXPECT_EQ(least(), 2) << "one succeeded, one runs, no third will come";
+  world.remove("pods", "default", name_of(first[1]));
+  EXPECT_EQ(least(), 1);
+}
+
 TEST_F(JobGangTest, AnElasticGangNeedsItsLeast) {
   make_job(R"("parallelism":8)", {{scheduler::kGang, "true"}, {scheduler::kGangMin, "3"}});
   EXPECT_EQ(least(), 3);

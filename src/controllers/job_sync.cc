@@ -163,7 +163,13 @@ void JobSync::scale() {
     plan_.again = true;
     return;
   }
-  if (const auto gang = gang_of_job(job_, spec_); gang && namespace_) write_group(plan_, in_, job_, *gang);
+  if (auto gang = gang_of_job(job_, spec_); gang && namespace_) {
+    // Those that succeeded count while they are there; of others no more come than are wanted still.
+    const auto succeeded =
+        std::ranges::count_if(pods_, [](const JobPod& p) { return p.state == JobPod::State::Succeeded; });
+    gang->least = std::clamp<int64_t>(gang->least, 1, std::max<int64_t>(1, wanted + succeeded));
+    write_group(plan_, in_, job_, *gang);
+  }
   const int64_t missing = wanted - active() - (spec_.only_replace_failed ? terminating() : 0);
   if (missing > 0) create(missing);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controllers/job_gang.h"
 #include "controllers/placement_writes.h"
 #include "scheduler/objects.h"
 
@@ -204,7 +205,9 @@ std::optional<Estimate> estimate(const Scene& scene, const ClusterId& cluster, c
   out.run_time = unit.work.run_time;
   if (job) {
     out.pods = std::clamp<int64_t>(api::int_at(object, {"spec", "parallelism"}).value_or(1), 1, 1024);
-    if (scheduler::gang_of(pod)) unit.pods.resize(size_t(out.pods), unit.pods.front());
+    const auto gang = gang_of_job(object, read_job_spec(object));
+    if (gang || scheduler::gang_of(pod)) unit.pods.resize(size_t(out.pods), unit.pods.front());
+    if (gang) unit.least = std::min(gang->least, out.pods);
   }
   unit.created = scene.now;
   out.forecast = scheduler::forecast(scene.model, scene.policy, unit, scene.now, quick);

@@ -90,6 +90,12 @@ TEST_P(StoryTest, WhatIsCreatedIsToldWhenItStartsAndOnlyIfItAsksForGpus) {
   ASSERT_TRUE(expected);
   EXPECT_EQ(expected->pods, 3);
   EXPECT_EQ(expected->run_time, std::chrono::seconds(60));
+  EXPECT_EQ(expected->forecast.starts, f.t.clock.wall()) << "its first pod does";
+  Json gang = job;
+  api::set(gang, {"metadata", "annotations"}, JsonObject{{scheduler::kGang, "true"}});
+  expected = placement->estimate(cluster, gang);
+  ASSERT_TRUE(expected);
+  EXPECT_EQ(expected->forecast.starts, std::nullopt) << "only all of them together";
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, StoryTest, testing::Bool());

@@ -19,6 +19,7 @@ std::string clock_text(WallTime t, WallTime now) {
 
 std::string start_text(const scheduler::Forecast& f, WallTime now) {
   if (f.starts && *f.starts <= now + kSoon) return "starts now";
+  if (f.others_yield) return "starts once others gave way to it";
   if (f.starts) return "starts about " + clock_text(*f.starts, now);
   return f.reason.empty() ? "start not known" : f.reason + "; start not known";
 }

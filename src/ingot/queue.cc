@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <span>
 
 #include "base/time.h"
 #include "ingot/client.h"
@@ -9,6 +10,8 @@
 
 namespace ingot {
 namespace {
+
+constexpr size_t kShown = 4;  // holders of a node
 
 using api::Json;
 using api::string_at;
@@ -67,9 +70,11 @@ void print_pending(const Json& told) {
     width = std::max(width, text(node, {"node"}).size());
   for (const Json& node : api::array_at(told, {"nodes"})) {
     std::string holders;
-    for (const Json& h : api::array_at(node, {"holders"}))
+    const api::JsonArray& all = api::array_at(node, {"holders"});
+    for (const Json& h : std::span(all.begin(), std::min(all.size(), kShown)))
       holders +=
           fmt::format("{}{} ({})", holders.empty() ? ": " : ", ", text(h, {"pod"}), number(h, {"gpus"}, "0"));
+    if (all.size() > kShown) holders += fmt::format(" and {} more", all.size() - kShown);
     fmt::print("  {:<{}}  {} of {} free{}{}\n", text(node, {"node"}), width,
                api::int_at(node, {"free"}).value_or(0), api::int_at(node, {"of"}).value_or(0),
                api::bool_at(node, {"kept"}) ? ", kept for a pod that has waited longer" : "", holders);

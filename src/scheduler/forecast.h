@@ -13,6 +13,7 @@ struct Forecast {
   std::optional<WallTime> starts;  // now, or the earliest that known run times allow; none: nobody knows
   std::string after;               // uid of the allocation whose end that is; "": none
   std::string reason;              // why not now; "": it starts now
+  bool others_yield = false;       // some may have to give way to it, which is not in `starts`
   std::string model;               // of the GPUs that it would get; "": not known
 };
 // `unit` need not be in the model. Where it fits now that is seen at once; else every node is looked at, but with

@@ -76,6 +76,17 @@ TEST_F(ForecastTest, ALimitIsTheReasonBeforeAnyRoom) {
             "tenant vision may hold 2 GPUs at most, needs 3");
 }
 
+TEST_F(ForecastTest, WhoIsDueAGuaranteeIsToldThatOthersGiveWay) {
+  hold("x", "a", 0, 4, std::nullopt);
+  hold("y", "b", 0, 4, std::nullopt);
+  Unit due = pod("p", 4);
+  due.tenant = "speech";
+  model.set_tenant({.id = "speech", .name = "speech"});
+  EXPECT_FALSE(forecast(model, policy, due, kNow).others_yield);
+  model.set_tenant({.id = "speech", .name = "speech", .gpu_guarantee = 4});
+  EXPECT_TRUE(forecast(model, policy, due, kNow).others_yield);
+}
+
 TEST_F(ForecastTest, ATenantNobodyHasHeardOfGetsNoForecast) {
   Unit unit = pod("p", 1);
   unit.tenant = "new";

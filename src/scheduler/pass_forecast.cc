@@ -73,6 +73,7 @@ Forecast Pass::forecast(UnitState& u, bool quick) {
     out.after = reserved->second.after;
     return out;
   }
+  out.others_yield = policy_.preempt && may_preempt(u) && !entangled(u);
   const auto room = entangled(u) ? std::nullopt : earliest_room(u);
   if (!room) return out;
   out.starts = room->starts;
@@ -133,9 +134,10 @@ std::optional<Prospect> Pass::prospect(std::string_view id) {
   const Model::Line& line = m_.lines_.find(u.leaf)->second;
   out.line = line.size();
   out.position = size_t(std::distance(line.begin(), line.find(u.order))) + 1;
-  out.nodes = node_lines(u, &out.more_nodes);
   if (const auto r = m_.reservations_.find(u.unit.id); r != m_.reservations_.end()) out.reserved = r->second;
-  if (lacks_room(u)) out.preemption = preemption(u);
+  if (!lacks_room(u)) return out;  // others are not in its way
+  out.nodes = node_lines(u, &out.more_nodes);
+  out.preemption = preemption(u);
   return out;
 }
 
