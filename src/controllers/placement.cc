@@ -366,6 +366,7 @@ class Placement::Impl final : store::Follower::Handler {
             .memory_bytes = open->memory_bytes,
             .work = open->work,
             .why = b.why,
+            .created = std::string(api::string_at(bound.pod, {"metadata", "creationTimestamp"})),
             .simulated = simulated != labels.end() && simulated->second == "true"};
   }
 

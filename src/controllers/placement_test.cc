@@ -13,10 +13,11 @@ TEST_P(PlacementTest, APodGetsItsNodeTogetherWithItsAllocation) {
   EXPECT_EQ(node_of("a"), "n1");
   EXPECT_EQ(api::string_at(scheduled("a"), {"status"}), "True");
   const Json allocation = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
-  EXPECT_EQ(api::to_text(*api::find(allocation, {"spec"})),
-            R"({"tenant":"vision","cluster":"c1","namespace":"default","pod":"a","node":"n1",)"
-            R"("devices":[{"uuid":"GPU-n1-0","model":"H100-80GB"}],"cpuMilli":100,"memoryBytes":67108864,)"
-            R"("from":"2026-01-02T03:00:00.000000Z","why":"the only node that fits"})");
+  EXPECT_EQ(
+      api::to_text(*api::find(allocation, {"spec"})),
+      R"({"tenant":"vision","cluster":"c1","namespace":"default","pod":"a","node":"n1",)"
+      R"("devices":[{"uuid":"GPU-n1-0","model":"H100-80GB"}],"cpuMilli":100,"memoryBytes":67108864,)"
+      R"("from":"2026-01-02T03:00:00.000000Z","created":"2026-01-02T03:00:00Z","why":"the only node that fits"})");
   EXPECT_EQ(api::string_at(allocation, {"status", "phase"}), "Open");
   EXPECT_EQ(api::string_at(allocation, {"metadata", "labels", "ingot.dev/simulated"}), "true");
   ASSERT_EQ(events().size(), 1u);

@@ -54,6 +54,7 @@ std::vector<Entry> entries_of(const Json& allocation, WallTime to, const Prices&
               .node = text(allocation, {"spec", "node"}),
               .from = parse_rfc3339(string_at(allocation, {"spec", "from"})).value_or(to),
               .to = to,
+              .created = parse_rfc3339(string_at(allocation, {"spec", "created"})),
               .simulated = string_at(allocation, {"metadata", "labels", "ingot.dev/simulated"}) == "true",
               .currency = prices.currency};
   std::vector<Entry> entries;
@@ -94,6 +95,7 @@ Json to_json(const Entry& e) {
                  {"microseconds", (e.to - e.from).count()},
                  {"simulated", e.simulated},
                  {"currency", e.currency}};
+  if (e.created) row["created"] = to_rfc3339(*e.created);
   if (e.device == kCpu) {
     row["cpuMilli"] = e.cpu_milli;
     row["memoryMiB"] = e.memory_mib;
@@ -126,6 +128,7 @@ std::optional<Entry> entry_from(const Json& row) {
                .gpu_milli = int_at(row, {"gpuMilli"}).value_or(1000),
                .from = *from,
                .to = *to,
+               .created = parse_rfc3339(string_at(row, {"created"})),
                .simulated = api::bool_at(row, {"simulated"}),
                .idle = std::chrono::microseconds(int_at(row, {"idleMicroseconds"}).value_or(0)),
                .currency = text(row, {"currency"}),
