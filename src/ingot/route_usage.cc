@@ -8,9 +8,10 @@ namespace ingot {
 namespace {
 
 Result<metering::UsageQuery> read_query(const apiserver::ExtraRequest& request, WallTime now) {
-  // In a tenant's own cluster only its own usage can be asked for.
+  // In a tenant's own cluster only its own usage can be asked for, whoever had its name before.
   metering::UsageQuery query{.tenant =
                                  request.cluster == kRootCluster ? request.query("tenant") : request.tenant};
+  if (request.cluster != kRootCluster) query.cluster = request.cluster.value;
   const std::string since = request.query("sinceSeconds");
   if (since.empty()) return query;
   int64_t seconds = 0;
