@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/time.h"
 #include "host/disk_file.h"
 
 namespace ingot {
@@ -29,6 +30,14 @@ Error refusal(const host::HttpsClient::Response& response) {
 }
 
 }  // namespace
+
+std::expected<std::string, std::string> since_query(const std::string& since) {
+  if (since.empty()) return "";
+  const auto duration = parse_duration(since);
+  if (!duration || *duration <= Duration::zero())
+    return std::unexpected(fmt::format("--since \"{}\" is not a duration such as 24h or 7d", since));
+  return fmt::format("sinceSeconds={}", std::chrono::duration_cast<std::chrono::seconds>(*duration).count());
+}
 
 Result<host::FactoryRecord> running_factory(const std::string& data) {
   auto record = host::read_record(data);

@@ -1,6 +1,7 @@
 // The running factory of a data directory, as the operator. Main thread.
 #pragma once
 
+#include <expected>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,9 @@ class Client {
 
 inline constexpr std::string_view kRoot = "/clusters/root";
 inline constexpr std::string_view kFactoryApi = "/clusters/root/apis/factory.ingot.dev/v1alpha1";
+
+// "sinceSeconds=N" of --since; "" of "".
+std::expected<std::string, std::string> since_query(const std::string& since);
 
 // Not running, or the record of who runs.
 Result<host::FactoryRecord> running_factory(const std::string& data);

@@ -41,6 +41,7 @@ struct Parsed {
   ImageOptions image;
   InflateOptions inflate;
   ReplayArguments replay;
+  ExportOptions history;
   std::string shell, pod;
 };
 
@@ -59,6 +60,7 @@ class CommandLine {
   void add_listings();
   void add_simulations();
   void add_replay(CLI::App& simulate);
+  void add_export(CLI::App& simulate);
 
   CLI::App app_{"Ingot turns machines with GPUs into a secure multi-tenant AI factory.", "ingot"};
   Parsed in_;
@@ -231,6 +233,18 @@ void CommandLine::add_simulations() {
       ->capture_default_str();
   listing(inflate);
   add_replay(*simulate);
+  add_export(*simulate);
+}
+
+void CommandLine::add_export(CLI::App& simulate) {
+  auto* history = command(simulate, "export", "The factory's own history as a trace that replay reads",
+                          "ingot simulate export --since 7d --out history.csv --nodes-out nodes.csv",
+                          [this] { return simulate_export(in_.common, in_.history); });
+  history->add_option("--since", in_.history.since, "only what ended in the last 24h, 7d…, or still runs")
+      ->type_name("D");
+  history->add_option("--out", in_.history.out, "write it there, not to standard output")->type_name("FILE");
+  history->add_option("--nodes-out", in_.history.nodes_out, "write the factory's nodes as well, for --nodes")
+      ->type_name("FILE");
 }
 
 void CommandLine::add_replay(CLI::App& simulate) {

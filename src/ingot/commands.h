@@ -91,6 +91,12 @@ struct ReplayArguments {
 };
 int simulate_replay(const Common&, const ReplayArguments&);
 
+struct ExportOptions {
+  std::string since;           // a duration; "": all there is
+  std::string out, nodes_out;  // files; without `out` standard output
+};
+int simulate_export(const Common&, const ExportOptions&);
+
 int version(const Common&);
 
 }  // namespace ingot

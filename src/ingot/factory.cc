@@ -141,6 +141,7 @@ Result<void> Factory::Impl::serve() {
         real.env, *shard, registry, *pki, *logs,
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
     server->mount(usage_route(real.env, *shard));
+    server->mount(history_route(real.env, *shard));
     server->mount(queues_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
     server->expect_by(

@@ -1,5 +1,6 @@
 // What the factory answers beside Kubernetes' types, below /apis/factory.ingot.dev/v1alpha1:
 //   GET usage?tenant=T&sinceSeconds=N    who used what; a tenant's own in its own cluster
+//   GET history?sinceSeconds=N&next=P    what was held, row by row and page by page; a tenant's own in its own cluster
 //   GET queuesummaries                   what queues hold, and who comes first; a tenant's own leaf in its own cluster
 //   GET explain?namespace=N&pod=P        why a pod of the cluster waits, or where it is
 // Thread rule: the loop. Everything passed in outlives the routes.
@@ -15,6 +16,7 @@
 namespace ingot {
 
 apiserver::ExtraRoute usage_route(env::Env&, store::Shard&);
+apiserver::ExtraRoute history_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 

@@ -2,9 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 
-#include "base/time.h"
 #include "ingot/client.h"
 #include "ingot/output.h"
 
@@ -43,13 +41,9 @@ void print_table(const api::JsonArray& tenants) {
 }  // namespace
 
 int usage(const Common& common, const UsageOptions& options) {
-  std::string query;
-  if (!options.since.empty()) {
-    const auto since = parse_duration(options.since);
-    if (!since || *since <= Duration::zero())
-      return failed(fmt::format("--since \"{}\" is not a duration such as 24h or 7d", options.since));
-    query = fmt::format("?sinceSeconds={}", std::chrono::duration_cast<std::chrono::seconds>(*since).count());
-  }
+  const auto since = since_query(options.since);
+  if (!since) return failed(since.error());
+  std::string query = since->empty() ? "" : "?" + *since;
   if (!options.tenant.empty())
     query += (query.empty() ? "?tenant=" : "&tenant=") + query_value(options.tenant);
   auto client = Client::open(common);

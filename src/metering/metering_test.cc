@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "metering/history.h"
 #include "metering/usage.h"
 #include "store/testing.h"
 
@@ -118,7 +119,10 @@ TEST(Usage, ANameUsedAgainShowsNothingOfItsFormerOwner) {
 }
 
 TEST(Ledger, RowsReadBackAsTheyWereWritten) {
-  for (const Entry& e : {gpu("vision", "a", 0s, 1500ms), cpu("vision", "a", 0s, 1500ms)}) {
+  Entry created = gpu("vision", "a", 5s, 1500ms);
+  created.created = at(1s);
+  EXPECT_EQ(entry_from(to_json(created))->created, at(1s));
+  for (const Entry& e : {created, gpu("vision", "a", 0s, 1500ms), cpu("vision", "a", 0s, 1500ms)}) {
     const auto back = entry_from(to_json(e));
     ASSERT_TRUE(back);
     EXPECT_EQ(api::to_text(to_json(*back)), api::to_text(to_json(e)));
@@ -183,6 +187,25 @@ class LedgerTest : public testing::TestWithParam<bool> {  // true: the shard is 
     f.t.loop.run_until_idle();
     EXPECT_TRUE(out && *out);
     return out && *out ? **out : Json{};
+  }
+  // "uid/device" of each row, page by page, with a "+" where it is still held.
+  std::vector<std::vector<std::string>> history_pages(HistoryQuery query) {
+    std::vector<std::vector<std::string>> pages;
+    do {
+      std::optional<Result<Json>> out;
+      EXPECT_TRUE(f.input([&](store::Turn& turn) {
+        history(f.t.env, *f.shard, turn, query, [&](Result<Json> r) { out = std::move(r); });
+      }));
+      f.t.loop.run_until_idle();
+      if (!out || !*out) return {{"failed"}};
+      pages.emplace_back();
+      for (const Json& row : api::array_at(**out, {"rows"}))
+        pages.back().push_back(std::string(api::string_at(row, {"podUID"})) + "/" +
+                               std::string(api::string_at(row, {"device"})) +
+                               (api::bool_at(row, {"open"}) ? "+" : ""));
+      query.next = api::string_at(**out, {"next"});
+    } while (!query.next.empty());
+    return pages;
   }
   static std::string cost(const Json& report) {
     const JsonArray& tenants = api::array_at(report, {"tenants"});
@@ -341,6 +364,55 @@ TEST_P(LedgerTest, AFailedCommitIsBookedOnceAfterAll) {
   settle();
   EXPECT_EQ(rows(), 3u);
   EXPECT_EQ(cost(usage()), "0.020000");
+}
+
+TEST_P(LedgerTest, HistoryIsWhatIsHeldAndThenTheLedger) {
+  const Json old = open("u0");
+  f.t.loop.advance(10s);
+  release(old, f.t.clock.wall());
+  settle();
+  f.t.loop.advance(1h);
+  const Json a = open("u1");
+  open("u2", "speech");
+  settle();
+  f.t.loop.advance(10s);
+  release(a, f.t.clock.wall());
+  settle();
+  using Pages = std::vector<std::vector<std::string>>;
+  EXPECT_EQ(history_pages({.since = f.t.clock.wall() - 60s}),
+            (Pages{{"u2/GPU-0+", "u2/GPU-1+", "u2/cpu+"}, {"u1/GPU-0", "u1/GPU-1", "u1/cpu"}}));
+  const Pages all = history_pages({.cluster = "c1"});
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[1].size(), 6u);
+  EXPECT_EQ(history_pages({.cluster = "c2"}), (Pages{{}, {}})) << "another's";
+  Json other = open("u1", "c1");  // its name is c1, its cluster is not
+  api::set(other, {"spec", "cluster"}, "c2");
+  put(allocation("u1"), other);
+  settle();
+  EXPECT_EQ(history_pages({.cluster = "c1"})[0].size(), 3u);
+  for (const char* wrong : {"booked/", "booked/-1", "booked/99999999999999999999", "x"})
+    EXPECT_EQ(history_pages({.next = wrong}), (Pages{{"failed"}})) << wrong;
+}
+
+TEST_P(LedgerTest, HistoryComesInPages) {
+  constexpr size_t kMany = size_t(kHistoryPage) + 1;
+  for (size_t i = 0; i < kMany; ++i) open("u" + std::to_string(10'000 + i));
+  settle();
+  ASSERT_TRUE(f.input([&](store::Turn& turn) {
+    for (size_t i = 0; i < kMany; ++i) {
+      const Entry e = gpu("vision", "b" + std::to_string(i), 0s, 1s);
+      turn.append({.stream = "ledger",
+                   .unique = e.unique(),
+                   .cluster = "c1",
+                   .at = e.to,
+                   .data = api::to_text(to_json(e))});
+    }
+  }));
+  const auto pages = history_pages({});
+  ASSERT_EQ(pages.size(), 4u);
+  EXPECT_EQ(pages[1], (std::vector<std::string>{"u11000/GPU-0+", "u11000/GPU-1+", "u11000/cpu+"}));
+  EXPECT_EQ(pages[2].size(), size_t(kHistoryPage));
+  EXPECT_EQ(pages[3], std::vector<std::string>{"b1000/GPU-0"});
 }
 
 TEST_P(LedgerTest, ReportsReadTheLedgerPageByPage) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command line against a control plane without nodes: needs neither root nor containers.
+# The command line against a control plane with hollow nodes: needs neither root nor containers.
 # Prints `ok`, `skip` or `fail` lines; exit code 1 if anything failed.
 set -uo pipefail
 ingot=${1:-build/release/ingot}
@@ -13,12 +13,50 @@ check() {  # check WHAT EXPECTED-CODE PATTERN COMMAND…
     echo "fail $what: exit $got, expected $code and \"$pattern\": $out"; failed=1
   fi
 }
+
+pod() {  # pod NAME GPUS SECONDS
+  cat <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: $1, annotations: {ingot.dev/hollow: '{"runSeconds": $3}'}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  containers: [{name: c, image: train:1, resources: {requests: {cpu: 2, memory: 4Gi}, limits: {nvidia.com/gpu: $2}}}]
+---
+YAML
+}
+# What vision and speech ran, as a trace, and the trace played again.
+played_again() {
+  local trace=$INGOT_DATA/history.csv nodes=$INGOT_DATA/nodes.csv uid
+  local operator=$INGOT_DATA/operator.kubeconfig history=/apis/factory.ingot.dev/v1alpha1/history
+  "$ingot" tenant create speech >/dev/null
+  pod apart 3 600 | kubectl --kubeconfig "$("$ingot" tenant kubeconfig speech)" apply -f - >/dev/null 2>&1
+  { pod short 2 1; pod long 1 600; } | kubectl apply -f - >/dev/null 2>&1
+  kubectl wait --for=jsonpath='{.status.phase}'=Running pod/long --timeout=20s >/dev/null
+  kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/short --timeout=20s >/dev/null
+  uid=$(kubectl get pod short -o jsonpath='{.metadata.uid}')
+  kubectl --kubeconfig "$operator" wait --for=delete "allocation/$uid" --timeout=20s >/dev/null 2>&1
+  check "history is exported" 0 "^3 jobs in " "$ingot" simulate export --since 1h --out "$trace" --nodes-out "$nodes"
+  check "what ended is booked" 0 "^vision/default/short,2000,4096,2,1000,,vision,,[0-9.,]+$" grep /short "$trace"
+  check "what still runs says so" 0 "^vision/default/long,2000,4096,1,1000,,vision,Running," grep /long "$trace"
+  check "history goes to standard output" 0 "^name,cpu_milli,.*/apart,2000,4096,3," "$ingot" simulate export
+  check "nodes are exported" 0 "^hollow-1,[0-9]+,[0-9]+,8,H100-80GB$" grep hollow-1 "$nodes"
+  check "history is played again" 0 '"jobs": 3,.*"speech".*"vision"' \
+    "$ingot" simulate replay --trace "$trace" --format openb --nodes "$nodes" -o json
+  check "a tenant's history is its own" 0 '"pod":"long"' kubectl get --raw "$history"
+  check "page by page" 0 '"pod":"short"' kubectl get --raw "$history?next=booked/0"
+  check "and nobody else's" 1 "" grep apart <(kubectl get --raw "$history"; kubectl get --raw "$history?next=booked/0")
+  check "a page that was not given is refused" 1 "what a page before gave" kubectl get --raw "$history?next=x"
+  check "a bad duration is named" 1 "is not a duration" "$ingot" simulate export --since soon
+}
+
 check "no factory is one clear line" 1 "no factory is running" "$ingot" tenant list
 check "status without a factory exits 3" 3 "no factory is running" "$ingot" status
 check "down without a factory is no fault" 0 "no factory is running" "$ingot" down
 check "wrong usage exits 2" 2 "" "$ingot" frobnicate
 check "a bad address is named" 1 "is not ADDRESS:PORT" "$ingot" up --gpus none --listen nowhere
-check "up returns once it answers" 0 "factory ready in" "$ingot" up --gpus none --listen 127.0.0.1:0 --detach
+check "up returns once it answers" 0 "factory ready in" "$ingot" up --gpus none --hollow 2x8xH100-80GB --listen 127.0.0.1:0 --detach
 check "a second up is refused" 1 "is in use by ingot" "$ingot" up --gpus none --listen 127.0.0.1:0 --detach
 address=$("$ingot" status -o json | python3 -c 'import json,sys; print(json.load(sys.stdin)["address"])')
 check "a port in use is one clear line" 1 "in use by another program" \
@@ -32,8 +70,10 @@ check "usage is empty at first" 0 "TENANT" "$ingot" usage
 if command -v kubectl >/dev/null; then
   KUBECONFIG=$("$ingot" tenant kubeconfig vision --user ada); export KUBECONFIG
   check "kubectl works unmodified" 0 "default" kubectl get namespaces
+  played_again
 else
   echo "skip kubectl works unmodified: no kubectl"
+  echo "skip a factory's history as a trace: no kubectl"
 fi
 check "a tenant is deleted" 0 "tenant vision deleted" "$ingot" tenant delete vision
 check "down stops it" 0 "factory stopped" "$ingot" down
