@@ -15,6 +15,7 @@
 #include "controllers/placement_writes.h"
 #include "controllers/queue_book.h"
 #include "controllers/reservation_book.h"
+#include "controllers/usage_book.h"
 #include "scheduler/objects.h"
 #include "scheduler/objects_affinity.h"
 #include "store/follower.h"
@@ -93,6 +94,7 @@ class Placement::Impl final : store::Follower::Handler {
     model_ = {};
     book_.clear();
     reserved_.clear();
+    usage_.clear();
     units_.clear();
     claims_.clear();
     later_.clear();
@@ -103,13 +105,18 @@ class Placement::Impl final : store::Follower::Handler {
 
   bool follow(store::Turn& turn, const std::vector<Key>& changed, bool rest) override {
     claims_.enter(turn);
+    if (loaded_) usage_.advance(env_.clock.wall());
     for (const Key& key : changed) load(turn, key);
     settle(turn);
     take_later(turn);
     // The first pass waits for every object: an Allocation not yet seen would be a device given twice.
     if (rest && !loaded_) return false;
-    if (!loaded_) reserved_.restore();
+    if (!loaded_) {
+      reserved_.restore();
+      usage_.restore(env_.clock.wall());
+    }
     loaded_ = true;
+    if (const auto more = usage_.write(turn, env_.clock.wall())) wake_after(*more);
     const bool asked = again_ || changed.empty();
     if (model_.units() == 0) tell_reservations(turn);
     if (model_.units() == 0 || (!asked && model_.version() == passed_)) return again_ = false;
@@ -171,7 +178,9 @@ class Placement::Impl final : store::Follower::Handler {
   }
 
   void load_tenant(store::Turn& turn, const Key& key, const ObjectPtr& object) {
-    auto tenant = object ? std::optional(scheduler::tenant_from(object->parse())) : std::nullopt;
+    const Json said = object ? object->parse() : Json{};
+    auto tenant = object ? std::optional(scheduler::tenant_from(said)) : std::nullopt;
+    usage_.load(key, tenant ? scheduler::Model::own_leaf(tenant->id) : "", object ? &said : nullptr);
     if (tenant && env_.faults.fires("placement.forget_limit")) tenant->gpu_limit.reset();
     const bool queues = tenant ? book_.set_tenant(key.name(), tenant->id, tenant->queue)
                                : book_.set_tenant(key.name(), "", "");
@@ -181,6 +190,7 @@ class Placement::Impl final : store::Follower::Handler {
 
   void load_queue(store::Turn& turn, const Key& key, const ObjectPtr& object) {
     Json queue = object ? object->parse() : Json{};
+    usage_.load(key, std::string(key.name()), object ? &queue : nullptr);
     if (object && env_.faults.fires("placement.any_queue")) open_to_all(turn, queue);
     if (book_.set_queue(key.name(), object ? &queue : nullptr)) set_again(turn, units_.of_named_queues());
   }
@@ -342,7 +352,8 @@ class Placement::Impl final : store::Follower::Handler {
       ASSERT(granted && placed);
       for (Claimed::Write& claim : bound.claims.writes)
         ASSERT(turn.put(claim.before->key, std::move(claim.after), claim.before->revision));
-      say(turn, bound.before->key, uid, "Normal", "Scheduled", assigned(bound), now);
+      say(turn, bound.before->key, uid, "Normal", "Scheduled", assigned(bound.before->key, *bound.binding),
+          now);
       units_.set_placed(bound.before->key, **placed);
       own_.insert_or_assign(bound.before->key, (*placed)->revision);
       ++stats_.bound;
@@ -393,21 +404,6 @@ class Placement::Impl final : store::Follower::Handler {
         gone ? turn.erase(key, marked->revision) : turn.put(key, std::move(pod), marked->revision);
     if (told) ++stats_.evicted;
     return told.has_value();
-  }
-
-  static std::string assigned(const Bound& bound) {
-    const scheduler::Binding& b = *bound.binding;
-    const Key& key = bound.before->key;
-    std::string message =
-        "Successfully assigned " + std::string(key.ns()) + "/" + std::string(key.name()) + " to " + b.node;
-    for (const scheduler::Held& d : b.devices)
-      message += (&d == &b.devices.front() ? " with " : ", ") + part_of(d) + d.uuid;
-    return b.why.empty() ? message : message + ": " + b.why;
-  }
-
-  static std::string part_of(const scheduler::Held& d) {
-    if (!d.profile.empty()) return d.profile + " of ";
-    return d.milli < 1000 ? std::to_string(d.milli) + "m of " : "";
   }
 
   // --- reasons ---
@@ -467,6 +463,7 @@ class Placement::Impl final : store::Follower::Handler {
   scheduler::Model model_;
   QueueBook book_{model_};
   ReservationBook reserved_{model_};
+  UsageBook usage_{model_};
   PlacementClaims claims_{model_};
   PlacementUnits units_{model_, book_, claims_};
   std::set<Key> later_;          // pods to be set again

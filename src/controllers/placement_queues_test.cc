@@ -128,6 +128,108 @@ TEST_P(QueuesTest, ATenantsOwnSchedulerPlacesWithinItsLimits) {
   EXPECT_EQ(reason("b"), "tenant vision is at its limit of 1 GPU, needs 1");
 }
 
+// --- what was held lately ---
+
+class UsageTest : public PlacementTest {
+ protected:
+  void tenant_below(std::string name, std::string cluster, std::string_view above) {
+    tenant(name, std::move(cluster));
+    Json object = get(root("tenants.factory.ingot.dev", name));
+    api::set(object, {"spec", "queue"}, above);
+    put(root("tenants.factory.ingot.dev", name), std::move(object));
+  }
+  Json status(std::string_view queue) {
+    const Json object = get(root("queues.factory.ingot.dev", queue));
+    const Json* status = api::find(object, {"status"});
+    return status ? *status : Json(JsonObject{});
+  }
+  std::string used(std::string_view queue) {
+    return std::string(api::string_at(status(queue), {"used", "gpus"}));
+  }
+  int64_t decayed(const Json& status) { return api::int_at(status, {"decayed", "gpuMilli"}).value_or(-1); }
+  // One that has not waited so long that nodes are kept for it.
+  void fresh(std::string name, std::string cluster) {
+    Json object = pod_object(name, 2, {}, cluster);
+    api::set(object, {"metadata", "creationTimestamp"}, to_rfc3339(f.t.clock.wall()));
+    put(pod_key(name, cluster), std::move(object));
+  }
+  void ends(std::string_view name, std::string cluster = "c1") {
+    erase(pod_key(name, cluster));
+    erase(root("allocations.factory.ingot.dev", cluster + "-uid-" + std::string(name)));
+  }
+};
+
+TEST_P(UsageTest, AQueueSaysWhatIsHeldAtARateThatIsBounded) {
+  queue("lab", JsonObject{});
+  tenant_below("vision", "c1", "lab");
+  node("n1", 8);
+  f.t.loop.advance(11s);
+  settle();
+  EXPECT_EQ(used("lab"), "0");
+  EXPECT_EQ(decayed(status("lab")), -1) << "without a half-life nothing is averaged";
+  f.t.loop.advance(11s);
+  pod("a", 2);
+  f.t.loop.run_until_idle();
+  pod("b", 1);
+  f.t.loop.run_until_idle();
+  f.t.loop.advance(11s);
+  settle();
+  EXPECT_EQ(api::to_text(*api::find(status("lab"), {"used"})),
+            R"({"gpus":"3","gpuModels":{"H100-80GB":"3"},"cpu":"200m","memory":"128Mi"})");
+  const Json written = get(root("queues.factory.ingot.dev", "lab"));
+  f.t.loop.advance(1h);
+  settle();
+  EXPECT_EQ(get(root("queues.factory.ingot.dev", "lab")), written) << "nothing has changed";
+}
+
+TEST_P(UsageTest, NoQueueIsWrittenTwiceInTenSeconds) {
+  queue("lab", JsonObject{});
+  tenant_below("vision", "c1", "lab");
+  node("n1", 8);
+  f.t.loop.advance(30s);
+  pod("a", 1);
+  f.t.loop.run_until_idle();
+  ASSERT_EQ(used("lab"), "1");
+  pod("b", 1);
+  f.t.loop.run_until_idle();
+  f.t.loop.advance(9s);
+  EXPECT_EQ(node_of("b"), "n1");
+  EXPECT_EQ(used("lab"), "1");
+  f.t.loop.advance(2s);
+  EXPECT_EQ(used("lab"), "2");
+}
+
+TEST_P(UsageTest, WhoHeldMuchLatelyComesLaterAlsoAfterARestart) {
+  queue("lab", JsonObject{{"halfLife", "1h"}});
+  tenant_below("vision", "c1", "lab");
+  tenant_below("speech", "c2", "lab");
+  node("n1", 2);
+  f.t.loop.advance(11s);
+  settle();
+  pod("first", 2);
+  settle();
+  ASSERT_EQ(node_of("first"), "n1");
+  f.t.loop.advance(1h);
+  settle();
+  fresh("mine", "c1");
+  fresh("theirs", "c2");
+  f.t.loop.advance(11s);
+  settle();
+  ends("first");
+  settle();
+  EXPECT_EQ(node_of("theirs", "c2"), "n1") << "vision had all of it for an hour";
+  EXPECT_EQ(node_of("mine"), "");
+  f.t.loop.advance(11s);
+  settle();
+  const Json vision = get(root("tenants.factory.ingot.dev", "vision"));
+  EXPECT_NEAR(decayed(*api::find(vision, {"status"})), 1000, 20)
+      << "half of two GPUs: its leaf has the half-life of what is above";
+  EXPECT_GE(decayed(status("lab")), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, UsageTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });
+
 INSTANTIATE_TEST_SUITE_P(Runs, QueuesTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });
 

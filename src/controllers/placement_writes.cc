@@ -12,6 +12,11 @@ using api::JsonObject;
 
 constexpr size_t kMaxMessage = 1'024;  // of an Event (pkg/apis/core/validation)
 
+std::string part_of(const scheduler::Held& d) {
+  if (!d.profile.empty()) return d.profile + " of ";
+  return d.milli < 1000 ? std::to_string(d.milli) + "m of " : "";
+}
+
 }  // namespace
 
 Json allocation_object(const Grant& grant, WallTime now) {
@@ -47,6 +52,14 @@ Json allocation_object(const Grant& grant, WallTime now) {
                     {"metadata", std::move(metadata)},
                     {"spec", std::move(spec)},
                     {"status", JsonObject{{"phase", "Open"}}}};
+}
+
+std::string assigned(const api::Key& pod, const scheduler::Binding& b) {
+  std::string message =
+      "Successfully assigned " + std::string(pod.ns()) + "/" + std::string(pod.name()) + " to " + b.node;
+  for (const scheduler::Held& d : b.devices)
+    message += (&d == &b.devices.front() ? " with " : ", ") + part_of(d) + d.uuid;
+  return b.why.empty() ? message : message + ": " + b.why;
 }
 
 void set_condition(Json& object, std::string_view type, std::string_view status, std::string_view reason,

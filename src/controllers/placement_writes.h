@@ -29,6 +29,8 @@ struct Grant {
 };
 api::Json allocation_object(const Grant&, WallTime now);
 
+// What the pod's Event says of where it went, and why there.
+std::string assigned(const api::Key& pod, const scheduler::Binding&);
 // Sets spec.nodeName and condition PodScheduled=True.
 void bind_pod(api::Json& pod, std::string_view node, WallTime now);
 // Sets condition PodScheduled=False, reason Unschedulable.

@@ -175,7 +175,7 @@ void Model::forget_tenant(std::string_view id) {
 // A tenant's own leaf. No object's name holds a '~'.
 std::string Model::leaf_of(std::string_view tenant, std::string_view queue) const {
   if (!queue.empty() && queue != leaving_queue_ && queues_.contains(queue)) return std::string(queue);
-  return "~" + std::string(tenant);
+  return own_leaf(tenant);
 }
 
 void Model::set_leaf(const Tenant& t) {

@@ -71,9 +71,17 @@ class Model {
   void set_leaving(std::string_view uid);  // its pod was told to go
   void set_reservation(Reservation);       // remembered from before a restart
 
+  void advance(WallTime now) { queues_.advance(now); }  // what queues held lately moves on
+  // What a queue held lately, remembered from before a restart.
+  void restore_average(std::string_view queue, const Averages& average, WallTime at) {
+    if (queues_.contains(queue)) queues_.restore(queue, average, at);
+  }
+
   void set_costs(PlacementCost, uint64_t seed);
-  void set_typical(Typical);                      // FGD's workload
-  ModelId model_id(std::string_view gpu_model);   // the same name, the same id
+  void set_typical(Typical);                     // FGD's workload
+  ModelId model_id(std::string_view gpu_model);  // the same name, the same id
+  const std::string& model_name(ModelId id) const { return gpu_models_[id]; }
+  static std::string own_leaf(std::string_view tenant) { return "~" + std::string(tenant); }
   const Node* node(std::string_view name) const;  // nullptr: not known
   int64_t free_gpus(std::string_view node) const;
   const Allocation* allocation(std::string_view uid) const;

@@ -51,6 +51,15 @@ Amounts& Amounts::operator-=(const Amounts& o) {
   return *this;
 }
 
+Averages decayed(const Averages& before, const Amounts& held, Duration half_life, Duration time) {
+  const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
+  if (time <= Duration{} || half_life <= Duration{}) return before;
+  const double keep = std::exp2(-seconds(time) / seconds(half_life));
+  const auto mix = [&](double average, int64_t now) { return average * keep + double(now) * (1 - keep); };
+  return {mix(before.gpu_milli, held.gpu_milli), mix(before.cpu_milli, held.cpu_milli),
+          mix(before.memory_mib, held.memory_mib)};
+}
+
 QueueTree::QueueTree() { queues_[""]; }
 
 QueueTree::State& QueueTree::state(std::string_view name) { return queues_.find(name)->second; }
@@ -98,7 +107,18 @@ void QueueTree::set(const Queue& queue) {
     state(s.up).children.insert(queue.name);
   }
   sum_guarantees(s.up);
+  inherit(s);
   enter(s);
+}
+
+void QueueTree::inherit(State& s) {
+  const std::optional<Duration> now = s.queue.half_life ? s.queue.half_life : state(s.up).half_life;
+  if (s.half_life == now) return;
+  s.half_life = now;
+  for (const std::string& child : s.children) {
+    inherit(state(child));
+    enter(state(child));
+  }
 }
 
 // Upwards from a queue whose children changed. The root guarantees nothing.
@@ -159,7 +179,11 @@ void QueueTree::hang_all() {
   std::vector<std::string> order;  // parents before children
   order.push_back("");
   for (size_t i = 0; i < order.size(); ++i)
-    for (const std::string& child : state(order[i]).children) order.push_back(child);
+    for (const std::string& child : state(order[i]).children) {
+      order.push_back(child);
+      State& s = state(child);
+      s.half_life = s.queue.half_life ? s.queue.half_life : state(order[i]).half_life;
+    }
   for (size_t i = order.size(); i-- > 1;) {
     State& s = state(order[i]);
     state(s.up).below += guarantee(s.queue.name);
@@ -188,6 +212,7 @@ void QueueTree::set_capacity(const Amounts& capacity) {
 // --- usage ---
 
 void QueueTree::add_usage(std::string_view queue, const Amounts& a) {
+  ++usage_version_;
   State* s = &state(queue);
   s->own += a;
   for (;; s = &state(s->up)) {
@@ -198,6 +223,7 @@ void QueueTree::add_usage(std::string_view queue, const Amounts& a) {
 }
 
 void QueueTree::remove_usage(std::string_view queue, const Amounts& a) {
+  ++usage_version_;
   State* s = &state(queue);
   s->own -= a;
   for (;; s = &state(s->up)) {
@@ -210,18 +236,26 @@ void QueueTree::remove_usage(std::string_view queue, const Amounts& a) {
 const Amounts& QueueTree::usage(std::string_view queue) const { return state(queue).usage; }
 
 void QueueTree::advance(WallTime now) {
-  const double seconds = now_ ? std::chrono::duration<double>(now - *now_).count() : 0;
+  const Duration time = now_ ? now - *now_ : Duration{};
   now_ = now;
-  if (seconds <= 0) return;
+  if (time <= Duration{}) return;
   for (auto& [name, s] : queues_) {
-    if (!s.queue.half_life || s.queue.half_life->count() <= 0) continue;
-    const double keep = std::exp2(-seconds / std::chrono::duration<double>(*s.queue.half_life).count());
-    const auto decay = [&](double& avg, int64_t held) { avg = avg * keep + double(held) * (1 - keep); };
-    decay(s.gpu_avg, s.usage.gpu_milli);
-    decay(s.cpu_avg, s.usage.cpu_milli);
-    decay(s.memory_avg, s.usage.memory_mib);
+    if (!s.half_life) continue;
+    s.average = decayed(s.average, s.usage, *s.half_life, time);
     enter(s);
   }
+}
+
+std::optional<QueueTree::Decaying> QueueTree::decaying(std::string_view queue) const {
+  const State& s = state(queue);
+  return s.half_life ? std::optional(Decaying{s.average, *s.half_life}) : std::nullopt;
+}
+
+void QueueTree::restore(std::string_view queue, const Averages& average, WallTime at) {
+  State& s = state(queue);
+  if (!s.half_life) return;
+  s.average = decayed(average, s.usage, *s.half_life, now_ ? *now_ - at : Duration{});
+  enter(s);
 }
 
 // --- turns ---
@@ -237,10 +271,11 @@ int64_t QueueTree::part_of(int64_t held, int64_t total) const {
 }
 
 int64_t QueueTree::share(const State& s) const {
-  const bool decayed = s.queue.half_life.has_value();
-  return std::max({part_of(decayed ? int64_t(s.gpu_avg) : s.usage.gpu_milli, capacity_.gpu_milli),
-                   part_of(decayed ? int64_t(s.cpu_avg) : s.usage.cpu_milli, capacity_.cpu_milli),
-                   part_of(decayed ? int64_t(s.memory_avg) : s.usage.memory_mib, capacity_.memory_mib)}) /
+  const bool lately = s.half_life.has_value();
+  return std::max(
+             {part_of(lately ? int64_t(s.average.gpu_milli) : s.usage.gpu_milli, capacity_.gpu_milli),
+              part_of(lately ? int64_t(s.average.cpu_milli) : s.usage.cpu_milli, capacity_.cpu_milli),
+              part_of(lately ? int64_t(s.average.memory_mib) : s.usage.memory_mib, capacity_.memory_mib)}) /
          s.queue.weight;
 }
 

@@ -7,7 +7,7 @@
 // Turns. At every level the queues below their guarantee come first, then the smallest dominant share ÷ weight
 // (dominant share: the largest of the queue's parts of all GPUs, CPU and memory), then who has waited longest,
 // then the name. With a half-life the share is of the time-decayed average of what the queue held, so that who
-// held much lately comes later.
+// held much lately comes later. A queue without one has that of the queue above.
 //
 // Reclaim. What a guarantee does not use is lent. A claimant may take from a victim when, where their paths
 // part, the claimant's side stays within its guarantee with what it asks for, and the victim's side is above
@@ -49,6 +49,13 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
+// Time-decayed usage.
+struct Averages {
+  double gpu_milli = 0, cpu_milli = 0, memory_mib = 0;
+};
+// Held for so long, an average moves towards it.
+Averages decayed(const Averages&, const Amounts& held, Duration half_life, Duration time);
+
 struct Queue {
   std::string name;
   std::string title;   // what people are told; "": "queue NAME"
@@ -77,8 +84,16 @@ class QueueTree {
   void remove_usage(std::string_view queue, const Amounts&);
   const Amounts& usage(std::string_view queue) const;  // with what hangs below
   Amounts guarantee(std::string_view queue) const;     // its own or that of what hangs below, the larger
+  uint64_t usage_version() const { return usage_version_; }  // grows with every change of it
   // Time-decayed usage of queues with a half-life moves on to this time.
   void advance(WallTime now);
+  struct Decaying {
+    Averages average;
+    Duration half_life;
+  };
+  std::optional<Decaying> decaying(std::string_view queue) const;  // none: no half-life
+  // As it was at that time; since then the queue held what it holds now.
+  void restore(std::string_view queue, const Averages&, WallTime at);
 
   // Queues with work that waits, since when. A pass takes the first, again and again; a queue that has nothing
   // more to offer is skipped until the next pass.
@@ -111,11 +126,12 @@ class QueueTree {
   };
   struct State {
     Queue queue;
-    std::string up;                                   // effective parent; "" for the root's children
-    bool placeholder = false;                         // only usage speaks of it
-    Amounts usage, own;                               // own: without what hangs below
-    double gpu_avg = 0, cpu_avg = 0, memory_avg = 0;  // decayed
-    Amounts below;                                    // guarantees of its children together
+    std::string up;            // effective parent; "" for the root's children
+    bool placeholder = false;  // only usage speaks of it
+    Amounts usage, own;        // own: without what hangs below
+    Averages average;
+    std::optional<Duration> half_life;  // its own, or from above
+    Amounts below;                      // guarantees of its children together
     std::set<std::string> children;
     std::optional<WallTime> pending;  // its own line's oldest
     bool skipped = false;
@@ -128,7 +144,8 @@ class QueueTree {
   const State& state(std::string_view name) const { return queues_.find(name)->second; }
   void hang_all();
   void sum_guarantees(std::string_view from);
-  void enter(State&);  // renews its place and those above it
+  void inherit(State&);  // the half-life from above
+  void enter(State&);    // renews its place and those above it
   Entry entry(const State&) const;
   int64_t share(const State&) const;
   int64_t part_of(int64_t held, int64_t total) const;
@@ -140,6 +157,7 @@ class QueueTree {
   Amounts capacity_;
   std::set<std::string> skipped_;
   std::optional<WallTime> now_;
+  uint64_t usage_version_ = 0;
 };
 
 }  // namespace ingot::scheduler
