@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "controllers/claims.h"
+#include "controllers/nominations.h"
 #include "controllers/placement_claims.h"
 #include "controllers/placement_units.h"
 #include "controllers/placement_writes.h"
@@ -267,7 +268,8 @@ class Placement::Impl final : store::Follower::Handler {
     for (const scheduler::Eviction& e : placements.evictions)
       if (!evict(e, turn, now)) load_allocation(turn, e.pod);
     tell_reservations(turn);
-    const bool untold = tell(placements.waiting, turn, now);
+    bool untold = write_nominations(turn, model_, units_);
+    untold |= tell(placements.waiting, turn, now);
     if (placements.revisit) wake_after(*placements.revisit - now);
     return placements.more || untold;
   }

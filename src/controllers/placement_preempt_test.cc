@@ -1,4 +1,5 @@
 // Who gives way, and for whom the room is kept until it is there.
+#include "api/table_cells.h"
 #include "controllers/placement_testing.h"
 
 namespace ingot::controllers {
@@ -21,6 +22,9 @@ class PreemptTest : public PlacementTest {
     api::set(released, {"status", "phase"}, "Released");
     put(key, released);
     erase(pod_key(name, cluster));
+  }
+  std::string nominated(std::string_view name) {
+    return std::string(api::string_at(get(pod_key(name)), {"status", "nominatedNodeName"}));
   }
   std::vector<Json> reservations() {
     std::vector<Json> out;
@@ -70,6 +74,34 @@ TEST_P(PreemptTest, AReservationOfSomebodyWhoIsGoneGoes) {
   erase(pod_key("high"));
   settle();
   EXPECT_TRUE(reservations().empty());
+}
+
+TEST_P(PreemptTest, WhoGetsTheRoomSaysWhereItIs) {
+  tenant("vision", "c1");
+  node("n1", 2);
+  node("n2", 2);
+  settle();
+  pod("low", 2);
+  pod("low2", 2);
+  settle();
+  urgent("high", 2, 10);
+  urgent("late", 2, 5);
+  settle();
+  const std::string first = nominated("high"), second = nominated("late");
+  EXPECT_EQ(std::set({first, second}), (std::set<std::string>{"n1", "n2"}));
+  Json cells = get(pod_key("high"));
+  EXPECT_EQ(api::computed_cell("pod-nominated", cells, {}), Json(first)) << "as kubectl shows it";
+  ends(node_of("low") == first ? "low" : "low2");
+  settle();
+  EXPECT_EQ(node_of("high"), first);
+  EXPECT_EQ(nominated("high"), "");
+  EXPECT_EQ(nominated("late"), second);
+  // Nobody keeps it for him any more: what he asks for now is never there.
+  Json late = pod_object("late", 3);
+  api::set(late, {"status", "nominatedNodeName"}, second);
+  put(pod_key("late"), late);
+  settle();
+  EXPECT_EQ(nominated("late"), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, PreemptTest, testing::Bool(),

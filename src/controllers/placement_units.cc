@@ -90,6 +90,15 @@ WaitingPod* PlacementUnits::waiting(std::string_view uid) {
   return found == waiting_.end() ? nullptr : &found->second;
 }
 
+void PlacementUnits::set_nominated(const std::string& uid, std::string_view node) {
+  const auto waits = waiting_.find(uid);
+  if (waits == waiting_.end() || node.empty())
+    nominated_.erase(uid);
+  else
+    nominated_.insert(uid);
+  if (waits != waiting_.end()) waits->second.nominated = node;
+}
+
 std::string PlacementUnits::unit_name(std::string_view uid) const {
   const auto waits = waiting_.find(uid);
   if (waits == waiting_.end()) return "";
@@ -99,6 +108,7 @@ std::string PlacementUnits::unit_name(std::string_view uid) const {
 
 void PlacementUnits::clear() {
   waiting_.clear();
+  nominated_.clear();
   places_.clear();
   named_.clear();
   leaving_.clear();
@@ -152,6 +162,7 @@ void PlacementUnits::forget(const std::string& key) {
   places_.erase(found);
   named_.erase(key);
   waiting_.erase(place.uid);
+  nominated_.erase(place.uid);
   if (place.gang.empty()) {
     model_.erase_unit(place.uid);
     return;
@@ -234,9 +245,11 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     WaitingPod& waits = waiting_[now.uid];
     waits.key = key;
     waits.told = told_reason(pod);
+    set_nominated(now.uid, string_at(pod, {"status", "nominatedNodeName"}));
     if (!string_at(pod, {"metadata", "labels", scheduler::kQueueLabel}).empty()) named_.insert(key.text());
   } else {
     waiting_.erase(now.uid);
+    nominated_.erase(now.uid);
     named_.erase(key.text());
   }
   if (now.gang.empty()) {

@@ -22,6 +22,7 @@ struct WaitingPod {
   api::Key key;
   std::shared_ptr<const std::string> told;  // the reason its condition gives, if any
   std::optional<WallTime> told_at;          // when we last wrote that; none: before our time
+  std::string nominated;                    // its status' nominatedNodeName
 };
 
 class PlacementUnits {
@@ -48,6 +49,8 @@ class PlacementUnits {
 
   // nullptr when no pending pod has this uid.
   WaitingPod* waiting(std::string_view uid);
+  const std::set<std::string>& nominated() const { return nominated_; }  // uids of pending pods with one
+  void set_nominated(const std::string& uid, std::string_view node);     // "": none
   std::string unit_name(std::string_view uid) const;  // the unit of a pending pod; "": it is none
   // A pod as if it were alone.
   scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid) const;
@@ -85,6 +88,7 @@ class PlacementUnits {
   scheduler::Model& model_;
   const QueueBook& book_;
   PlacementClaims& claims_;
+  std::set<std::string> nominated_;                           // uids
   std::set<std::string, std::less<>> leaving_;                // uids
   std::set<std::string, std::less<>> named_;                  // keys of waiting pods that name a queue
   std::map<std::string, WaitingPod, std::less<>> waiting_;    // by uid

@@ -82,6 +82,7 @@ void set_condition(Json& object, std::string_view type, std::string_view status,
 
 void bind_pod(Json& pod, std::string_view node, WallTime now) {
   api::set(pod, {"spec", "nodeName"}, node);
+  api::erase(pod, {"status", "nominatedNodeName"});
   set_condition(pod, "PodScheduled", "True", "", "", now);
 }
 

@@ -31,7 +31,7 @@ api::Json allocation_object(const Grant&, WallTime now);
 
 // What the pod's Event says of where it went, and why there.
 std::string assigned(const api::Key& pod, const scheduler::Binding&);
-// Sets spec.nodeName and condition PodScheduled=True.
+// Sets spec.nodeName and condition PodScheduled=True; the node is nominated no more.
 void bind_pod(api::Json& pod, std::string_view node, WallTime now);
 // Sets condition PodScheduled=False, reason Unschedulable.
 void refuse_pod(api::Json& pod, std::string_view message, WallTime now);
