@@ -111,6 +111,15 @@ void foretell(Call& call, const Json& object) {
   std::string text = call.services.expectation(call.view.cluster(), object, call.factory.prices());
   if (!text.empty()) call.warnings.push_back(std::move(text));
 }
+
+// Fields that other schedulers need and this one does not.
+void warn_of_ignored(Call& call, const Json& group) {
+  for (const auto& [field, why] :
+       {std::pair{"scheduleTimeoutSeconds", "gangs are placed whole or not at all, and wait until they are"},
+        std::pair{"minResources", "gangs are placed whole or not at all, by what their pods ask for"}})
+    if (api::find(group, {"spec", field}))
+      call.warnings.push_back(fmt::format("spec.{} is ignored: {}", field, why));
+}
 }  // namespace
 
 Result<void> check_writable(Call& call, std::string_view name) {
@@ -145,6 +154,7 @@ Result<void> admit_create(Call& call, Json& object) {
       foretell(call, object);
     }
   }
+  if (resource == "podgroups.scheduling.x-k8s.io") warn_of_ignored(call, object);
   if (resource == "namespaces") complete_namespace(object);
   if (resource == Factory::kTenants) return admit_tenant(call, object);
   if (resource == kQueues) return admit_quota(call, nullptr, object);
