@@ -20,6 +20,7 @@ using api::string_at;
 constexpr std::string_view kSlices = "resourceslices.resource.k8s.io", kNodes = "nodes";
 constexpr std::string_view kComponent = "ingot-device-health";
 constexpr Duration kAgain = std::chrono::seconds(1);
+constexpr Duration kRefused = std::chrono::seconds(2);  // in which a node refuses what it has not started
 
 Key root_key(std::string_view resource, std::string_view name) { return {kRootCluster, resource, "", name}; }
 
@@ -43,6 +44,7 @@ class DeviceHealth::Impl final : store::Follower::Handler {
  private:
   struct Fault {
     std::string node, name, reason;  // name: the device's, "gpu-3"
+    Instant since{};                 // when we first saw it
   };
 
   void reset() override {
@@ -91,7 +93,8 @@ class DeviceHealth::Impl final : store::Follower::Handler {
   void cordon(store::Turn& turn, const std::string& gpu, const Fault& fault) {
     const auto known = unhealthy_.find(gpu);
     const bool news = known == unhealthy_.end() || known->second.reason != fault.reason;
-    unhealthy_[gpu] = fault;
+    const Instant since = known == unhealthy_.end() ? env_.clock.now() : known->second.since;
+    (unhealthy_[gpu] = fault).since = since;
     if (!news) return;
     suspect_holders(turn, gpu);
     tell(turn, fault.node, "Warning", "GPUUnhealthy",
@@ -137,6 +140,9 @@ class DeviceHealth::Impl final : store::Follower::Handler {
     const ObjectPtr pod = evictable_pod(turn, allocation);
     if (!pod) return true;
     const Fault& fault = unhealthy_.at(faulty);
+    // Of a board that cannot be made ready the node says so in the pod's own status.
+    const bool started = string_at(pod->parse(), {"status", "phase"}) != "Pending";
+    if (!started && env_.clock.now() < fault.since + kRefused) return false;
     const std::string message =
         "GPU " + fault.name + " (" + faulty + ") of node " + fault.node + ": " + reason_of(fault);
     if (!evict_pod(turn, pod,

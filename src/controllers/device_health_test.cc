@@ -61,13 +61,13 @@ class DeviceHealthTest : public testing::TestWithParam<bool> {
         JsonObject{{"spec", JsonObject{{"nodeName", "n1"},
                                        {"devices", JsonArray{device(0, first), device(1, second)}}}}});
   }
-  void pod(const std::string& name, const std::string& gpu) {
+  void pod(const std::string& name, const std::string& gpu, const char* phase = "Running") {
     put(pod_key(name),
         JsonObject{{"apiVersion", "v1"},
                    {"kind", "Pod"},
                    {"metadata", JsonObject{{"name", name}, {"namespace", "default"}, {"uid", "uid-" + name}}},
                    {"spec", JsonObject{{"nodeName", "n1"}, {"terminationGracePeriodSeconds", 30}}},
-                   {"status", JsonObject{{"phase", "Running"}}}});
+                   {"status", JsonObject{{"phase", phase}}}});
     put(allocation_key(name),
         JsonObject{{"metadata", JsonObject{{"name", "uid-" + name}}},
                    {"spec", JsonObject{{"tenant", "red"},
@@ -137,6 +137,16 @@ TEST_P(DeviceHealthTest, WhoIsGivenABoardAsItFailsIsEvictedToo) {
   pod("c", "GPU-0");
   settle();
   EXPECT_TRUE(leaves("c"));
+}
+
+TEST_P(DeviceHealthTest, WhatHasNotStartedIsItsNodesToRefuseForATime) {
+  slice("GPU is lost", "");
+  settle();
+  pod("c", "GPU-0", "Pending");
+  f.t.loop.run_until_idle();
+  EXPECT_FALSE(leaves("c"));
+  f.t.loop.advance(std::chrono::seconds(3));
+  EXPECT_TRUE(leaves("c")) << "it did not";
 }
 
 TEST_P(DeviceHealthTest, PodsThatLeaveOrEndedAreLeftAlone) {

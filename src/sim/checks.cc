@@ -121,7 +121,7 @@ void StateChecks::read_pods(store::Turn& turn) {
 
 // Who holds a board that its node calls unhealthy is told to leave.
 void StateChecks::unhealthy_devices(store::Turn& turn, Instant now) {
-  constexpr Duration kDrained = std::chrono::seconds(4);  // a commit may fail meanwhile and be repeated
+  constexpr Duration kDrained = std::chrono::seconds(7);  // a commit may fail meanwhile and be repeated
   std::set<std::string> faulty;
   for_devices(turn, [&](const api::Object&, const Json& device) {
     if (!api::bool_at(device, {"attributes", "healthy", "bool"}, true))
