@@ -380,6 +380,7 @@ class Placement::Impl final : store::Follower::Handler {
             .work = open->work,
             .why = b.why,
             .created = std::string(api::string_at(bound.pod, {"metadata", "creationTimestamp"})),
+            .models = b.devices.empty() ? std::vector<std::string>{} : scheduler::gpu_models_of(bound.pod),
             .simulated = simulated != labels.end() && simulated->second == "true"};
   }
 

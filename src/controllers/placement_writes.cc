@@ -43,6 +43,7 @@ Json allocation_object(const Grant& grant, WallTime now) {
                   {"cpuMilli", grant.cpu_milli},  {"memoryBytes", grant.memory_bytes},
                   {"from", to_rfc3339_micro(now)}};
   if (!grant.created.empty()) spec["created"] = grant.created;
+  if (!grant.models.empty()) spec["models"] = JsonArray(grant.models.begin(), grant.models.end());
   if (!grant.why.empty()) spec["why"] = grant.why;
   JsonObject work = scheduler::work_object(grant.work);
   if (grant.work.unit == grant.pod_uid) work.erase("unit");  // which is what it is without saying

@@ -23,8 +23,9 @@ struct Grant {
       claims;  // of the first devices: the pod's claim and its request
   int64_t cpu_milli = 0, memory_bytes = 0;
   scheduler::Work work;
-  std::string why;      // this node
-  std::string created;  // the pod's creationTimestamp
+  std::string why;                  // this node
+  std::string created;              // the pod's creationTimestamp
+  std::vector<std::string> models;  // that it would have taken; empty: any
   bool simulated = false;
 };
 api::Json allocation_object(const Grant&, WallTime now);

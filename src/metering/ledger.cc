@@ -21,6 +21,13 @@ std::string text(const Json& value, std::initializer_list<std::string_view> path
   return std::string(string_at(value, path));
 }
 
+std::vector<std::string> texts(const Json& value, std::initializer_list<std::string_view> path) {
+  std::vector<std::string> out;
+  for (const Json& one : api::array_at(value, path))
+    if (one.is_string()) out.emplace_back(one.get_string());
+  return out;
+}
+
 }  // namespace
 
 int64_t Entry::cost(WallTime begin, WallTime end) const {
@@ -62,6 +69,7 @@ std::vector<Entry> entries_of(const Json& allocation, WallTime to, const Prices&
     Entry gpu = whole;
     gpu.device = text(device, {"uuid"});
     gpu.model = text(device, {"model"});
+    gpu.models = texts(allocation, {"spec", "models"});
     gpu.price = prices.gpu(gpu.model);
     const std::string_view profile = string_at(device, {"profile"});
     if (!profile.empty())
@@ -103,6 +111,7 @@ Json to_json(const Entry& e) {
     row["memoryGiBHour"] = format_micro(e.memory_price);
   } else {
     row["model"] = e.model;
+    if (!e.models.empty()) row["models"] = api::JsonArray(e.models.begin(), e.models.end());
     row["gpuHour"] = format_micro(e.price);
     if (e.gpu_milli != 1000) row["gpuMilli"] = e.gpu_milli;
     if (!e.part.empty()) row["part"] = e.part;
@@ -128,6 +137,7 @@ std::optional<Entry> entry_from(const Json& row) {
                .gpu_milli = int_at(row, {"gpuMilli"}).value_or(1000),
                .from = *from,
                .to = *to,
+               .models = texts(row, {"models"}),
                .created = parse_rfc3339(string_at(row, {"created"})),
                .simulated = api::bool_at(row, {"simulated"}),
                .idle = std::chrono::microseconds(int_at(row, {"idleMicroseconds"}).value_or(0)),

@@ -25,6 +25,7 @@ struct Entry {
   std::string part;           // "1g.10gb@4": the MIG instance of it that starts at memory unit 4; "": none
   int64_t gpu_milli = 1000;   // how much of the GPU that is, by gpu::board_milli
   WallTime from, to;
+  std::vector<std::string> models;  // of a GPU: which it could have been; empty: any, or of older factories
   std::optional<WallTime> created;  // the pod; rows of older factories do not say
   bool simulated = false;
   std::chrono::microseconds idle{};  // of a GPU: how long of it nothing ran there

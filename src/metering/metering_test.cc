@@ -121,6 +121,8 @@ TEST(Usage, ANameUsedAgainShowsNothingOfItsFormerOwner) {
 TEST(Ledger, RowsReadBackAsTheyWereWritten) {
   Entry created = gpu("vision", "a", 5s, 1500ms);
   created.created = at(1s);
+  created.models = {"A100-80GB", "H100-80GB"};
+  EXPECT_EQ(entry_from(to_json(created))->models, created.models);
   EXPECT_EQ(entry_from(to_json(created))->created, at(1s));
   for (const Entry& e : {created, gpu("vision", "a", 0s, 1500ms), cpu("vision", "a", 0s, 1500ms)}) {
     const auto back = entry_from(to_json(e));
@@ -225,6 +227,8 @@ TEST_P(LedgerTest, PartsOfABoardAreBilledInProportion) {
   api::set(a, {"spec", "devices"},
            JsonArray{instance(0, 1000), instance(4, 100),
                      JsonObject{{"uuid", "GPU-1"}, {"model", "H100-80GB"}, {"milli", 250}}});
+  api::set(a, {"spec", "created"}, "2026-01-02T02:59:00Z");
+  api::set(a, {"spec", "models"}, JsonArray{"H100-80GB"});
   put(allocation("u1"), a);
   settle();
   f.t.loop.advance(1000s);
@@ -241,6 +245,11 @@ TEST_P(LedgerTest, PartsOfABoardAreBilledInProportion) {
   EXPECT_EQ(stored[2].row.unique, "u1/GPU-1");
   EXPECT_THAT(stored[1].row.data,
               testing::HasSubstr(R"("gpuMilli":50,"part":"3g.40gb@4","cost":"0.050000")"));
+  for (const auto& s : stored) {
+    const Json row = *api::parse_json(s.row.data);
+    EXPECT_EQ(api::string_at(row, {"created"}), "2026-01-02T02:59:00Z");
+    EXPECT_EQ(api::array_at(row, {"models"}).size(), s.row.unique == "u1/cpu" ? 0u : 1u);
+  }
   EXPECT_EQ(cost(usage()), "0.800000") << "read back from the ledger";
 }
 

@@ -31,6 +31,13 @@ std::string line(const std::vector<std::string>& cells) {
   return out + "\n";
 }
 
+std::string joined(const api::JsonArray& models) {
+  std::string out;
+  for (const api::Json& model : models)
+    if (model.is_string()) (out += out.empty() ? "" : "|") += model.get_string();
+  return out;
+}
+
 // "12", "12.5": exact to the microsecond.
 std::string seconds(WallTime::duration d) {
   const int64_t us = std::max<int64_t>(0, d.count());
@@ -63,6 +70,7 @@ bool History::add(const api::Json& row) {
     pod.cpu_milli = int_at(row, {"cpuMilli"}).value_or(0);
     pod.memory_mib = int_at(row, {"memoryMiB"}).value_or(0);
   } else {
+    pod.models = joined(api::array_at(row, {"models"}));
     pod.devices[device + "/" + text(row, "part")] =
         std::clamp<int64_t>(int_at(row, {"gpuMilli"}).value_or(1000), 1, 1000);
   }
@@ -85,7 +93,7 @@ std::string History::csv() const {
     const int64_t gpus = (milli + 999) / 1000;
     const WallTime start = pods.front()->second.created;
     out += line({pod->name, std::to_string(pod->cpu_milli), std::to_string(pod->memory_mib),
-                 std::to_string(gpus), std::to_string(gpus > 1 ? 1000 : milli), "", pod->tenant,
+                 std::to_string(gpus), std::to_string(gpus > 1 ? 1000 : milli), pod->models, pod->tenant,
                  pod->open ? "Running" : "", seconds(pod->created - start), seconds(pod->to - start),
                  seconds(pod->from - start)});
   }

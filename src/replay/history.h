@@ -20,13 +20,12 @@ class History {
   bool add(const api::Json& row);
   size_t jobs() const { return pods_.size(); }
   // A line a job, by creation; times are seconds since the first job's, and a job that still runs ends as of its row.
-  // A GPU's part counts in thousandths; parts of several GPUs as the least whole GPUs that they add up to. gpu_spec is
-  // empty: what a pod would have taken is not booked.
+  // A GPU's part counts in thousandths; parts of several GPUs as the least whole GPUs that they add up to.
   std::string csv() const;
 
  private:
   struct Pod {
-    std::string name, tenant;
+    std::string name, tenant, models;
     WallTime created, from, to;
     int64_t cpu_milli = 0, memory_mib = 0;
     std::map<std::string, int64_t> devices;  // thousandths, by device and part

@@ -59,8 +59,8 @@ TEST(History, RowsComeBackAsTheJobsTheyWere) {
       cpu("whole", 10, 30, created),
       gpu("share", "GPU-2", 7, 9, 250),  // of before `created` was kept
       cpu("share", 7, 9),
-      gpu("mig", "GPU-3", 20, 40, 500, "3g.40gb@0"),
-      gpu("mig", "GPU-3", 20, 40, 50, "1g.10gb@4"),
+      with(gpu("mig", "GPU-3", 20, 40, 500, "3g.40gb@0"), "models", JsonArray{"A100-80GB", "H100-80GB"}),
+      with(gpu("mig", "GPU-3", 20, 40, 50, "1g.10gb@4"), "models", JsonArray{"A100-80GB", "H100-80GB"}),
       cpu("mig", 20, 40),
       gpu("instances", "GPU-4", 21, 40, 500, "3g.40gb@0"),
       gpu("instances", "GPU-4", 21, 40, 500, "3g.40gb@4"),
@@ -93,6 +93,11 @@ TEST(History, RowsComeBackAsTheJobsTheyWere) {
     EXPECT_DOUBLE_EQ(jobs[i].submit_s, expected[i].submit_s);
     EXPECT_DOUBLE_EQ(jobs[i].run_s, expected[i].run_s);
   }
+  EXPECT_THAT(text, testing::HasSubstr("/mig,2000,4096,1,550,A100-80GB|H100-80GB,vision,"));
+  const std::vector<TraceNode> nodes{{.name = "n", .gpus = 8, .model = "H100-80GB"}};
+  const auto bound = openb_pods("history.csv", text, &nodes, true);
+  ASSERT_TRUE(bound) << bound.error();
+  EXPECT_THAT((*bound)[2].models, testing::ElementsAre("H100-80GB")) << "no node is of the other";
   std::ranges::reverse(rows);
   EXPECT_EQ(trace_of(rows), text) << "in whichever order they come";
 }

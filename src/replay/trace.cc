@@ -130,9 +130,12 @@ std::expected<std::vector<TraceJob>, std::string> openb_pods(std::string file, s
     if (job.milli < 1 || job.milli > 1000)
       return std::unexpected(csv->at(i, "gpu_milli") + ": must be from 1 to 1000");
     if (nodes) job.models = split(csv->text(i, "gpu_spec"));
-    for (const std::string& model : job.models)
-      if (!models.contains(model))
-        return std::unexpected(csv->at(i, "gpu_spec") + ": no node has the model " + model);
+    if (!job.models.empty()) {
+      const std::string first = job.models.front();
+      std::erase_if(job.models, [&](const std::string& model) { return !models.contains(model); });
+      if (job.models.empty())
+        return std::unexpected(csv->at(i, "gpu_spec") + ": no node has the model " + first);
+    }
     out.push_back(std::move(job));
   }
   for (TraceJob& job : out)

@@ -31,7 +31,7 @@ struct TraceJob {
 // sn,cpu_milli,memory_mib,gpu,model; nodes without GPUs are left out.
 std::expected<std::vector<TraceNode>, std::string> openb_nodes(std::string file, std::string_view text);
 // name,cpu_milli,memory_mib,num_gpu,gpu_milli and, where there, gpu_spec, qos (its tenant), creation_time,
-// deletion_time, scheduled_time. `nodes`: a gpu_spec that names a model of none of them is an error; without them
+// deletion_time, scheduled_time. `nodes`: a gpu_spec that names models of none of them is an error; without them
 // gpu_spec is not looked at. `timed`: the times must be there; who has no deletion_time runs to the trace's end.
 std::expected<std::vector<TraceJob>, std::string> openb_pods(std::string file, std::string_view text,
                                                              const std::vector<TraceNode>* nodes,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "base/quantity.h"
 #include "gpu/mig.h"
@@ -196,30 +197,66 @@ Request request_of(const Json& pod) {
   return request;
 }
 
-ModelSet models_of(const Constraints& where, Model& model) {
-  const auto known = [&](std::string_view label) {
-    const gpu::Model* found = gpu::model_of_label(label);
-    return found ? ModelSet(1) << model.model_id(found->name) : kAnyModel;
-  };
-  const auto of_term = [&](const Term& term) {
-    ModelSet left = kAnyModel;
-    for (const Requirement& r : term.labels) {
-      if (r.key != kGpuProduct || r.op != Requirement::Op::In) continue;
-      ModelSet named = 0;
-      for (const std::string& value : r.values) named |= known(value);
-      left &= named;
-    }
-    return left;
-  };
-  ModelSet models = kAnyModel;
+namespace {
+
+using ModelNames = std::optional<std::set<std::string_view>>;  // none: any
+
+void leave(ModelNames& left, const ModelNames& named) {
+  if (left && named)
+    std::erase_if(*left, [&](std::string_view name) { return !named->contains(name); });
+  else if (named)
+    left = named;
+}
+
+void join(ModelNames& all, const ModelNames& more) {
+  if (all && more)
+    all->insert(more->begin(), more->end());
+  else
+    all.reset();
+}
+
+ModelNames named_by(std::string_view label) {
+  const gpu::Model* found = gpu::model_of_label(label);
+  return found ? ModelNames({found->name}) : std::nullopt;
+}
+
+ModelNames names_of(const Constraints& where) {
+  ModelNames models;
   if (const auto product = where.selector.find(std::string(kGpuProduct)); product != where.selector.end())
-    models = known(product->second);
+    models = named_by(product->second);
   if (where.affinity) {
-    ModelSet of_any = 0;
-    for (const Term& term : *where.affinity) of_any |= of_term(term);
-    models &= of_any;
+    ModelNames of_any = std::set<std::string_view>{};
+    for (const Term& term : *where.affinity) {
+      ModelNames left;
+      for (const Requirement& r : term.labels) {
+        if (r.key != kGpuProduct || r.op != Requirement::Op::In) continue;
+        ModelNames named = std::set<std::string_view>{};
+        for (const std::string& value : r.values) join(named, named_by(value));
+        leave(left, named);
+      }
+      join(of_any, left);
+    }
+    leave(models, of_any);
   }
-  return models == 0 ? kAnyModel : models;  // no node will do, and its labels say why
+  return models && models->empty() ? std::nullopt : models;  // no node will do, and its labels say why
+}
+
+}  // namespace
+
+ModelSet models_of(const Constraints& where, Model& model) {
+  const ModelNames names = names_of(where);
+  ModelSet models = names ? 0 : kAnyModel;
+  if (names)
+    for (const std::string_view name : *names) models |= ModelSet(1) << model.model_id(name);
+  return models;
+}
+
+std::vector<std::string> gpu_models_of(const Json& pod) {
+  Constraints where;
+  where.selector = labels_from(object_at(pod, {"spec", "nodeSelector"}));
+  where.affinity = affinity_from(pod);
+  const ModelNames names = names_of(where);
+  return names ? std::vector<std::string>(names->begin(), names->end()) : std::vector<std::string>{};
 }
 
 PodState state_of(const Json& pod) {

@@ -45,6 +45,8 @@ Request request_of(const api::Json& pod);
 // The GPU models that a node selector and required affinity on nvidia.com/gpu.product leave, as the model numbers
 // them; any where they do not say, or name a product we do not know.
 ModelSet models_of(const Constraints&, Model&);
+// The same by name, of a pod; empty: any.
+std::vector<std::string> gpu_models_of(const api::Json& pod);
 
 enum class PodState : uint8_t {
   Pending,  // wants a node from us

@@ -106,6 +106,19 @@ TEST(Constraints, TellTheModelsTheyLeave) {
   EXPECT_EQ(models_of(where, model), kAnyModel);
 }
 
+TEST(Constraints, TellTheModelsByName) {
+  const auto models = [](std::string_view spec) {
+    return gpu_models_of(*api::parse_json(R"({"spec":)" + std::string(spec) + "}"));
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(models(R"({"nodeSelector":{"zone":"a"}})"), Names{});
+  EXPECT_EQ(models(R"({"nodeSelector":{"nvidia.com/gpu.product":"Tesla-T4"}})"), Names{"T4"});
+  EXPECT_EQ(models(R"({"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":
+    {"nodeSelectorTerms":[{"matchExpressions":[{"key":"nvidia.com/gpu.product","operator":"In",
+     "values":["Tesla-T4","NVIDIA-A100-SXM4-80GB"]}]}]}}}})"),
+            (Names{"A100-80GB", "T4"}));
+}
+
 TEST(Constraints, OperatorsOfNodeAffinity) {
   const auto matches = [](Requirement r, Labels labels) {
     Constraints c;

@@ -14,7 +14,7 @@ check() {  # check WHAT EXPECTED-CODE PATTERN COMMAND…
   fi
 }
 
-pod() {  # pod NAME GPUS SECONDS
+pod() {  # pod NAME GPUS SECONDS [PRODUCT]
   cat <<YAML
 apiVersion: v1
 kind: Pod
@@ -22,6 +22,7 @@ metadata: {name: $1, annotations: {ingot.dev/hollow: '{"runSeconds": $3}'}}
 spec:
   restartPolicy: Never
   terminationGracePeriodSeconds: 1
+  nodeSelector: {${4:+nvidia.com/gpu.product: "$4"}}
   containers: [{name: c, image: train:1, resources: {requests: {cpu: 2, memory: 4Gi}, limits: {nvidia.com/gpu: $2}}}]
 ---
 YAML
@@ -32,14 +33,14 @@ played_again() {
   local operator=$INGOT_DATA/operator.kubeconfig history=/apis/factory.ingot.dev/v1alpha1/history
   "$ingot" tenant create speech >/dev/null
   pod apart 3 600 | kubectl --kubeconfig "$("$ingot" tenant kubeconfig speech)" apply -f - >/dev/null 2>&1
-  { pod short 2 1; pod long 1 600; } | kubectl apply -f - >/dev/null 2>&1
+  { pod short 2 1; pod long 1 600 NVIDIA-H100-80GB-HBM3; } | kubectl apply -f - >/dev/null 2>&1
   kubectl wait --for=jsonpath='{.status.phase}'=Running pod/long --timeout=20s >/dev/null
   kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/short --timeout=20s >/dev/null
   uid=$(kubectl get pod short -o jsonpath='{.metadata.uid}')
   kubectl --kubeconfig "$operator" wait --for=delete "allocation/$uid" --timeout=20s >/dev/null 2>&1
   check "history is exported" 0 "^3 jobs in " "$ingot" simulate export --since 1h --out "$trace" --nodes-out "$nodes"
   check "what ended is booked" 0 "^vision/default/short,2000,4096,2,1000,,vision,,[0-9.,]+$" grep /short "$trace"
-  check "what still runs says so" 0 "^vision/default/long,2000,4096,1,1000,,vision,Running," grep /long "$trace"
+  check "what still runs says so" 0 "^vision/default/long,2000,4096,1,1000,H100-80GB,vision,Running," grep /long "$trace"
   check "history goes to standard output" 0 "^name,cpu_milli,.*/apart,2000,4096,3," "$ingot" simulate export
   check "nodes are exported" 0 "^hollow-1,[0-9]+,[0-9]+,8,H100-80GB$" grep hollow-1 "$nodes"
   check "history is played again" 0 '"jobs": 3,.*"speech".*"vision"' \
