@@ -36,8 +36,12 @@ Shape Class::shape(const Model& model, int slot) const {
 Space Class::space(const Model& model, int slot) const {
   const NodeState& state = model.nodes_[size_t(slot)];
   if (!request.share() || state.held.empty()) return state.space;
-  const auto pool = model.pools_.find(state.node.pool);
-  return state.space_for(tenant, pool != model.pools_.end() && pool->second.shares_across_tenants);
+  return state.space_for(tenant, mixes(model, slot));
+}
+
+bool Class::mixes(const Model& model, int slot) {
+  const auto pool = model.pools_.find(model.nodes_[size_t(slot)].node.pool);
+  return pool != model.pools_.end() && pool->second.shares_across_tenants;
 }
 
 bool Class::cuts(const Model& model, int slot) const {
@@ -62,12 +66,12 @@ bool Class::fits_now(const Model& model, int slot) const {
   return state.used_pods < state.node.pods && fits(space(model, slot), shape(model, slot));
 }
 
-std::vector<Held> Class::take(const Model& model, int slot, gpu::BoardMask within) const {
+std::vector<Held> Class::take(const Model& model, int slot, const Space& open, gpu::BoardMask within) const {
   int gpu = -1;
   const Shape asked = shape(model, slot);
   if (asked.slice)
-    return scheduler::take(model.nodes_[size_t(slot)], asked, model.costs_.slices(space(model, slot), asked));
-  if (asked.gpus > 0 && asked.milli < 1000) (void)model.costs_.cost(space(model, slot), asked, &gpu);
+    return scheduler::take(model.nodes_[size_t(slot)], asked, model.costs_.slices(open, asked));
+  if (asked.gpus > 0 && asked.milli < 1000) (void)model.costs_.cost(open, asked, &gpu);
   return scheduler::take(model.nodes_[size_t(slot)], request, asked, gpu, within);
 }
 

@@ -35,9 +35,10 @@ struct Class {
   Space space(const Model&, int slot) const;
   // For how many GPUs, shares or instances such as it asks for there is room; `empty`: with nothing held.
   int64_t places(const Model&, int slot, bool empty) const;
-  bool cuts(const Model&, int slot) const;  // its pool's boards may be cut
-  // What it takes of a node that it fits.
-  std::vector<Held> take(const Model&, int slot, gpu::BoardMask within) const;
+  bool cuts(const Model&, int slot) const;    // its pool's boards may be cut
+  static bool mixes(const Model&, int slot);  // its pool's boards may be shared by several tenants
+  // What it takes of a node where it fits `open`, what it may take of it.
+  std::vector<Held> take(const Model&, int slot, const Space& open, gpu::BoardMask within) const;
   void forget_table();
   size_t fitting() const { return ranking_.ranked(); }  // nodes, when it was last asked for the best
 

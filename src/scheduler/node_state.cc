@@ -122,7 +122,10 @@ Space NodeState::space_for(std::string_view tenant, bool shares_across_tenants) 
     return std::ranges::any_of(sharers, [&](const auto& s) { return s.first != tenant; });
   };
   for (size_t i = 0; i < size_t(space.gpus); ++i)
-    if (boards[i] && foreign(boards[i]->sharers)) out.free_milli[i] = 0;
+    if (boards[i] && foreign(boards[i]->sharers)) {
+      out.free_milli[i] = 0;
+      out.foreign[i] = int16_t(std::min<int64_t>(boards[i]->milli, 1000));
+    }
   for (SharedSlice& s : out.shared)
     s.open = !foreign(
         boards[size_t(s.board)]->slices.find({int{s.start}, std::string(s.kind.of().name)})->second.sharers);

@@ -39,7 +39,8 @@ class Pass {
   // A node that is kept for a unit.
   struct Kept {
     const Reservation* by = nullptr;
-    Space spare;  // what others may take of it for longer than until by->starts
+    Space spare;               // what others may take of it for longer than until by->starts
+    gpu::BoardMask apart = 0;  // those where no other tenant's share may come before the unit's own
   };
 
   // Phase 1 (pass_reserve.cc): reservations end with their unit, their nodes or their time.
@@ -48,13 +49,16 @@ class Pass {
   const Class& largest(const UnitState&) const;
   int64_t group_on_node(const UnitState&) const;  // ranks that must share a node
   bool holds(const Reservation&, const UnitState&) const;
-  int32_t room_for(const Class&, int slot, int64_t most) const;  // pods that fit there now
+  // Pods that fit there now, of what the unit may take.
+  int32_t room_for(const UnitState&, const Class&, int slot, int64_t most) const;
   Space projected(const Class&, int slot, WallTime by) const;
   std::optional<WallTime> starts(const Reservation&, const UnitState&) const;
   void keep(const Reservation&, const UnitState&);
   bool admits(const UnitState&, const Class&, int slot) const;
   bool ends_before(const UnitState&, const Reservation&) const;
-  void spend(const UnitState&, const Class&, int slot);
+  const Kept* kept_from(const UnitState&, int slot) const;  // nullptr: it may take what is free
+  Space open_to(const UnitState&, const Class&, int slot) const;
+  void spend(const UnitState&, const Class&, int slot, std::span<const Held> given);
   // Phase 2 (pass_place.cc): queue by queue, unit by unit.
   void place();
   bool try_unit(UnitState&);

@@ -57,7 +57,7 @@ class Pass::Moving {
     for (const auto& [name, slot] : m_.slots_) {
       ++m_.checks_;
       const int domain = domains_[size_t(slot)];
-      if (domain < 0 || !c_.eligible(m_, slot) || !p_.admits(u_, c_, slot) || !p_.allowed(u_, 0, slot))
+      if (domain < 0 || !c_.eligible(m_, slot) || p_.kept_from(u_, slot) || !p_.allowed(u_, 0, slot))
         continue;
       Seat seat{c_.space(m_, slot), c_.shape(m_, slot), domain};
       seat.fits = fit(seat);

@@ -162,7 +162,7 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
   for (size_t slot = 0; slot < pods.size(); ++slot) {
     ++m_.checks_;
     if (!c.eligible(m_, int(slot)) || !admits(u, c, int(slot))) continue;
-    pods[slot] = room_for(c, int(slot), most);
+    pods[slot] = room_for(u, c, int(slot), most);
     if (near >= 0) pods[slot] = pods_allowed(near, int(slot), pods[slot]);
     if (groups.empty()) continue;
     const NodeState& state = m_.nodes_[slot];
@@ -240,10 +240,10 @@ void Pass::take_at(UnitState& u, size_t pod, int slot, std::string why, gpu::Boa
                .memory_bytes = c.request.memory_bytes,
                .work = u.unit.work,
                .since = now_};
-  a.devices = c.take(m_, slot, within);
+  a.devices = c.take(m_, slot, open_to(u, c, slot), within);
   out_.bindings.push_back(
       {.unit = u.unit.id, .pod = a.uid, .node = a.node, .devices = a.devices, .why = std::move(why)});
-  spend(u, c, slot);
+  spend(u, c, slot, a.devices);
   m_.open(std::move(a));
 }
 

@@ -97,9 +97,9 @@ class Pass::Clearing {
     std::map<std::string, int64_t> spare;  // of an elastic gang: pods beyond its least
     for (const auto& [name, slot] : m_.slots_) {
       ++m_.checks_;
-      if (!c_.eligible(m_, slot) || !p_.admits(u_, c_, slot) || !p_.allowed(u_, 0, slot)) continue;
+      if (!c_.eligible(m_, slot) || p_.kept_from(u_, slot) || !p_.allowed(u_, 0, slot)) continue;
       Seat seat{c_.space(m_, slot), c_.shape(m_, slot)};
-      seat.fits = p_.room_for(c_, slot, (pods_ + group_ - 1) / group_ * group_);
+      seat.fits = p_.room_for(u_, c_, slot, (pods_ + group_ - 1) / group_ * group_);
       seat.fits -= seat.fits % group_;
       Space emptied = seat.space;
       for (const std::string& uid : m_.nodes_[size_t(slot)].pods) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "scheduler/pass.h"
+#include "scheduler/spare.h"
 
 namespace ingot::scheduler {
 
@@ -11,6 +12,11 @@ namespace {
 void release(Space& space, int board, const Held& h) {
   if (h.profile.empty()) {
     int16_t& free = space.free_milli[size_t(board)];
+    if (int16_t& foreign = space.foreign[size_t(board)]; foreign > 0) {
+      foreign = int16_t(std::max(0, foreign - h.milli));
+      if (foreign > 0) return;
+      free = 1000;
+    }
     free = int16_t(std::min(1000, free + h.milli));
     if (free == 1000) space.cuts[size_t(board)] = {};
   } else if (const SliceKind kind = slice_kind(space.geometries[size_t(board)], h.profile)) {
@@ -76,10 +82,12 @@ struct Release {
 
 }  // namespace
 
-int32_t Pass::room_for(const Class& c, int slot, int64_t most) const {
+int32_t Pass::room_for(const UnitState& u, const Class& c, int slot, int64_t most) const {
   const NodeState& state = m_.nodes_[size_t(slot)];
-  return int32_t(
-      pods_that_fit(c.space(m_, slot), c.shape(m_, slot), std::min(most, state.node.pods - state.used_pods)));
+  const Shape shape = c.shape(m_, slot);
+  most = pods_that_fit(open_to(u, c, slot), shape, std::min(most, state.node.pods - state.used_pods));
+  if (const Kept* kept = kept_from(u, slot)) most = pods_that_fit(kept->spare, shape, most);
+  return int32_t(most);
 }
 
 void Pass::wake(WallTime at) {
@@ -185,8 +193,11 @@ void Pass::keep(const Reservation& r, const UnitState& u) {
       }
     }
     const Shape shape = c.shape(m_, slot);
+    const auto before = kept.spare.free_milli;
     for (int64_t i = 0; i < pods; ++i)
       if (!put(kept.spare, shape)) kept.spare = {};
+    for (size_t g = 0; g < before.size() && c.request.share() && !Class::mixes(m_, slot); ++g)
+      if (kept.spare.free_milli[g] != before[g]) kept.apart = gpu::BoardMask(kept.apart | 1u << g);
     if (!r.starts) {
       kept.spare.free_milli = {};
       kept.spare.cuts.fill(kNoCut);
@@ -196,11 +207,30 @@ void Pass::keep(const Reservation& r, const UnitState& u) {
   }
 }
 
-bool Pass::admits(const UnitState& u, const Class& c, int slot) const {
+const Pass::Kept* Pass::kept_from(const UnitState& u, int slot) const {
   const auto kept = kept_.find(slot);
-  if (kept == kept_.end() || kept->second.by->unit == u.unit.id) return true;
-  if (ends_before(u, *kept->second.by)) return true;
-  return fits(kept->second.spare, c.shape(m_, slot));
+  if (kept == kept_.end() || kept->second.by->unit == u.unit.id || ends_before(u, *kept->second.by))
+    return nullptr;
+  return &kept->second;
+}
+
+// Whole GPUs are alike: of them it may take any, as long as so many are spare.
+Space Pass::open_to(const UnitState& u, const Class& c, int slot) const {
+  const Kept* kept = kept_from(u, slot);
+  const bool whole = !c.request.share() && c.request.profile.empty();
+  if (!kept || whole) return c.space(m_, slot);
+  Space open = both(c.space(m_, slot), kept->spare);
+  const bool same = kept->apart == 0 || m_.units_.find(kept->by->unit)->second.unit.tenant == u.unit.tenant;
+  for (size_t g = 0; g < open.free_milli.size() && !same; ++g)
+    if (kept->apart >> g & 1) open.free_milli[g] = 0;
+  return open;
+}
+
+bool Pass::admits(const UnitState& u, const Class& c, int slot) const {
+  const Kept* kept = kept_from(u, slot);
+  if (!kept) return true;
+  const Shape shape = c.shape(m_, slot);
+  return fits(kept->spare, shape) && fits(open_to(u, c, slot), shape);
 }
 
 bool Pass::ends_before(const UnitState& u, const Reservation& r) const {
@@ -208,10 +238,9 @@ bool Pass::ends_before(const UnitState& u, const Reservation& r) const {
   return r.starts && work.run_time && later(now_, *work.run_time - work.attained) <= *r.starts;
 }
 
-void Pass::spend(const UnitState& u, const Class& c, int slot) {
-  const auto kept = kept_.find(slot);
-  if (kept == kept_.end() || kept->second.by->unit == u.unit.id || ends_before(u, *kept->second.by)) return;
-  (void)put(kept->second.spare, c.shape(m_, slot));
+void Pass::spend(const UnitState& u, const Class& c, int slot, std::span<const Held> given) {
+  if (kept_from(u, slot))
+    charge(kept_.find(slot)->second.spare, m_.nodes_[size_t(slot)], c.shape(m_, slot), given);
 }
 
 // --- what is to be kept ---

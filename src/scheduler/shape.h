@@ -62,6 +62,8 @@ struct Space {
   int32_t gpus = 0;                                   // boards, in index order
   ModelId model = 0;                                  // of all of them
   std::array<int16_t, kMaxGpus> free_milli{};
+  std::array<int16_t, kMaxGpus>
+      foreign{};  // held of a board that the asker may not join before all of it is gone
   std::array<int8_t, kMaxGpus> geometries{};  // of MIG; -1: none
   std::array<gpu::Cut, kMaxGpus> cuts{};      // all taken: nothing of it for MIG instances
   std::vector<SharedSlice> shared;            // by board and start
