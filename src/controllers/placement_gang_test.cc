@@ -25,7 +25,7 @@ TEST_P(GangTest, AGangWaitsForItsPodsAndForRoomForAll) {
   pod("w1", 2, gang(2));
   f.t.loop.advance(11s);
   settle();
-  EXPECT_EQ(reason("w0"), "1 of 2 pods of the gang fit: 0 of 2 GPUs free in pool default, needs 2");
+  EXPECT_EQ(reason("w0"), "gang train needs 4 GPUs together; the factory has 2");
   EXPECT_EQ(node_of("w0") + node_of("w1"), "");
   node("n2", 2);
   settle();
@@ -82,7 +82,7 @@ TEST_P(GangTest, APodGroupSaysHowManyMustRun) {
   f.t.loop.advance(11s);
   settle();
   EXPECT_EQ(node_of("w0") + node_of("w1") + node_of("w2"), "");
-  EXPECT_THAT(reason("w0"), StartsWith("2 of 3 pods of the gang fit"));
+  EXPECT_EQ(reason("w0"), "gang train needs 6 GPUs together; the factory has 4");
   group(2);
   settle();
   EXPECT_EQ(node_of("w0") + node_of("w1") + node_of("w2"), "n1n1") << "of an elastic gang as many as fit";

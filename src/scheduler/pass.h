@@ -109,6 +109,8 @@ class Pass {
   void explain_waiting();
   void explain_class(Class&);
   std::shared_ptr<const std::string> gang_reason(UnitState&, size_t placed);
+  std::shared_ptr<const std::string> too_large(
+      UnitState&);  // a gang for the whole factory; nullptr: it is not
   Explanation explain_now(const Class&);
   bool may_explain() const { return m_.checks_ - checks_placed_ < policy_.max_checks; }
 

@@ -1,3 +1,4 @@
+#include "base/quantity.h"
 #include "scheduler/pass.h"
 
 namespace ingot::scheduler {
@@ -39,6 +40,25 @@ std::shared_ptr<const std::string> Pass::gang_reason(UnitState& u, size_t placed
   return std::make_shared<const std::string>(std::to_string(placed) + " of " +
                                              std::to_string(u.classes.size()) +
                                              " pods of the gang fit: " + e.text);
+}
+
+std::shared_ptr<const std::string> Pass::too_large(UnitState& u) {
+  if (u.classes.size() < 2) return nullptr;
+  ModelSet models = 0;
+  for (const Class* c : u.classes) {
+    if (c->request.share() || !c->request.profile.empty())
+      return nullptr;  // their reasons name what they ask for
+    models |= c->request.models;
+  }
+  int64_t offered = 0;
+  for (const auto& [model, milli] : m_.capacity_.models)
+    if (models >> model & 1) offered += milli;
+  if (u.asks.gpu_milli <= offered) return nullptr;
+  u.lacks_room = false;
+  return std::make_shared<const std::string>("gang " + u.unit.id.substr(u.unit.id.rfind('/') + 1) +
+                                             " needs " + format_milli(u.asks.gpu_milli) +
+                                             " GPUs together; the factory has " + format_milli(offered) +
+                                             (models == kAnyModel ? "" : " of the models it takes"));
 }
 
 Explanation Pass::explain_now(const Class& c) {

@@ -121,7 +121,9 @@ bool Pass::place_pods(UnitState& u) {
     if (placed < least && placed > 0 && policy_.plant_partial_gang) return finish(u, placed), true;
   }
   if (placed >= least) return finish(u, placed), true;
-  u.reason = why.empty() ? affinity_reason(u, placed) : std::make_shared<const std::string>(std::move(why));
+  u.reason = too_large(u);
+  if (!u.reason)
+    u.reason = why.empty() ? affinity_reason(u, placed) : std::make_shared<const std::string>(std::move(why));
   if (all > 1 && !u.reason) u.reason = gang_reason(u, placed);
   for (size_t b = first; b < out_.bindings.size(); ++b) m_.close(out_.bindings[b].pod);
   out_.bindings.resize(first);

@@ -234,11 +234,15 @@ Unit gang(std::string name, int size, int64_t gpus) {
 TEST_F(ScheduleTest, AGangIsPlacedWholeOrNotAtAll) {
   model.set_node(node("n1", 8));
   model.set_node(node("n2", 4));
-  EXPECT_EQ(why(gang("train", 4, 4)),
-            "3 of 4 pods of the gang fit: 0 of 12 GPUs free in pool default, needs 4");
-  EXPECT_EQ(model.gpus_held("vision"), 0);
-  EXPECT_THAT(run().bindings, IsEmpty());
+  EXPECT_EQ(why(gang("train", 4, 4)), "gang train needs 16 GPUs together; the factory has 12");
   model.set_node(node("n3", 4));
+  model.open({.uid = "held", .tenant = "speech", .node = "n3", .devices = {"GPU-n3-0"}});
+  const Placements waits = run();
+  EXPECT_EQ(reason(waits, "train"),
+            "3 of 4 pods of the gang fit: 3 of 16 GPUs free in pool default, needs 4");
+  EXPECT_THAT(waits.bindings, IsEmpty());
+  EXPECT_EQ(model.gpus_held("vision"), 0);
+  model.close("held");
   EXPECT_EQ(run().bindings.size(), 4u);
   EXPECT_EQ(model.gpus_held("vision"), 16);
 }
