@@ -16,6 +16,7 @@ using api::Key;
 using api::string_at;
 using scheduler::Amounts;
 
+constexpr size_t kForecasts = 32;   // of a listing, that look at every node
 constexpr size_t kMaxHolders = 64;  // of a node, that are told by name
 
 // GPUs and CPUs, without a fraction where there is none.
@@ -154,6 +155,7 @@ Result<Json> pod_story(const Scene& scene, const store::Turn& turn, const Key& k
 
 JsonArray queue_story(const Scene& scene, const store::Turn& turn, std::string_view tenant) {
   std::map<std::string, int64_t, std::less<>> depths;
+  size_t heads = 0;
   JsonArray out;
   for (const scheduler::QueueLine& line : scheduler::queue_lines(scene.model)) {
     const auto above = depths.find(line.parent);
@@ -177,8 +179,8 @@ JsonArray queue_story(const Scene& scene, const store::Turn& turn, std::string_v
       JsonObject waits{{"pods", head->pods.size()}};
       if (first) waits["pod"] = std::string(first->key.ns()) + "/" + std::string(first->key.name());
       const Names names{turn, cluster, tenant.empty()};
-      if (const auto p = scheduler::prospect(scene.model, scene.policy, line.head, scene.now))
-        add_forecast(waits, p->forecast, names);
+      const bool quick = ++heads > kForecasts;
+      add_forecast(waits, scheduler::forecast(scene.model, scene.policy, *head, scene.now, quick), names);
       one["head"] = std::move(waits);
     }
     out.push_back(std::move(one));
