@@ -63,116 +63,84 @@ bool chosen(const DeviceKind& kind, const std::vector<cel::Program>& programs, s
   });
 }
 
-struct Asked {
-  int64_t count = 1;
-  Choices choices;
-};
-
-Or<Asked> ask(const Json& request, const std::string& name, const ClassOf& class_of, const DeviceKinds& kinds,
-              int64_t& steps) {
+// What one ExactDeviceRequest or DeviceSubRequest could be: one option, or, of all GPUs of a node, one for every size that
+// nodes have.
+Or<std::vector<ClaimNeeds::Option>> options_of(const Json& request, const std::string& name,
+                                               const ClassOf& class_of, const DeviceKinds& kinds,
+                                               int64_t& steps) {
   const std::string_view class_name = string_at(request, {"deviceClassName"});
   const auto device_class = class_of(class_name);
   if (!device_class) return std::unexpected("deviceclass " + quoted(class_name) + " not found");
-  if (string_at(request, {"allocationMode"}) == "All")
-    return std::unexpected("request " + quoted(name) + " asks for all devices of a node: ask for a count");
   Or<std::vector<cel::Program>> programs = selectors(*api::find(*device_class, {"spec"}), steps);
   Or<std::vector<cel::Program>> own = programs ? selectors(request, steps) : std::move(programs);
   if (!own) return std::unexpected(own.error());
   if (programs) std::ranges::move(*programs, std::back_inserter(*own));
-  Asked asked{.count = std::clamp<int64_t>(api::int_at(request, {"count"}).value_or(1), 1, kMostDevices)};
+  ClaimNeeds::Option option{
+      .name = name,
+      .count = std::clamp<int64_t>(api::int_at(request, {"count"}).value_or(1), 1, kMostDevices)};
   std::string fault;
   for (const DeviceKind& kind : kinds.all())
     if (chosen(kind, *own, fault, steps) && suffices(kind, request))
-      asked.choices[kind.profile ? std::string(kind.profile->name) : ""].insert(kind.model);
+      option.kinds[kind.profile ? std::string(kind.profile->name) : ""].insert(kind.model);
   if (steps <= 0) return std::unexpected(std::string(kTooDear));
-  if (!asked.choices.empty()) return asked;
-  return std::unexpected("no device is what request " + quoted(name) +
-                         " selects; there are: " + kinds.text() + (fault.empty() ? "" : " (" + fault + ")"));
-}
-
-// Adds a request: the one thing it asks for, or the first of its choices that this factory has.
-Or<void> add(ClaimNeeds& needs, const Json& request, const ClassOf& class_of, const DeviceKinds& kinds,
-             int64_t& steps) {
-  const std::string name(string_at(request, {"name"}));
-  std::string why = "request " + quoted(name) + " asks for nothing";
-  const auto take = [&](const Json& one, const std::string& called) {
-    const Or<Asked> asked = ask(one, called, class_of, kinds, steps);
-    if (!asked) return why = asked.error(), false;
-    needs.choices = needs.requests.empty() ? asked->choices : common(needs.choices, asked->choices);
-    needs.requests.push_back({called, asked->count});
-    return true;
-  };
-  if (const Json* exactly = api::find(request, {"exactly"}); exactly && take(*exactly, name)) return {};
-  for (const Json& choice : api::array_at(request, {"firstAvailable"}))
-    if (take(choice, name + "/" + std::string(string_at(choice, {"name"})))) return {};
-  return std::unexpected(why);
-}
-
-// Boards of one node are of one model, and a pod's devices of one kind, so these hold by themselves.
-constexpr std::string_view kAlike[] = {"model", "productName",  "type",     "profile",
-                                       "brand", "architecture", "simulated"};
-constexpr std::string_view kApart[] = {"uuid", "index", "minor", "pciBusID"};
-
-Or<void> constrain(ClaimNeeds& needs, const Json& constraint) {
-  const auto own = [](std::string_view name) {
-    const std::string prefix = std::string(api::kDeviceDriver) + "/";
-    return name.starts_with(prefix) ? name.substr(prefix.size()) : std::string_view();
-  };
-  const std::string_view match = string_at(constraint, {"matchAttribute"});
-  const std::string_view distinct = string_at(constraint, {"distinctAttribute"});
-  if (own(match) == "nvlinkIsland") {
-    needs.one_island = true;
-    return {};
+  if (option.kinds.empty())
+    return std::unexpected("no device is what request " + quoted(name) + " selects; there are: " +
+                           kinds.text() + (fault.empty() ? "" : " (" + fault + ")"));
+  if (string_at(request, {"allocationMode"}) != "All") return std::vector{std::move(option)};
+  const auto whole = option.kinds.find("");
+  if (whole == option.kinds.end())
+    return std::unexpected("request " + quoted(name) +
+                           " asks for all MIG instances of a node, which are made as they are asked for: ask "
+                           "for a count");
+  std::vector<ClaimNeeds::Option> out;
+  for (const auto& [boards, models] : kinds.sizes()) {
+    Choices these{{"", {}}};
+    std::ranges::set_intersection(models, whole->second, std::inserter(these[""], these[""].end()));
+    if (!these[""].empty()) out.push_back({name, boards, true, std::move(these)});
   }
-  const bool whole = needs.choices.contains("");
-  if (std::ranges::find(kAlike, own(match)) != std::end(kAlike)) return {};
-  if (whole && std::ranges::find(kApart, own(distinct)) != std::end(kApart)) return {};
-  return std::unexpected("the factory does not place by constraint " +
-                         quoted(match.empty() ? distinct : match) +
-                         "; it does by gpu.nvidia.com/nvlinkIsland");
+  if (out.empty()) return std::unexpected("no node has only GPUs that request " + quoted(name) + " selects");
+  return out;
+}
+
+// Of firstAvailable only what this factory has.
+Or<std::vector<ClaimNeeds::Option>> options_of_any(const Json& request, const ClassOf& class_of,
+                                                   const DeviceKinds& kinds, int64_t& steps) {
+  const std::string name(string_at(request, {"name"}));
+  if (const Json* exactly = api::find(request, {"exactly"}))
+    return options_of(*exactly, name, class_of, kinds, steps);
+  std::vector<ClaimNeeds::Option> all;
+  std::string why = "request " + quoted(name) + " asks for nothing";
+  for (const Json& choice : api::array_at(request, {"firstAvailable"})) {
+    auto some =
+        options_of(choice, name + "/" + std::string(string_at(choice, {"name"})), class_of, kinds, steps);
+    if (some)
+      std::ranges::move(*some, std::back_inserter(all));
+    else
+      why = some.error();
+  }
+  if (all.empty()) return std::unexpected(why);
+  return all;
 }
 
 }  // namespace
 
-int64_t ClaimNeeds::count() const {
-  int64_t sum = 0;
-  for (const Request& r : requests) sum += r.count;
-  return sum;
-}
-
-Or<ClaimNeeds> needs_of(const Json& claim, const ClassOf& class_of, const DeviceKinds& kinds,
-                        int64_t& steps) {
-  ClaimNeeds needs;
-  for (const Json& request : api::array_at(claim, {"spec", "devices", "requests"}))
-    if (const Or<void> added = add(needs, request, class_of, kinds, steps); !added)
-      return std::unexpected(added.error());
-  if (!needs.requests.empty() && needs.choices.empty())
-    return std::unexpected(
-        "its requests have no kind of device in common, and the devices of a pod are of one kind");
-  for (const Json& constraint : api::array_at(claim, {"spec", "devices", "constraints"}))
-    if (const Or<void> held = constrain(needs, constraint); !held) return std::unexpected(held.error());
-  return needs;
-}
-
-Choices common(const Choices& a, const Choices& b) {
-  Choices both;
-  for (const auto& [profile, models] : a) {
-    const auto other = b.find(profile);
-    if (other == b.end()) continue;
-    std::set<std::string> shared;
-    std::ranges::set_intersection(models, other->second, std::inserter(shared, shared.end()));
-    if (!shared.empty()) both.emplace(profile, std::move(shared));
+Or<void> add_needs(ClaimNeeds& needs, std::string_view entry, const Json& claim, const ClassOf& class_of,
+                   const DeviceKinds& kinds, int64_t& steps) {
+  for (const Json& request : api::array_at(claim, {"spec", "devices", "requests"})) {
+    auto options = options_of_any(request, class_of, kinds, steps);
+    if (!options) return std::unexpected(options.error());
+    needs.requests.push_back({std::string(entry), *std::move(options)});
   }
-  return both;
-}
-
-Choices::const_iterator best_of(const Choices& choices) {
-  if (choices.begin()->first.empty()) return choices.begin();
-  const auto size = [](const auto& choice) {
-    const gpu::Profile& p = *gpu::find_profile(*choice.second.begin(), choice.first);
-    return std::tuple(p.slices, p.units, p.media(), choice.first);
-  };
-  return std::ranges::min_element(choices, {}, size);
+  for (const Json& constraint : api::array_at(claim, {"spec", "devices", "constraints"})) {
+    const std::string_view match = string_at(constraint, {"matchAttribute"});
+    ClaimNeeds::Constraint& c = needs.constraints.emplace_back();
+    c.entry = entry;
+    c.distinct = match.empty();
+    c.attribute = c.distinct ? string_at(constraint, {"distinctAttribute"}) : match;
+    for (const Json& request : api::array_at(constraint, {"requests"}))
+      c.requests.emplace(string_at(request, {}));
+  }
+  return {};
 }
 
 }  // namespace ingot::controllers

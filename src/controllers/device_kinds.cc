@@ -48,16 +48,22 @@ Json instance_of(const Json& board, const gpu::Profile& profile) {
 
 bool DeviceKinds::set_node(std::string_view name, const Json* slice) {
   std::vector<std::pair<std::string, std::string>> looks;
+  Size size;
+  bool several = false;
   if (slice)
     for (const Json& device : api::array_at(*slice, {"spec", "devices"}))
       if (const std::string_view model = api::string_at(device, {"attributes", "model", "string"});
-          !model.empty())
+          !model.empty()) {
         looks.emplace_back(model, api::to_text(look_of(device)));
+        several |= size.first++ > 0 && size.second != model;
+        size.second = model;
+      }
+  const bool resized = set_size(name, several ? Size{} : std::move(size));
   std::ranges::sort(looks);
   looks.erase(std::ranges::unique(looks).begin(), looks.end());
   const auto before = nodes_.find(name);
-  if (before == nodes_.end() ? looks.empty() : before->second == looks) return false;
-  bool changed = false;
+  if (before == nodes_.end() ? looks.empty() : before->second == looks) return resized;
+  bool changed = resized;
   for (const auto& [model, look] : looks) changed |= ++looks_[model][look] == 1;
   if (before != nodes_.end()) {
     for (const auto& [model, look] : before->second)
@@ -71,6 +77,26 @@ bool DeviceKinds::set_node(std::string_view name, const Json* slice) {
   if (!looks.empty()) nodes_.emplace(name, std::move(looks));
   if (changed) make();
   return changed;
+}
+
+// Returns whether nodes are of other sizes now.
+bool DeviceKinds::set_size(std::string_view name, Size size) {
+  bool changed = false;
+  if (const auto before = size_of_.find(name); before != size_of_.end()) {
+    if (before->second == size) return false;
+    if (--sizes_[before->second] == 0) changed = sizes_.erase(before->second) > 0;
+    size_of_.erase(before);
+  }
+  if (size.first == 0) return changed;
+  changed |= ++sizes_[size] == 1;
+  size_of_.emplace(name, std::move(size));
+  return changed;
+}
+
+std::map<int64_t, std::set<std::string>> DeviceKinds::sizes() const {
+  std::map<int64_t, std::set<std::string>> out;
+  for (const auto& [size, nodes] : sizes_) out[size.first].insert(size.second);
+  return out;
 }
 
 void DeviceKinds::clear() { *this = {}; }

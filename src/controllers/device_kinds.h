@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,14 +32,20 @@ class DeviceKinds {
 
   const std::vector<DeviceKind>& all() const { return kinds_; }  // by model; whole first, then the smallest
   std::string text() const;                                      // "H100-80GB (also as 1g.10gb, …), L4"
+  // How many GPUs nodes have, and of which models; nodes of several models are left out.
+  std::map<int64_t, std::set<std::string>> sizes() const;
 
  private:
   // model, then a device's attributes and capacity as text → how many nodes have such.
   using Looks = std::map<std::string, std::map<std::string, int>, std::less<>>;
+  using Size = std::pair<int64_t, std::string>;  // GPUs, and their model
   void make();
+  bool set_size(std::string_view name, Size);
 
   Looks looks_;
   std::map<std::string, std::vector<std::pair<std::string, std::string>>, std::less<>> nodes_;
+  std::map<std::string, Size, std::less<>> size_of_;
+  std::map<Size, int> sizes_;  // → how many nodes have it
   std::vector<DeviceKind> kinds_;
 };
 

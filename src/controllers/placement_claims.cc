@@ -4,6 +4,7 @@
 
 #include "api/deletion.h"
 #include "api/device_class.h"
+#include "base/assert.h"
 #include "controllers/claims.h"
 #include "gpu/device_names.h"
 
@@ -23,25 +24,32 @@ Key beside(const Key& pod, std::string_view resource, std::string_view name) {
   return {ClusterId(std::string(pod.cluster())), resource, pod.ns(), name};
 }
 
-// The request of the pod with its claims' devices in it; an error says why that cannot be.
-std::expected<void, std::string> put_in(scheduler::Request& request, const ClaimNeeds& needs,
-                                        scheduler::Model& model) {
-  if (needs.requests.empty()) return {};
-  if (request.gpus > 0 && request.share())
-    return std::unexpected("a pod cannot have a share of a GPU beside its claims");
-  Choices choices = needs.choices;
-  if (request.gpus > 0) std::erase_if(choices, [&](const auto& c) { return c.first != request.profile; });
-  if (choices.empty())
-    return std::unexpected(
-        "its claims and its resources ask for devices of different kinds; a pod's are of one");
-  const auto best = best_of(choices);
-  request.profile = best->first;
-  request.gpus += needs.count();
-  scheduler::ModelSet models = 0;
-  for (const std::string& name : best->second) models |= scheduler::ModelSet{1} << model.model_id(name);
-  request.models &= models;
-  request.one_island |= needs.one_island;
-  return {};
+// One way to answer the claims, with what the pod asks for anyway.
+scheduler::Request request_of(const Way& way, scheduler::Request request) {
+  int64_t count = 0;
+  uint64_t wholes = 0;
+  for (size_t i = 0; i < way.devices.size(); ++i) {
+    count += way.devices[i].count;
+    if (way.devices[i].profile.empty()) wholes |= uint64_t(1) << i;
+  }
+  request.gpus = count;
+  request.all_of_node = way.all;
+  const std::string& first = way.devices.front().profile;
+  const bool one_kind =
+      std::ranges::all_of(way.devices, [&](const Way::Devices& d) { return d.profile == first; });
+  const scheduler::Rule linked{wholes, scheduler::Side::Island, false};
+  const bool linked_only =
+      first.empty() && std::ranges::all_of(way.rules, [&](const scheduler::Rule& r) { return r == linked; });
+  request.profile = one_kind ? first : "";
+  if (one_kind && (way.rules.empty() || linked_only)) {
+    request.one_island |= !way.rules.empty();
+    return request;
+  }
+  for (const Way::Devices& d : way.devices) request.parts.push_back({d.count, d.profile});
+  request.profile.clear();
+  request.rules = way.rules;
+  if (std::exchange(request.one_island, false) && wholes != 0) request.rules.push_back(linked);
+  return request;
 }
 
 // uuid → what its node's slice calls it.
@@ -86,7 +94,7 @@ bool PlacementClaims::named(const Key& pod, const Json& object) const {
   return true;
 }
 
-void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& unit) {
+void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& unit, bool real) {
   const JsonArray& claims = api::array_at(object, {"spec", "resourceClaims"});
   if (claims.empty()) return;
   Waiting waiting;
@@ -101,8 +109,9 @@ void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& u
       why = one.error();
   }
   if (why.empty())
-    if (const auto put = put_in(unit.pods.front().request, all, model_); !put) why = put.error();
+    if (const auto put = put_in(unit.pods.front(), std::move(all), waiting); !put) why = put.error();
   if (unit.waits.empty()) unit.waits = why;
+  if (!real) return;
   for (const std::string& key : waiting.objects) by_object_[key].insert(pod.text());
   left_.erase(pod.text());
   waiting_[pod.text()] = std::move(waiting);
@@ -127,18 +136,42 @@ std::expected<PlacementClaims::Named, std::string> PlacementClaims::read(const K
   if (auto why = busy(pod, string_at(object, {"metadata", "uid"}), *stored, claim))
     return std::unexpected(*why);
   const auto class_of = [&](std::string_view wanted) { return device_class(pod, wanted); };
-  const auto needs = needs_of(claim, class_of, kinds_, steps);
-  if (!needs) return std::unexpected("resourceclaim \"" + name + "\": " + needs.error());
-  if (!needs->requests.empty()) {
-    all.choices = all.requests.empty() ? needs->choices : common(all.choices, needs->choices);
-    if (all.choices.empty())
-      return std::unexpected(
-          "its claims have no kind of device in common, and a pod's devices are of one kind");
-    all.requests.insert(all.requests.end(), needs->requests.begin(), needs->requests.end());
-    all.one_island |= needs->one_island;
+  const std::string_view entry = string_at(named, {"name"});
+  if (const auto added = add_needs(all, entry, claim, class_of, kinds_, steps); !added)
+    return std::unexpected("resourceclaim \"" + name + "\": " + added.error());
+  return Named{std::string(entry), key, std::string(string_at(claim, {"metadata", "uid"}))};
+}
+
+// What the pod's claims and its own resources ask for together; an error says why that cannot be.
+std::expected<void, std::string> PlacementClaims::put_in(scheduler::PendingPod& pod, ClaimNeeds needs,
+                                                         Waiting& waiting) const {
+  if (needs.requests.empty()) return {};
+  const scheduler::Request alone = pod.request;
+  if (alone.gpus > 0 && alone.share())
+    return std::unexpected("a pod cannot have a share of a GPU beside its claims");
+  if (alone.gpus > 0) {
+    ClaimNeeds::Option own{.count = alone.gpus};
+    for (const DeviceKind& kind : kinds_.all())
+      if (alone.profile == (kind.profile ? kind.profile->name : std::string_view()))
+        own.kinds[alone.profile].insert(kind.model);
+    if (own.kinds.empty()) return std::unexpected("no node has what it asks for beside its claims");
+    needs.requests.push_back({"", {std::move(own)}});
   }
-  return Named{std::string(string_at(named, {"name"})), key,
-               std::string(string_at(claim, {"metadata", "uid"})), needs->requests};
+  auto ways = ways_of(needs);
+  if (!ways) return std::unexpected(ways.error());
+  for (size_t k = 0; k < ways->size(); ++k) {
+    scheduler::Request request = request_of((*ways)[k], alone);
+    scheduler::ModelSet models = 0;
+    for (const std::string& name : (*ways)[k].models)
+      models |= scheduler::ModelSet{1} << model_.model_id(name);
+    request.models &= models;
+    if (k == 0)
+      pod.request = std::move(request);
+    else
+      pod.otherwise.push_back(std::move(request));
+  }
+  waiting.ways = *std::move(ways);
+  return {};
 }
 
 // Why the pod must wait for its claim itself.
@@ -214,6 +247,8 @@ std::optional<Claimed> PlacementClaims::grant(const Key& pod, const scheduler::B
   const auto waiting = waiting_.find(pod.text());
   if (waiting == waiting_.end()) return claimed;
   const auto boards = board_names(*turn_, binding.node);
+  const std::vector<Way>& ways = waiting->second.ways;
+  const Way way = ways.empty() ? Way() : ways[std::min(binding.choice, ways.size() - 1)];
   for (const Named& named : waiting->second.claims) {
     const ObjectPtr before = turn_->get(named.claim);
     if (!before || !taken.insert(named.claim).second) return std::nullopt;
@@ -221,14 +256,15 @@ std::optional<Claimed> PlacementClaims::grant(const Key& pod, const scheduler::B
     if (string_at(claim, {"metadata", "uid"}) != named.uid || busy(pod, binding.pod, *before, claim))
       return std::nullopt;
     JsonArray results;
-    for (const ClaimNeeds::Request& request : named.requests)
-      for (int64_t i = 0; i < request.count && claimed.devices.size() < binding.devices.size(); ++i) {
+    for (const Way::Devices& part : way.devices)
+      for (int64_t i = 0; part.entry == named.entry && i < part.count; ++i) {
+        ASSERT(claimed.devices.size() < binding.devices.size());
         const scheduler::Held& device = binding.devices[claimed.devices.size()];
-        results.push_back(JsonObject{{"request", request.name},
+        results.push_back(JsonObject{{"request", part.request},
                                      {"driver", api::kDeviceDriver},
                                      {"pool", binding.node},
                                      {"device", device_name(boards, device)}});
-        claimed.devices.emplace_back(named.entry, request.name);
+        claimed.devices.emplace_back(named.entry, part.request);
       }
     api::set(claim, {"status", "allocation"},
              JsonObject{{"devices", JsonObject{{"results", std::move(results)}}},

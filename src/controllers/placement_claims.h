@@ -39,8 +39,8 @@ class PlacementClaims {
   // missing too.
   bool named(const api::Key& pod, const api::Json& object) const;
   // Adds what the pod's claims ask for to the unit of this pod alone, or says why it waits. Until `leave` the pod is
-  // known to wait for its claims.
-  void ask(const api::Key& pod, const api::Json& object, scheduler::Unit&);
+  // known to wait for its claims; but one that is only imagined (`real` is false) is forgotten at once.
+  void ask(const api::Key& pod, const api::Json& object, scheduler::Unit&, bool real = true);
   void leave(const std::string& pod);
 
   // Pods to be set again when this claim or template changes: the first few, for only the first can get it.
@@ -61,14 +61,15 @@ class PlacementClaims {
     std::string entry;  // of spec.resourceClaims
     api::Key claim;
     std::string uid;
-    std::vector<ClaimNeeds::Request> requests;
   };
   struct Waiting {
     std::set<std::string> objects;  // claims and templates it depends on, by key
     std::vector<Named> claims;
+    std::vector<Way> ways;  // by the choice of a binding
   };
   std::expected<Named, std::string> read(const api::Key& pod, const api::Json& object, const api::Json& named,
                                          Waiting&, ClaimNeeds& all, int64_t& steps) const;
+  std::expected<void, std::string> put_in(scheduler::PendingPod&, ClaimNeeds, Waiting&) const;
   std::optional<std::string> busy(const api::Key& pod, std::string_view uid, const api::Object& claim,
                                   const api::Json&) const;
   std::optional<api::Json> device_class(const api::Key& pod, std::string_view name) const;

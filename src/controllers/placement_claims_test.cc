@@ -153,9 +153,14 @@ TEST_P(ClaimPlacementTest, SaysWhyAClaimCannotBe) {
   EXPECT_THAT(waits("picky", {request("gpu", "gpu.nvidia.com", 1,
                                       selector("device.attributes['gpu.nvidia.com'].index == 1"))}),
               HasSubstr("(H100-80GB: no such key: index)"));
-  EXPECT_THAT(waits("all", {json(R"({"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com",
+  EXPECT_THAT(waits("all", {json(R"({"name":"mig","exactly":{"deviceClassName":"mig.nvidia.com",
                                      "allocationMode":"All"}})")}),
-              HasSubstr("request \"gpu\" asks for all devices of a node: ask for a count"));
+              HasSubstr("request \"mig\" asks for all MIG instances of a node, which are made as they are "
+                        "asked for: ask for a count"));
+  EXPECT_THAT(waits("greedy", {json(R"({"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com",
+                                     "allocationMode":"All"}})"),
+                               request("more", "mig.nvidia.com")}),
+              HasSubstr("asks for all GPUs of a node, which leaves none for the others"));
   std::string dear = "['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].all(x, ";
   dear += dear + dear + "true)))";
   JsonArray dears;
@@ -163,11 +168,123 @@ TEST_P(ClaimPlacementTest, SaysWhyAClaimCannotBe) {
   EXPECT_THAT(waits("dear", {request("gpu", "gpu.nvidia.com", 1, dears),
                              request("more", "gpu.nvidia.com", 1, dears)}),
               HasSubstr("its selectors take more steps than are allowed"));
-  EXPECT_THAT(waits("mixed", {request("a", "gpu.nvidia.com"), request("b", "mig.nvidia.com")}),
-              HasSubstr("no kind of device in common"));
-  EXPECT_THAT(waits("near", {request("gpu", "gpu.nvidia.com", 2)},
-                    JsonArray{JsonObject{{"matchAttribute", "gpu.nvidia.com/numaNode"}}}),
-              HasSubstr("does not place by constraint \"gpu.nvidia.com/numaNode\""));
+  EXPECT_THAT(waits("mixed", {request("a", "gpu.nvidia.com", 1,
+                                      selector("device.attributes['gpu.nvidia.com'].model == 'V100-16GB'")),
+                              request("b", "mig.nvidia.com")}),
+              HasSubstr("no model of GPU in common, and a node's are of one"));
+  const auto constrained = [&](std::string name, JsonArray requests, std::string_view field,
+                               std::string_view attribute) {
+    return waits(std::move(name), std::move(requests), JsonArray{JsonObject{{field, attribute}}});
+  };
+  EXPECT_EQ(
+      constrained("rooted", {request("gpu", "gpu.nvidia.com", 2)}, "matchAttribute",
+                  "resource.kubernetes.io/pcieRoot"),
+      "constraint \"resource.kubernetes.io/pcieRoot\": request \"gpu\" is for whole GPUs, which have no "
+      "such attribute that placing could go by");
+  EXPECT_THAT(constrained("parents", {request("gpu", "gpu.nvidia.com", 2)}, "matchAttribute",
+                          "gpu.nvidia.com/parentUUID"),
+              HasSubstr("is for whole GPUs, which have no such attribute"));
+  EXPECT_EQ(
+      constrained("twins", {request("gpu", "gpu.nvidia.com", 2)}, "matchAttribute", "gpu.nvidia.com/uuid"),
+      "constraint \"gpu.nvidia.com/uuid\" can never hold: two GPUs have it different");
+  EXPECT_EQ(
+      constrained("models", {request("gpu", "gpu.nvidia.com", 2)}, "distinctAttribute",
+                  "gpu.nvidia.com/productName"),
+      "constraint \"gpu.nvidia.com/productName\" can never hold: it is the same of all devices of a node");
+  EXPECT_EQ(constrained("types", {request("a", "gpu.nvidia.com"), request("b", "mig.nvidia.com")},
+                        "matchAttribute", "gpu.nvidia.com/type"),
+            "constraint \"gpu.nvidia.com/type\" can never hold: they are of several kinds");
+}
+
+TEST_P(ClaimPlacementTest, SeveralKindsForOnePod) {
+  claim("both", {request("slice", "mig.nvidia.com", 1,
+                         selector("device.attributes['gpu.nvidia.com'].profile == '3g.40gb'")),
+                 request("gpus", "gpu.nvidia.com", 2)});
+  claim("more", {request("slice", "mig.nvidia.com")});
+  claiming("a", {"both", "more"}, 1);
+  settle();
+  EXPECT_EQ(node_of("a"), "big") << reason("a");
+  EXPECT_THAT(held("both"),
+              testing::MatchesRegex("slice=big/gpu-3-mig-3g40gb-9-[04] gpus=big/gpu-0 gpus=big/gpu-1"));
+  EXPECT_THAT(held("more"), StartsWith("slice=big/gpu-3-mig-1g10gb-19-"));
+  std::string answers;
+  const Json allocation = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
+  for (const Json& d : api::array_at(allocation, {"spec", "devices"}))
+    answers += std::string(api::string_at(d, {"claim"})) + "/" + std::string(api::string_at(d, {"request"})) +
+               "/" + std::string(api::string_at(d, {"profile"})) + " ";
+  EXPECT_EQ(answers, "both/slice/3g.40gb both/gpus/ both/gpus/ more/slice/1g.10gb // ");
+}
+
+TEST_P(ClaimPlacementTest, AllGpusOfANode) {
+  claim("all", {json(R"({"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com","allocationMode":"All",
+    "selectors":[{"cel":{"expression":"device.attributes['gpu.nvidia.com'].model == 'H100-80GB'"}}]}})")});
+  claiming("first", {}, 1);
+  settle();
+  ASSERT_EQ(node_of("first"), "big");
+  claiming("a", {"all"});
+  settle();
+  EXPECT_EQ(reason("a"), "3 of 4 GPUs free in pool default, needs 4");
+  board("larger", "H100-80GB", "81559Mi", 8);
+  settle();
+  EXPECT_EQ(node_of("a"), "larger") << "whatever node has all of its own free";
+  EXPECT_EQ(devices("a").size(), 8u);
+}
+
+TEST_P(ClaimPlacementTest, DevicesThatLieTogetherOrApart) {
+  claim("near",
+        {request("a", "mig.nvidia.com", 1,
+                 selector("device.attributes['gpu.nvidia.com'].profile == '4g.40gb'")),
+         request("b", "mig.nvidia.com", 2)},
+        JsonArray{JsonObject{{"matchAttribute", "gpu.nvidia.com/parentUUID"}}});
+  claim("far", {request("a", "mig.nvidia.com", 3)},
+        JsonArray{JsonObject{{"distinctAttribute", "gpu.nvidia.com/parentUUID"}}});
+  claim("alike", {request("a", "gpu.nvidia.com", 2)},
+        JsonArray{JsonObject{{"matchAttribute", "gpu.nvidia.com/productName"}}});
+  claiming("a", {"near"});
+  claiming("b", {"far"});
+  claiming("c", {"alike"});
+  settle();
+  const auto boards = [&](std::string_view pod) {
+    std::set<std::string> all;
+    for (const std::string& uuid : devices(pod)) all.insert(uuid);
+    return all.size();
+  };
+  EXPECT_EQ(boards("a"), 1u) << reason("a");
+  EXPECT_EQ(boards("b"), 3u) << reason("b");
+  EXPECT_EQ(devices("c").size(), 2u) << reason("c");
+}
+
+TEST_P(ClaimPlacementTest, TheFirstChoiceThatIsFree) {
+  const auto choosing = [&](std::string_view name) {
+    claim(name, {json(R"({"name":"gpu","firstAvailable":[
+      {"name":"big","deviceClassName":"gpu.nvidia.com","allocationMode":"ExactCount","count":3,"selectors":[{"cel":{"expression":
+        "device.attributes['gpu.nvidia.com'].model == 'H100-80GB'"}}]},
+      {"name":"slices","deviceClassName":"mig.nvidia.com","allocationMode":"ExactCount","count":2},
+      {"name":"small","deviceClassName":"gpu.nvidia.com","allocationMode":"ExactCount","count":1}]})")});
+    claiming(std::string(name), {name});
+    settle();
+    return held(name);
+  };
+  EXPECT_EQ(choosing("a"), "gpu/big=big/gpu-0 gpu/big=big/gpu-1 gpu/big=big/gpu-2");
+  EXPECT_THAT(choosing("b"),
+              testing::MatchesRegex("gpu/slices=big/gpu-3-mig-.* gpu/slices=big/gpu-3-mig-.*"));
+  const Json allocation = get(root("allocations.factory.ingot.dev", "c1-uid-b"));
+  EXPECT_EQ(api::string_at(api::array_at(allocation, {"spec", "devices"})[0], {"request"}), "gpu/slices");
+}
+
+// Who asks what would become of a pod does not stand before those who are there.
+TEST_P(ClaimPlacementTest, AnEstimateHoldsNobodyUp) {
+  claim("one", {request("gpu", "gpu.nvidia.com")});
+  Json imagined = pod_object("z", 0);
+  imagined.get_object()["kind"] = "Pod";
+  api::set(imagined, {"spec", "resourceClaims"}, json(R"([{"name":"one","resourceClaimName":"one"}])"));
+  settle();
+  const auto estimate = placement->estimate(ClusterId("c1"), imagined);
+  ASSERT_TRUE(estimate);
+  EXPECT_EQ(estimate->request.gpus, 1);
+  claiming("z", {"one"});
+  settle();
+  EXPECT_NE(node_of("z"), "") << reason("z");
 }
 
 TEST_P(ClaimPlacementTest, OnePodAtATime) {

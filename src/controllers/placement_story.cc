@@ -4,6 +4,7 @@
 
 #include "controllers/job_gang.h"
 #include "controllers/placement_writes.h"
+#include "scheduler/explain.h"
 #include "scheduler/objects.h"
 
 namespace ingot::controllers {
@@ -53,10 +54,11 @@ std::string count(int64_t n, std::string_view noun) {
   return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
 }
 
-std::string asks_text(const scheduler::Unit& unit) {
-  const scheduler::Request& r = unit.pods.front().request;
+std::string asks_text(const scheduler::Request& r) {
   std::string one;
-  if (!r.profile.empty())
+  if (!r.parts.empty())
+    one = scheduler::devices_text(r);
+  else if (!r.profile.empty())
     one = count(r.gpus, "MIG " + r.profile);
   else if (r.share())
     one = r.milli < 1000 ? std::to_string(r.milli) + " thousandths of a GPU" : "a share of a GPU";
@@ -65,6 +67,13 @@ std::string asks_text(const scheduler::Unit& unit) {
   else
     one = std::to_string(r.cpu_milli) + "m CPU";
   if (r.one_island) one += " in one NVLink island";
+  return r.all_of_node ? "all " + one + " of a node" : one;
+}
+
+std::string asks_text(const scheduler::Unit& unit) {
+  const scheduler::PendingPod& pod = unit.pods.front();
+  std::string one = asks_text(pod.request);
+  for (const scheduler::Request& other : pod.otherwise) one += ", or " + asks_text(other);
   return unit.pods.size() > 1 ? count(int64_t(unit.pods.size()), "pod") + " of " + one + " each" : one;
 }
 
@@ -201,9 +210,8 @@ std::optional<Estimate> estimate(const Scene& scene, const ClusterId& cluster, c
   }
   Estimate out;
   const Key key{cluster, "pods", string_at(object, {"metadata", "namespace"}), "new"};
-  scheduler::Unit unit = scene.units.unit_of(key, pod, "");
-  out.request = unit.pods.front().request;
-  if (out.request.gpus == 0) return std::nullopt;
+  scheduler::Unit unit = scene.units.unit_of(key, pod, "", false);
+  if (unit.pods.front().request.gpus == 0) return std::nullopt;
   out.run_time = unit.work.run_time;
   if (job) {
     out.pods = std::clamp<int64_t>(api::int_at(object, {"spec", "parallelism"}).value_or(1), 1, 1024);
@@ -213,6 +221,7 @@ std::optional<Estimate> estimate(const Scene& scene, const ClusterId& cluster, c
   }
   unit.created = scene.now;
   out.forecast = scheduler::forecast(scene.model, scene.policy, unit, scene.now, quick);
+  out.request = unit.pods.front().choice(out.forecast.choice);
   return out;
 }
 

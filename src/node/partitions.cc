@@ -37,14 +37,15 @@ JsonArray taken(const gpu::Board& board, JsonObject what) {
 }
 
 JsonObject instance(const NodeConfig& node, const gpu::Board& board, const gpu::Profile& profile, int start) {
-  const JsonObject attributes{{"type", JsonObject{{"string", "mig"}}},
-                              {"profile", JsonObject{{"string", profile.name}}},
-                              {"parentUUID", JsonObject{{"string", board.uuid}}},
-                              {"parentIndex", JsonObject{{"int", board.index}}},
-                              {"productName", JsonObject{{"string", board.product}}},
-                              {"model", JsonObject{{"string", board.model}}},
-                              {"simulated", JsonObject{{"bool", node.gpus.simulated}}},
-                              {"healthy", JsonObject{{"bool", board.healthy}}}};
+  JsonObject attributes{{"type", JsonObject{{"string", "mig"}}},
+                        {"profile", JsonObject{{"string", profile.name}}},
+                        {"parentUUID", JsonObject{{"string", board.uuid}}},
+                        {"parentIndex", JsonObject{{"int", board.index}}},
+                        {"productName", JsonObject{{"string", board.product}}},
+                        {"model", JsonObject{{"string", board.model}}},
+                        {"simulated", JsonObject{{"bool", node.gpus.simulated}}},
+                        {"healthy", JsonObject{{"bool", board.healthy}}}};
+  if (board.numa_node >= 0) attributes["numaNode"] = JsonObject{{"int", board.numa_node}};
   const JsonObject memory{{"value", fmt::format("{}Mi", profile.memory_mib)}};
   return {{"name", gpu::instance_name(board_name(board), profile, start)},
           {"attributes", attributes},

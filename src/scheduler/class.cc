@@ -7,9 +7,9 @@ namespace ingot::scheduler {
 Class::Class(Request r, std::string_view who, std::string t)
     : text(std::move(t)), request(std::move(r)), tenant(who) {
   const Constraints& where = request.where;
-  anywhere_ = request.unknown.empty() && request.profile.empty() && where.selector.empty() &&
+  anywhere_ = request.unknown.empty() && !request.cuts() && !request.all_of_node && where.selector.empty() &&
               !where.affinity && where.node.empty();
-  if (!request.replica && request.share_memory_mib == 0 && request.profile.empty())
+  if (!request.replica && request.share_memory_mib == 0 && request.profile.empty() && request.parts.empty())
     shape_ = shape_of(request, 0, Pool{}.replicas);
 }
 
@@ -19,7 +19,8 @@ bool Class::eligible(const Model& model, int slot) const {
   const Constraints& where = request.where;
   if (!state.known || !node.ready || node.cordoned || !request.unknown.empty()) return false;
   if (!where.node.empty() && where.node != node.name) return false;
-  if (!request.profile.empty() && !cuts(model, slot)) return false;
+  if (request.cuts() && !cuts(model, slot)) return false;
+  if (request.all_of_node && int64_t(node.devices.size()) != request.gpus) return false;
   return model.open_to(node.pool, tenant) && matches_selector(where, node.labels) &&
          matches_affinity(where, node.name, node.labels) && !blocking_taint(where, node.taints);
 }
@@ -52,6 +53,11 @@ bool Class::cuts(const Model& model, int slot) const {
 int64_t Class::places(const Model& model, int slot, bool empty) const {
   const NodeState& state = model.nodes_[size_t(slot)];
   const Shape asked = shape(model, slot);
+  if (asked.layout) {  // all of it, or nothing
+    Space seen = empty ? emptied(state.space) : state.space;
+    seen.cpu_milli = seen.memory_mib = 0;
+    return fits(seen, {.models = asked.models, .layout = asked.layout}) ? 1 : 0;
+  }
   if (asked.slice) return slice_places(empty ? emptied(state.space) : space(model, slot), asked);
   if (!request.profile.empty()) return 0;
   if (!request.share()) return empty ? int64_t(state.node.devices.size()) : state.free_gpus;
@@ -69,7 +75,7 @@ bool Class::fits_now(const Model& model, int slot) const {
 std::vector<Held> Class::take(const Model& model, int slot, const Space& open, gpu::BoardMask within) const {
   int gpu = -1;
   const Shape asked = shape(model, slot);
-  if (asked.slice)
+  if (asked.slice || asked.layout)
     return scheduler::take(model.nodes_[size_t(slot)], asked, model.costs_.slices(open, asked));
   if (asked.gpus > 0 && asked.milli < 1000) (void)model.costs_.cost(open, asked, &gpu);
   return scheduler::take(model.nodes_[size_t(slot)], request, asked, gpu, within);

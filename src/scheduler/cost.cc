@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <limits>
 
+#include "scheduler/parts.h"
+
 namespace ingot::scheduler {
 namespace {
 
@@ -352,6 +354,7 @@ Cost Costs::random(const Space& space) const {
 }
 
 Cost Costs::cost(const Space& space, const Shape& shape, int* gpu) const {
+  if (shape.layout) return fits(space, shape) ? several(space, shape) : kNoCost;
   if (shape.slice) return fits(space, shape) ? slice(space, shape) : kNoCost;
   Look look = look_at(space);
   renew(look);
@@ -373,17 +376,18 @@ Cost Costs::cost(const Space& space, const Look& look, const Shape& shape, int* 
 
 // --- MIG instances ---
 
-std::pair<SlicePlace, float> Costs::slice_place(const Space& space, const Shape& shape) const {
+std::pair<SlicePlace, float> Costs::slice_place(const Space& space, const Shape& shape,
+                                                gpu::BoardMask within) const {
   if (shape.share())
     if (const SlicePlace joined = joinable(space, shape); joined.board >= 0) return {joined, 0.0f};
   const gpu::Starts& starts = starts_[size_t(shape.slice.geometry)];
-  if (starts.empty()) return {first_place(space, shape), 0.0f};
+  if (starts.empty()) return {first_place(space, shape, within), 0.0f};
   int wholes = 0;
   for (int g = 0; g < space.gpus; ++g) wholes += space.free_milli[size_t(g)] == 1000;
   SlicePlace best;
   float least = std::numeric_limits<float>::max();
   for (int g = 0; g < space.gpus; ++g) {
-    if (starts_on(space, g, shape.slice) == 0) continue;
+    if ((within >> g & 1) == 0 || starts_on(space, g, shape.slice) == 0) continue;
     const gpu::Cut cut = space.cuts[size_t(g)];
     float cost = starts.loss(cut, shape.slice.profile);
     if (space.free_milli[size_t(g)] == 1000)
@@ -397,6 +401,14 @@ std::pair<SlicePlace, float> Costs::slice_place(const Space& space, const Shape&
 }
 
 std::vector<SlicePlace> Costs::slices(Space space, const Shape& shape) const {
+  if (shape.layout) {
+    const auto best = [&](const Space& left, const Shape& one, gpu::BoardMask within) {
+      return slice_place(left, one, within).first;
+    };
+    auto places = lay_out(space, *shape.layout, best);
+    // Taking the best for each may leave the next none where taking any would.
+    return places ? *std::move(places) : lay_out(space, *shape.layout).value_or(std::vector<SlicePlace>());
+  }
   std::vector<SlicePlace> out;
   for (int32_t i = 0; i < shape.gpus; ++i) {
     out.push_back(slice_place(space, shape).first);
@@ -425,6 +437,22 @@ Cost Costs::slice(const Space& space, const Shape& shape) const {
   cost += kScarcity * scarce_[space.model] * gpu + kLeft * (free - gpu);
   const float bare = kBareLeft * (mille(cpu, space.cpu_milli_total) + mille(memory, space.memory_mib_total));
   return Cost(std::llround((double(cost) + double(bare)) * double(kSteps)));
+}
+
+// As if what it asks for came one kind after the other: the whole GPUs with its CPU and memory, then the instances.
+Cost Costs::several(const Space& space, const Shape& shape) const {
+  if (kind_ == PlacementCost::Random) return random(space);
+  Shape wholes{.cpu_milli = shape.cpu_milli, .memory_mib = shape.memory_mib, .models = shape.models};
+  for (const Layout::Devices& d : shape.layout->parts) wholes.gpus += d.kind ? 0 : d.count;
+  Cost sum = cost(space, wholes, nullptr);
+  Space left = after(space, wholes, -1);
+  for (const Layout::Devices& d : shape.layout->parts) {
+    const Shape instances{.gpus = d.count, .models = shape.models, .slice = d.kind};
+    if (!d.kind || !fits(left, instances)) continue;
+    sum += slice(left, instances);
+    left = after(left, instances, -1);
+  }
+  return sum;
 }
 
 }  // namespace ingot::scheduler

@@ -71,7 +71,7 @@ class Costs {
   void renew(Look& look) const {
     if (look.version != version_) strand(look);
   }
-  // Where the instances of a shape that fits go.
+  // Where the instances, or with a layout all devices, of a shape that fits go.
   std::vector<SlicePlace> slices(Space, const Shape&) const;
   // Changes when the same question would get another answer.
   uint64_t version() const { return version_; }
@@ -93,8 +93,10 @@ class Costs {
   Cost fgd(const Space&, const Shape&, int* gpu) const;
   Cost random(const Space&) const;
   Cost slice(const Space&, const Shape&) const;
+  Cost several(const Space&, const Shape&) const;
   // The best place for one instance, and what the factory can use less afterwards, in GPU-milli.
-  std::pair<SlicePlace, float> slice_place(const Space&, const Shape&) const;
+  std::pair<SlicePlace, float> slice_place(const Space&, const Shape&,
+                                           gpu::BoardMask within = gpu::kAllBoards) const;
 
   PlacementCost kind_ = PlacementCost::Waste;
   uint64_t seed_ = 0;

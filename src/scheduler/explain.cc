@@ -72,8 +72,9 @@ std::string short_of(const Kind& kind, const Nodes& nodes, const std::string& wh
   return text + ", needs " + kind.amount(kind.needs);
 }
 
-// " GPU", " 1g.10gb instance", " GPU share of 500m": one of what it asks for.
+// " GPU", " 1g.10gb instance", " GPU share of 500m", " set of 2 GPUs and 1 MIG 1g.10gb": one of what it asks for.
 std::string board_noun(const Request& request) {
+  if (!request.parts.empty()) return " set of " + devices_text(request);
   std::string out = request.profile.empty() ? " GPU" : " " + request.profile + " instance";
   if (request.share()) out += " share";
   if (request.share_memory_mib > 0) return out + " of " + std::to_string(request.share_memory_mib) + " MiB";
@@ -87,10 +88,14 @@ std::string plural(std::string noun, std::string_view word) {
 std::vector<Kind> kinds(const Request& request, const Sees& sees) {
   const auto plain = [](int64_t n) { return std::to_string(n); };
   const std::string one = board_noun(request);
-  const std::string_view word = request.share() ? "share" : request.profile.empty() ? "GPU" : "instance";
+  const std::string_view word = !request.parts.empty()    ? "set"
+                                : request.share()         ? "share"
+                                : request.profile.empty() ? "GPU"
+                                                          : "instance";
+  const int64_t wanted = request.parts.empty() ? request.gpus : 1;
   return {
       {[&sees](const Seen& n) { return sees.most(*n.state); },
-       [&sees](const Seen& n) { return sees.places(*n.state); }, request.gpus, plain, plural(one, word), one},
+       [&sees](const Seen& n) { return sees.places(*n.state); }, wanted, plain, plural(one, word), one},
       {[](const Seen& n) { return n.node->cpu_milli; }, [](const Seen& n) { return n.free_cpu(); },
        request.cpu_milli, format_milli, " CPUs", " CPU"},
       {[](const Seen& n) { return n.node->memory_bytes; }, [](const Seen& n) { return n.free_memory(); },
@@ -139,6 +144,16 @@ std::optional<std::string> never(const Request& request, const Nodes& all, const
   matching =
       only(matching, [&](const Seen& n) { return matches_affinity(where, n.node->name, n.node->labels); });
   if (matching.empty()) return of + " the required node affinity";
+  if (request.gpus > 0 && request.models != kAnyModel) {
+    matching = only(matching, [&](const Seen& n) {
+      return !n.node->devices.empty() && (request.models >> n.state->model & 1) != 0;
+    });
+    if (matching.empty()) return "no node that matches has a GPU of the models that it takes";
+  }
+  if (request.all_of_node) {
+    matching = only(matching, [&](const Seen& n) { return int64_t(n.node->devices.size()) == request.gpus; });
+    if (matching.empty()) return "no node that matches has " + count(request.gpus, "GPU") + " in all";
+  }
   if (!request.profile.empty())
     if (auto text = no_such_profile(request, matching)) return text;
   for (const Kind& kind : kinds(request, sees)) {
@@ -173,13 +188,30 @@ std::optional<std::string> closed(const Request& request, Nodes& nodes) {
 
 }  // namespace
 
+std::string devices_text(const Request& request) {
+  std::vector<std::pair<std::string, int64_t>> kinds;
+  for (const Part& part : request.parts) {
+    const std::string name = part.profile.empty() ? "GPU" : "MIG " + part.profile;
+    auto known = std::ranges::find(kinds, name, &std::pair<std::string, int64_t>::first);
+    if (known == kinds.end()) known = kinds.insert(kinds.end(), {name, 0});
+    known->second += part.count;
+  }
+  std::string out;
+  for (size_t i = 0; i < kinds.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == kinds.size() ? " and " : ", ") + count(kinds[i].second, kinds[i].first);
+  static constexpr std::string_view kSides[] = {"board", "NUMA node", "NVLink island"};  // by Side
+  for (const Rule& rule : request.rules)
+    out += std::string(rule.apart ? ", no two on one " : " on one ") + std::string(kSides[size_t(rule.side)]);
+  return out;
+}
+
 Explanation explain(const Request& request, const std::vector<const NodeState*>& nodes, const Sees& sees) {
   Nodes all, left;
   for (const NodeState* n : nodes) all.push_back({n, &n->node});
   if (auto text = never(request, all, sees, left)) return {*text};
   left = only(left, [&](const Seen& n) { return sees.open(*n.node); });
   if (left.empty()) return {"the nodes that match are in pools that are closed to its tenant"};
-  if (!request.profile.empty()) {
+  if (request.cuts()) {
     left = only(left, [&](const Seen& n) { return sees.cuts(*n.node); });
     if (left.empty()) return {"the nodes that match are in pools whose GPUs are not cut into MIG instances"};
   }
@@ -197,9 +229,9 @@ Explanation explain(const Request& request, const std::vector<const NodeState*>&
     }
     left = roomy;
     if (boards && request.gpus > 0)
-      where = "on nodes with " + (kind.noun == " GPUs" ? count(request.gpus, "free GPU")
-                                                       : std::to_string(request.gpus) + " free" +
-                                                             (request.gpus == 1 ? kind.one : kind.noun));
+      where = "on nodes with " + (kind.noun == " GPUs" ? count(kind.needs, "free GPU")
+                                                       : std::to_string(kind.needs) + " free" +
+                                                             (kind.needs == 1 ? kind.one : kind.noun));
     boards = false;
   }
   left = only(left, [](const Seen& n) { return n.state->used_pods < n.node->pods; });

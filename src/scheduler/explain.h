@@ -22,6 +22,9 @@ struct Sees {
   std::function<int64_t(const NodeState&)> places, most;
 };
 
+// "2 GPUs and 1 MIG 1g.10gb on one NUMA node", of a request of parts.
+std::string devices_text(const Request&);
+
 // `nodes`: all that are known, in name order.
 Explanation explain(const Request&, const std::vector<const NodeState*>& nodes, const Sees&);
 

@@ -113,12 +113,15 @@ class Model {
     bool operator<(const Order&) const;
   };
   using Line = std::set<Order>;  // the pending units of a leaf
-  struct UnitState {
+  struct Choice {
+    std::vector<Class*> classes;  // one per pod
+    Amounts asks;                 // of all its pods
+  };
+  struct UnitState : Choice {
     Unit unit;
     std::string leaf;
     Order order;
-    std::vector<Class*> classes;                // one per pod
-    Amounts asks;                               // of all its pods
+    std::vector<Choice> others;                 // what would do instead (PendingPod::otherwise)
     uint64_t failed_gain = 0;                   // gains_ when it last did not fit
     std::shared_ptr<const std::string> reason;  // why it waits, where its class does not say it
     bool lacks_room = false;                    // of a gang: it fails for what others hold
@@ -150,8 +153,11 @@ class Model {
   void capacity(const Node&, int sign);
   void count(const Allocation&, int sign);
   Amounts amounts(const Request&) const;
-  Amounts asks(const Unit&) const;
+  int64_t most_milli(const Request&, const std::string& profile, int32_t milli) const;
+  Amounts asks(const Unit&, size_t choice) const;
+  void ask_for(UnitState&, const Unit&);
   void ask_again();
+  void observe_parts(const Request&);
   Amounts amounts(const Allocation&);
   std::string leaf_of(std::string_view tenant, std::string_view queue) const;
   void set_leaf(const Tenant&);
@@ -166,6 +172,7 @@ class Model {
   void rekey();
   Class* class_of(const Request&, std::string_view tenant);
   void release(Class*);
+  void release(UnitState&);
   bool same_unit(const Unit&) const;
   void drop_reservation(std::string_view unit);
 

@@ -26,7 +26,21 @@ std::string Request::text() const {
   for (const int64_t n : {cpu_milli, memory_bytes, gpus, int64_t(milli), share_memory_mib,
                           int64_t(replica) + 2 * int64_t(one_island), int64_t(models)})
     out += std::to_string(n) + ' ';
+  if (all_of_node) out += "all ";
+  for (const Part& part : parts) out += std::to_string(part.count) + 'x' + part.profile + ' ';
+  for (const Rule& rule : rules)
+    out += std::to_string(rule.parts) + (rule.apart ? '!' : '=') + std::to_string(int(rule.side)) + ' ';
   return out + profile + ' ' + unknown + '|' + where.text();
+}
+
+std::string PendingPod::text() const {
+  std::string out = request.text();
+  for (const Request& other : otherwise) (out += " or ") += other.text();
+  return out;
+}
+
+bool Request::cuts() const {
+  return !profile.empty() || std::ranges::any_of(parts, [](const Part& p) { return !p.profile.empty(); });
 }
 
 // Classes of one request differ where the answer depends on who asks: by the closed pools open to the tenant,
@@ -57,9 +71,8 @@ void Model::release(Class* c) {
 // Pools changed, or who may use them.
 void Model::rekey() {
   for (auto& [id, u] : units_) {
-    for (Class*& c : u.classes) release(c);
-    for (size_t i = 0; i < u.classes.size(); ++i)
-      u.classes[i] = class_of(u.unit.pods[i].request, u.unit.tenant);
+    release(u);
+    ask_for(u, u.unit);
   }
   for (auto& [text, c] : classes_) c->forget_table();
   for (size_t at = 0; at < nodes_.size(); ++at) see(int(at));
@@ -93,8 +106,7 @@ bool Model::same_unit(const Unit& unit) const {
       now.work.attained != unit.work.attained || now.pods.size() != unit.pods.size())
     return false;
   for (size_t i = 0; i < unit.pods.size(); ++i)
-    if (now.pods[i].uid != unit.pods[i].uid || now.pods[i].request.text() != unit.pods[i].request.text())
-      return false;
+    if (now.pods[i].uid != unit.pods[i].uid || now.pods[i].text() != unit.pods[i].text()) return false;
   return true;
 }
 
@@ -105,10 +117,7 @@ void Model::set_unit(Unit unit) {
   ++version_;
   tenant(unit.tenant);
   UnitState state;
-  for (const PendingPod& pod : unit.pods) {
-    state.classes.push_back(class_of(pod.request, unit.tenant));
-  }
-  state.asks = asks(unit);
+  ask_for(state, unit);
   if (unit.work.unit.empty()) {  // else it is the rest of a gang
     unit.work.unit = unit.id;
     unit.work.least = unit.least.value_or(int64_t(unit.pods.size()));
@@ -116,12 +125,24 @@ void Model::set_unit(Unit unit) {
   unit.work.priority = unit.priority;
   state.unit = std::move(unit);
   for (const PendingPod& pod : state.unit.pods)
-    if (pod.request.profile.empty())
+    if (!pod.request.parts.empty())
+      observe_parts(pod.request);
+    else if (pod.request.profile.empty())
       costs_.observe(shape_of(pod.request, 0, Pool{}.replicas));
     else
       costs_.observe_slices(pod.request.profile, pod.request.gpus);
   std::string id = state.unit.id;
   sort_in(units_.emplace(std::move(id), std::move(state)).first->second);
+}
+
+void Model::observe_parts(const Request& request) {
+  Shape wholes = shape_of(request, 0, Pool{}.replicas);
+  for (const Part& part : request.parts)
+    if (part.profile.empty())
+      wholes.gpus += int32_t(std::min<int64_t>(part.count, kMaxGpus));
+    else
+      costs_.observe_slices(part.profile, part.count);
+  if (wholes.gpus > 0) costs_.observe(wholes);
 }
 
 void Model::erase_unit(std::string_view id) {
@@ -130,7 +151,7 @@ void Model::erase_unit(std::string_view id) {
   ++version_;
   drop_reservation(id);
   take_out(found->second);
-  for (Class* c : found->second.classes) release(c);
+  release(found->second);
   const std::string owner = found->second.unit.tenant;
   units_.erase(found);
   forget_tenant(owner);
@@ -150,31 +171,62 @@ Amounts Model::amounts(const Request& r) const {
     for (const auto& [name, pool] : pools_) replicas = std::min(replicas, pool.replicas);
     milli = 1000 / replicas;
   }
-  int32_t most = r.profile.empty() && r.share_memory_mib == 0 ? milli : 0;
-  for (size_t id = 0; id < gpu_models_.size(); ++id) {
-    if ((r.models >> id & 1) == 0) continue;
-    const gpu::Profile* profile = gpu::find_profile(gpu_models_[id], r.profile);
-    if (!r.profile.empty() && !profile) continue;
-    const int64_t whole = profile ? profile->memory_mib : least_memory_[id];
-    const int32_t part = r.share_memory_mib > 0 && whole > 0 ? milli_of(r.share_memory_mib, whole) : milli;
-    if (part <= 1000) most = std::max(most, gpu::board_milli(gpu_models_[id], r.profile, part));
-  }
-  a.gpu_milli = r.gpus * most;
+  if (r.parts.empty()) a.gpu_milli = r.gpus * most_milli(r, r.profile, milli);
+  for (const Part& part : r.parts) a.gpu_milli += part.count * most_milli(r, part.profile, 1000);
   return a;
 }
 
+int64_t Model::most_milli(const Request& r, const std::string& name, int32_t milli) const {
+  int32_t most = name.empty() && r.share_memory_mib == 0 ? milli : 0;
+  for (size_t id = 0; id < gpu_models_.size(); ++id) {
+    if ((r.models >> id & 1) == 0) continue;
+    const gpu::Profile* profile = gpu::find_profile(gpu_models_[id], name);
+    if (!name.empty() && !profile) continue;
+    const int64_t whole = profile ? profile->memory_mib : least_memory_[id];
+    const int32_t part = r.share_memory_mib > 0 && whole > 0 ? milli_of(r.share_memory_mib, whole) : milli;
+    if (part <= 1000) most = std::max(most, gpu::board_milli(gpu_models_[id], name, part));
+  }
+  return most;
+}
+
 // Of all pods that must run at least.
-Amounts Model::asks(const Unit& unit) const {
+Amounts Model::asks(const Unit& unit, size_t choice) const {
   Amounts out;
   int64_t n = 0;
   for (const PendingPod& pod : unit.pods)
-    if (++n <= unit.least.value_or(INT64_MAX)) out += amounts(pod.request);
+    if (++n <= unit.least.value_or(INT64_MAX)) out += amounts(pod.choice(choice));
   return out;
 }
 
 // The factory has other boards than before, or other pools.
 void Model::ask_again() {
-  for (auto& [id, u] : units_) u.asks = asks(u.unit);
+  for (auto& [id, u] : units_) {
+    u.asks = asks(u.unit, 0);
+    for (size_t k = 0; k < u.others.size(); ++k) u.others[k].asks = asks(u.unit, k + 1);
+  }
+}
+
+// The classes and amounts of all choices that the unit has.
+void Model::ask_for(UnitState& state, const Unit& unit) {
+  size_t choices = 0;
+  for (const PendingPod& pod : unit.pods) {
+    state.classes.push_back(class_of(pod.request, unit.tenant));
+    choices = std::max(choices, pod.otherwise.size());
+  }
+  state.asks = asks(unit, 0);
+  for (size_t k = 1; k <= std::min(choices, kMaxChoices - 1); ++k) {
+    Choice& other = state.others.emplace_back();
+    for (const PendingPod& pod : unit.pods) other.classes.push_back(class_of(pod.choice(k), unit.tenant));
+    other.asks = asks(unit, k);
+  }
+}
+
+void Model::release(UnitState& state) {
+  for (Class* c : state.classes) release(c);
+  for (Choice& other : state.others)
+    for (Class* c : other.classes) release(c);
+  state.classes.clear();
+  state.others.clear();
 }
 
 Amounts Model::amounts(const Allocation& a) {

@@ -140,7 +140,7 @@ int32_t milli_of(int64_t share_mib, int64_t whole_mib) {
 Shape shape_of(const Request& r, int64_t board_memory_mib, int32_t replicas) {
   Shape shape{.cpu_milli = r.cpu_milli,
               .memory_mib = mib_needed(r.memory_bytes),
-              .gpus = int32_t(r.profile.empty() ? std::min(r.gpus, kMostAsked) : 0),
+              .gpus = int32_t(r.profile.empty() && r.parts.empty() ? std::min(r.gpus, kMostAsked) : 0),
               .milli = r.milli,
               .models = r.models};
   if (r.replica) shape.milli = std::max(1, 1000 / std::max(1, replicas));
@@ -155,6 +155,11 @@ Shape shape_on(const NodeState& state, const Request& r, int32_t replicas) {
     for (const Device& d : state.node.devices)
       if (d.memory_mib > 0) least = least == 0 ? d.memory_mib : std::min(least, d.memory_mib);
   Shape shape = shape_of(r, least, replicas);
+  if (!r.parts.empty()) {
+    shape.layout = std::make_shared<const Layout>(r.parts, r.rules, state.node.links, state.islands,
+                                                  state.geometries, state.space.gpus);
+    return shape;
+  }
   bool has = true;
   if (!r.profile.empty()) {
     shape.gpus = int32_t(std::min(r.gpus, kMostAsked));
@@ -195,16 +200,22 @@ std::vector<Held> take(const NodeState& state, const Request& request, const Sha
 }
 
 std::vector<Held> take(const NodeState& state, const Shape& shape, const std::vector<SlicePlace>& places) {
-  const gpu::Profile& profile = shape.slice.of();
+  std::vector<SliceKind> kinds(places.size(), shape.slice);
+  if (shape.layout) {
+    kinds.clear();
+    for (const Layout::Devices& d : shape.layout->parts) kinds.insert(kinds.end(), size_t(d.count), d.kind);
+  }
   std::vector<Held> out;
-  for (const SlicePlace& place : places) {
-    const Device& d = state.node.devices[size_t(place.board)];
+  for (size_t i = 0; i < places.size(); ++i) {
+    const Device& d = state.node.devices[size_t(places[i].board)];
     Held h(d.uuid);
     h.model = d.model;
-    h.milli = shape.milli;
-    h.memory_mib = profile.memory_mib * shape.milli / 1000;
-    h.profile = profile.name;
-    h.start = place.start;
+    if (kinds[i]) {
+      h.milli = shape.milli;
+      h.memory_mib = kinds[i].of().memory_mib * shape.milli / 1000;
+      h.profile = kinds[i].of().name;
+      h.start = places[i].start;
+    }
     out.push_back(std::move(h));
   }
   return out;

@@ -62,6 +62,8 @@ class Pass {
   // Phase 2 (pass_place.cc): queue by queue, unit by unit.
   void place();
   bool try_unit(UnitState&);
+  void choose(UnitState&, size_t other);
+  bool try_others(UnitState&, const Amounts& claimed);
   std::optional<std::string> refused(const UnitState&, const Amounts& claimed) const;
   std::optional<std::string> over_tenant(const UnitState&, int64_t gpu_milli) const;
   bool over_limit(const UnitState&, size_t pod) const;
@@ -117,6 +119,7 @@ class Pass {
   void keep_all();
   std::string model_at(int slot) const;
   Forecast forecast(UnitState&, bool quick);
+  std::optional<Forecast> now_or_never(UnitState&, const Amounts& claimed);
   std::vector<NodeLine> node_lines(const UnitState&, size_t* more);
   std::string preemption(const UnitState&) const;
 

@@ -46,8 +46,7 @@ std::shared_ptr<const std::string> Pass::too_large(UnitState& u) {
   if (u.classes.size() < 2) return nullptr;
   ModelSet models = 0;
   for (const Class* c : u.classes) {
-    if (c->request.share() || !c->request.profile.empty())
-      return nullptr;  // their reasons name what they ask for
+    if (c->request.share() || c->request.cuts()) return nullptr;  // their reasons name what they ask for
     models |= c->request.models;
   }
   int64_t offered = 0;

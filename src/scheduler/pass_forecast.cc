@@ -17,14 +17,9 @@ struct Pass::Guest {
     own.unit = unit;
     own.leaf = m.leaf_of(unit.tenant, unit.work.queue);
     own.order = {unit.priority, 0, unit.created, unit.id};
-    for (const PendingPod& pod : unit.pods) {
-      own.classes.push_back(m.class_of(pod.request, unit.tenant));
-      if (int64_t(own.classes.size()) <= unit.least.value_or(INT64_MAX)) own.asks += m.amounts(pod.request);
-    }
+    m.ask_for(own, unit);
   }
-  ~Guest() {
-    for (Class* c : own.classes) m.release(c);
-  }
+  ~Guest() { m.release(own); }
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
 
@@ -45,24 +40,36 @@ std::string Pass::model_at(int slot) const {
   return devices.empty() ? "" : devices.front().model;
 }
 
+// Of units of one pod: what fits now, the first choice or another.
+std::optional<Forecast> Pass::now_or_never(UnitState& u, const Amounts& claimed) {
+  if (u.classes.size() > 1 || subject(u, 0) >= 0) return std::nullopt;
+  bool passed_over = false;
+  std::optional<Forecast> out;
+  for (size_t k = 0; k <= u.others.size() && !out; ++k) {
+    if (k > 0) choose(u, k - 1);
+    Class& c = *u.classes.front();
+    const bool may = !refused(u, claimed);
+    if (const int slot = may ? c.best(
+                                   m_, [&](int at) { return admits(u, c, at); }, &passed_over)
+                             : -1;
+        slot >= 0)
+      out = Forecast{.starts = now_, .model = c.request.gpus > 0 ? model_at(slot) : "", .choice = k};
+    if (k > 0) choose(u, k - 1);
+  }
+  return out;
+}
+
 Forecast Pass::forecast(UnitState& u, bool quick) {
   Forecast out;
   const auto reserved = m_.reservations_.find(u.unit.id);
   const bool has_room = reserved != m_.reservations_.end();
-  if (auto refusal = refused(u, has_room ? reserved->second.claimed : Amounts{})) {
+  const Amounts claimed = has_room ? reserved->second.claimed : Amounts{};
+  if (auto now = now_or_never(u, claimed)) return *std::move(now);
+  if (auto refusal = refused(u, claimed)) {
     out.reason = *std::move(refusal);
     return out;
   }
-  bool passed_over = false;
   Class& c = *u.classes.front();
-  if (u.classes.size() == 1 && subject(u, 0) < 0) {
-    const int slot = c.best(m_, [&](int at) { return admits(u, c, at); }, &passed_over);
-    if (slot >= 0) {
-      out.starts = now_;
-      if (c.request.gpus > 0) out.model = model_at(slot);
-      return out;
-    }
-  }
   if (quick) {
     out.reason = u.reason ? *u.reason : c.reason ? *c.reason : "it does not fit now";
     return out;

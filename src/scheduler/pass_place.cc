@@ -53,21 +53,49 @@ void Pass::place() {
 bool Pass::try_unit(UnitState& u) {
   const auto reserved = m_.reservations_.find(u.unit.id);
   const Amounts claimed = reserved == m_.reservations_.end() ? Amounts{} : reserved->second.claimed;
-  if (auto refusal = refused(u, claimed)) {
+  auto refusal = refused(u, claimed);
+  if (refusal) {
     u.reason = std::make_shared<const std::string>(std::move(*refusal));
-    return false;
+    return try_others(u, claimed);
   }
-  if (u.failed_gain == m_.gains_ && u.classes.size() > 1 && subject(u, 0) < 0)
+  if (u.failed_gain == m_.gains_ && u.classes.size() > 1 && u.others.empty() && subject(u, 0) < 0)
     return false;  // its reason stands
   u.reason = nullptr;
   const uint64_t gains = m_.gains_;
-  if (!place_pods(u)) {
-    m_.gains_ = gains;  // nothing was gained: it was taken and given back
-    u.failed_gain = gains;
-    make_room(u);
-    return false;
+  if (place_pods(u)) return true;
+  m_.gains_ = gains;  // nothing was gained: it was taken and given back
+  u.failed_gain = gains;
+  if (try_others(u, claimed)) return true;
+  make_room(u);
+  return false;
+}
+
+// The unit with its k-th other choice in the place of its first; asked for once more, as it was.
+void Pass::choose(UnitState& u, size_t k) {
+  std::swap(static_cast<Model::Choice&>(u), u.others[k]);
+  for (PendingPod& pod : u.unit.pods)
+    if (!pod.otherwise.empty()) std::swap(pod.request, pod.otherwise[std::min(k, pod.otherwise.size() - 1)]);
+}
+
+// What would do instead, in order. Room is made and kept for the first choice alone: else a unit that waits for what it
+// prefers would have others leave for what it does not want.
+bool Pass::try_others(UnitState& u, const Amounts& claimed) {
+  const auto reason = u.reason;
+  const bool lacks_room = u.lacks_room;
+  for (size_t k = 0; k < u.others.size(); ++k) {
+    choose(u, k);
+    const size_t first = out_.bindings.size();
+    const uint64_t gains = m_.gains_;
+    if (!refused(u, claimed) && place_pods(u)) {
+      for (size_t b = first; b < out_.bindings.size(); ++b) out_.bindings[b].choice = k + 1;
+      return true;
+    }
+    m_.gains_ = gains;
+    choose(u, k);
   }
-  return true;
+  u.reason = reason;
+  u.lacks_room = lacks_room;
+  return false;
 }
 
 std::optional<std::string> Pass::refused(const UnitState& u, const Amounts& claimed) const {
@@ -137,6 +165,7 @@ void Pass::finish(const UnitState& u, size_t placed) {
     rest = u.unit;
     rest->pods.erase(rest->pods.begin(), rest->pods.begin() + std::ptrdiff_t(placed));
     rest->least = 1;
+    for (PendingPod& pod : rest->pods) pod.otherwise.clear();
     rest->topology = {};
     const Labels& here = m_.node(out_.bindings.back().node)->labels;
     if (u.unit.topology.mode == TopologyAsk::Mode::Required && u.unit.topology.level < m_.topology_.host())
@@ -161,6 +190,7 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
   const int64_t group = all_in_one ? int64_t(n) : ask.group;
   // MIG instances have no NVLink: a group of them in one island is one on a node.
   if (all_in_one || (ask.group > 1 && ask.group_level == m_.topology_.island())) groups = pods;
+  const bool linked = c.request.gpus > 0 && c.request.profile.empty() && c.request.parts.empty();
   for (size_t slot = 0; slot < pods.size(); ++slot) {
     ++m_.checks_;
     if (!c.eligible(m_, int(slot)) || !admits(u, c, int(slot))) continue;
@@ -168,9 +198,8 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
     if (near >= 0) pods[slot] = pods_allowed(near, int(slot), pods[slot]);
     if (groups.empty()) continue;
     const NodeState& state = m_.nodes_[slot];
-    groups[slot] = int32_t(c.request.gpus == 0 || !c.request.profile.empty()
-                               ? pods[slot] / group
-                               : state.islands.groups(state.free_boards(), int(group * c.request.gpus)));
+    groups[slot] = int32_t(linked ? state.islands.groups(state.free_boards(), int(group * c.request.gpus))
+                                  : pods[slot] / group);
     groups[slot] = int32_t(std::min<int64_t>(groups[slot], pods[slot] / group));
   }
   const auto slots = TopologyChoice(m_.topology_, u.unit.topology, most, {pods, groups}).best();
@@ -199,7 +228,7 @@ bool Pass::place_by_topology(UnitState& u, size_t n, std::string* why) {
 gpu::BoardMask Pass::island_for(const UnitState& u, size_t first, size_t group, size_t n, int slot) const {
   int gpus = 0;
   for (size_t i = first; i < std::min(n, first + group); ++i)
-    if (u.unit.pods[i].request.profile.empty()) gpus += int(u.unit.pods[i].request.gpus);
+    if (const Request& r = u.unit.pods[i].request; r.profile.empty() && r.parts.empty()) gpus += int(r.gpus);
   const NodeState& state = m_.nodes_[size_t(slot)];
   const gpu::BoardMask boards = state.islands.pick(state.free_boards(), gpus, true);
   return boards ? boards : gpu::kAllBoards;

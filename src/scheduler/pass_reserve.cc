@@ -217,7 +217,7 @@ const Pass::Kept* Pass::kept_from(const UnitState& u, int slot) const {
 // Whole GPUs are alike: of them it may take any, as long as so many are spare.
 Space Pass::open_to(const UnitState& u, const Class& c, int slot) const {
   const Kept* kept = kept_from(u, slot);
-  const bool whole = !c.request.share() && c.request.profile.empty();
+  const bool whole = !c.request.share() && c.request.profile.empty() && c.request.parts.empty();
   if (!kept || whole) return c.space(m_, slot);
   Space open = both(c.space(m_, slot), kept->spare);
   const bool same = kept->apart == 0 || m_.units_.find(kept->by->unit)->second.unit.tenant == u.unit.tenant;

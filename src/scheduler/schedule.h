@@ -59,7 +59,8 @@ struct Binding {
   std::string unit, pod;  // ids
   std::string node;
   std::vector<Held> devices;
-  std::string why;  // this node, for people
+  std::string why;    // this node, for people
+  size_t choice = 0;  // of the pod: 0: its request, else otherwise[choice - 1]
 };
 
 struct Eviction {

@@ -3,14 +3,21 @@
 #include <cstddef>
 
 #include "base/assert.h"
+#include "scheduler/parts.h"
 #include "scheduler/slices.h"
 
 namespace ingot::scheduler {
 
+int64_t Shape::gpu_milli(const Layout& layout) { return layout.gpu_milli; }
+
 bool fits(const Space& space, const Shape& shape) {
   if (space.cpu_milli < shape.cpu_milli || space.memory_mib < shape.memory_mib) return false;
-  if (shape.gpus == 0) return true;
+  if (shape.gpus == 0 && !shape.layout) return true;
   if ((shape.models >> space.model & 1) == 0) return false;
+  if (shape.layout) {
+    Space left = space;
+    return lay_out(left, *shape.layout).has_value();
+  }
   if (shape.slice) return slice_places(space, shape) >= shape.gpus;
   int32_t places = 0;
   for (int g = 0; g < space.gpus && places < shape.gpus; ++g)
@@ -22,6 +29,11 @@ Space after(const Space& space, const Shape& shape, int gpu) {
   Space out = space;
   out.cpu_milli -= shape.cpu_milli;
   out.memory_mib -= shape.memory_mib;
+  if (shape.layout) {
+    const auto places = lay_out(out, *shape.layout);
+    ASSERT(places);
+    return out;
+  }
   if (shape.gpus == 0) return out;
   if (shape.slice) {
     for (int32_t i = 0; i < shape.gpus; ++i) put_slice(out, shape, first_place(out, shape));

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "gpu/mig.h"
@@ -30,19 +31,24 @@ struct SliceKind {
   auto operator<=>(const SliceKind&) const = default;
 };
 
+struct Layout;  // parts.h
+
 // One pod's request. gpus = 0: none. milli < 1000: a share of one GPU, gpus is 1. With `slice` the same of MIG
-// instances.
+// instances; with `layout` it says all of its devices, and gpus is 0.
 struct Shape {
   int64_t cpu_milli = 0, memory_mib = 0;
   int32_t gpus = 0;
   int32_t milli = 1000;  // of each GPU
   ModelSet models = kAnyModel;
   SliceKind slice{};
+  std::shared_ptr<const Layout> layout{};
   bool share() const { return gpus > 0 && milli < 1000; }
   int64_t gpu_milli() const {
+    if (layout) return gpu_milli(*layout);
     const int64_t all = int64_t(gpus) * milli;
     return slice ? all * slice.of().units / gpu::memory_units(int{slice.geometry}) : all;
   }
+  static int64_t gpu_milli(const Layout&);
   bool operator==(const Shape&) const = default;
   auto operator<=>(const Shape&) const = default;
 };

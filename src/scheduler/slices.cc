@@ -47,13 +47,13 @@ SlicePlace joinable(const Space& space, const Shape& shape) {
   return best ? SlicePlace{best->board, best->start, true} : SlicePlace{};
 }
 
-SlicePlace first_place(const Space& space, const Shape& shape) {
+SlicePlace first_place(const Space& space, const Shape& shape, gpu::BoardMask within) {
   if (shape.share())
     if (const SlicePlace joined = joinable(space, shape); joined.board >= 0) return joined;
   SlicePlace first;
   int fewest = 9;
   for (int g = 0; g < space.gpus; ++g) {
-    const gpu::UnitMask starts = starts_on(space, g, shape.slice);
+    const gpu::UnitMask starts = within >> g & 1 ? starts_on(space, g, shape.slice) : gpu::UnitMask(0);
     if (starts == 0 || std::popcount(starts) >= fewest) continue;
     fewest = std::popcount(starts);
     first = {g, std::countr_zero(starts)};

@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "gpu/islands.h"
 #include "scheduler/shape.h"
 
 namespace ingot::scheduler {
@@ -26,7 +27,7 @@ gpu::UnitMask starts_on(const Space&, int board, SliceKind);
 // Of a share: the instance it may join that is left with least, none: board -1.
 SlicePlace joinable(const Space&, const Shape&);
 // Of all places one on the board with the fewest; for looking ahead, where any will do.
-SlicePlace first_place(const Space&, const Shape&);
+SlicePlace first_place(const Space&, const Shape&, gpu::BoardMask within = gpu::kAllBoards);
 // How many instances (of a share: places for one) the space has for the shape, whatever it asks for of them.
 int64_t slice_places(const Space&, const Shape&);
 // Takes one instance, or one share.

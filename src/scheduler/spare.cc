@@ -59,8 +59,10 @@ void charge(Space& spare, const NodeState& state, const Shape& shape, std::span<
   for (const Held& h : given)
     for (size_t board = 0; board < size_t(spare.gpus); ++board) {
       if (state.node.devices[board].uuid != h.uuid) continue;
-      if (shape.slice)
-        charge_slice(spare, int(board), shape, h.start);
+      Shape instance = shape;
+      if (shape.layout) instance = {.gpus = 1, .slice = slice_kind(spare.geometries[board], h.profile)};
+      if (instance.slice)
+        charge_slice(spare, int(board), instance, h.start);
       else if (shape.milli < 1000)
         charge_share(spare, board, shape.milli);
       else

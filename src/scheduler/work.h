@@ -2,6 +2,7 @@
 // pools allow them. Plain values; any thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -10,6 +11,7 @@
 
 #include "base/time.h"
 #include "scheduler/constraints.h"
+#include "scheduler/parts.h"
 #include "scheduler/shape.h"
 #include "scheduler/topology.h"
 
@@ -47,17 +49,30 @@ struct Request {
   bool replica = false;     // a share of the size its node's pool gives (nvidia.com/gpu.shared)
   std::string profile;      // "1g.10gb": MIG instances
   bool one_island = false;  // its GPUs must reach each other over NVLink
+  // Devices of several kinds, or with rules between them: then these say what `gpus` are, and `profile` is empty.
+  std::vector<Part> parts;
+  std::vector<Rule> rules;
+  bool all_of_node = false;  // only a node that has no more boards than these GPUs
   ModelSet models = kAnyModel;
   std::string unknown;  // "" or a resource that no node of ours offers
   Constraints where;
   bool share() const { return milli < 1000 || share_memory_mib > 0 || replica; }
+  bool cuts() const;         // MIG instances are among it
   std::string text() const;  // equal texts, equal requests
 };
 
 struct PendingPod {
   std::string uid;
   Request request;
+  // What would do instead, in order of preference. A gang's pods all get the same choice.
+  std::vector<Request> otherwise;
+  // Who has fewer choices than others of its gang is content with its last.
+  const Request& choice(size_t k) const {
+    return k == 0 || otherwise.empty() ? request : otherwise[std::min(k, otherwise.size()) - 1];
+  }
+  std::string text() const;
 };
+inline constexpr size_t kMaxChoices = 8;  // with the first
 
 // What work says of itself, while it waits and while it runs.
 struct Work {
