@@ -5,13 +5,13 @@
 #include <set>
 #include <span>
 
-#include "api/deletion.h"
 #include "api/device_class.h"
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "controllers/claims.h"
 #include "controllers/nominations.h"
 #include "controllers/placement_claims.h"
+#include "controllers/placement_told.h"
 #include "controllers/placement_units.h"
 #include "controllers/placement_writes.h"
 #include "controllers/queue_book.h"
@@ -44,7 +44,6 @@ constexpr Duration kPassPerUnit =
 constexpr size_t kEstimates = 10;
 constexpr Duration kEstimatesEvery = std::chrono::seconds(1);
 constexpr Duration kRejectedAgain = std::chrono::seconds(1);
-constexpr std::string_view kComponent = "ingot-scheduler";
 
 Key root_key(std::string_view resource, std::string_view name) { return {kRootCluster, resource, "", name}; }
 
@@ -265,8 +264,11 @@ class Placement::Impl final : store::Follower::Handler {
       settle(turn);
       first = last;
     }
-    for (const scheduler::Eviction& e : placements.evictions)
-      if (!evict(e, turn, now)) load_allocation(turn, e.pod);
+    for (const scheduler::Eviction& e : placements.evictions) {
+      const Told told = tell_to_go(turn, e, now);
+      stats_.evicted += told == Told::Yes;
+      if (told == Told::No) load_allocation(turn, e.pod);
+    }
     tell_reservations(turn);
     bool untold = write_nominations(turn, model_, units_);
     untold |= tell(placements.waiting, turn, now);
@@ -354,8 +356,8 @@ class Placement::Impl final : store::Follower::Handler {
       ASSERT(granted && placed);
       for (Claimed::Write& claim : bound.claims.writes)
         ASSERT(turn.put(claim.before->key, std::move(claim.after), claim.before->revision));
-      say(turn, bound.before->key, uid, "Normal", "Scheduled", assigned(bound.before->key, *bound.binding),
-          now);
+      const std::string where = assigned(bound.before->key, *bound.binding);
+      say(turn, {bound.before->key, "Pod", uid, "Normal", "Scheduled", where, kScheduler}, now);
       units_.set_placed(bound.before->key, **placed);
       own_.insert_or_assign(bound.before->key, (*placed)->revision);
       ++stats_.bound;
@@ -384,79 +386,13 @@ class Placement::Impl final : store::Follower::Handler {
             .simulated = simulated != labels.end() && simulated->second == "true"};
   }
 
-  // --- who gives way ---
-
-  // False: its pod could not be told (the disk is full), so it does not leave.
-  bool evict(const scheduler::Eviction& e, store::Turn& turn, WallTime now) {
-    const ObjectPtr allocation = turn.get(root_key(kAllocations, e.pod));
-    if (!allocation) return true;
-    const Json held = allocation->parse();
-    const auto at = [&](std::string_view field) { return api::string_at(held, {"spec", field}); };
-    const Key key{ClusterId(std::string(at("cluster"))), kPods, at("namespace"), at("pod")};
-    const ObjectPtr object = turn.get(key);
-    if (!object) return true;
-    Json pod = object->parse();
-    if (api::string_at(pod, {"metadata", "uid"}) != e.pod || api::is_deleting(pod)) return true;
-    set_condition(pod, "DisruptionTarget", "True", "PreemptionByScheduler", e.message, now);
-    if (!turn.put(key, std::move(pod), object->revision)) return false;
-    say(turn, key, e.pod, "Warning", "Preempted", e.message, now);
-    const ObjectPtr marked = turn.get(key);
-    pod = marked->parse();
-    const bool gone = api::begin_deletion(pod, {}, now);
-    const auto told =
-        gone ? turn.erase(key, marked->revision) : turn.put(key, std::move(pod), marked->revision);
-    if (told) ++stats_.evicted;
-    return told.has_value();
-  }
-
-  // --- reasons ---
-
   // Returns whether reasons are left that may be written now.
   bool tell(const std::vector<scheduler::Waiting>& waiting, store::Turn& turn, WallTime now) {
-    // Many waiting pods whose reasons change with every placement share a rate, not each have one.
-    const Duration every =
-        std::max<Duration>(options_.reason_every, std::chrono::milliseconds(10) * waiting.size());
-    size_t told = 0;
-    std::optional<WallTime> next;
-    for (const scheduler::Waiting& w : waiting) {
-      const scheduler::Unit* unit = model_.unit(w.unit);
-      if (!unit) continue;
-      for (const scheduler::PendingPod& p : unit->pods) {
-        WaitingPod* pod = units_.waiting(p.uid);
-        if (!pod || (pod->told && (pod->told == w.reason || *pod->told == *w.reason))) continue;
-        if (pod->told && pod->told_at && *pod->told_at + every > now) {
-          const WallTime due = std::chrono::time_point_cast<WallTime::duration>(*pod->told_at + every);
-          next = next ? std::min(*next, due) : due;
-          continue;
-        }
-        if (told == options_.reasons_per_turn) return true;
-        ++told;
-        refuse(*pod, p.uid, w.reason, turn, now);
-      }
-    }
-    if (next) wake_after(*next - now);
-    return false;
-  }
-
-  void refuse(WaitingPod& pod, const std::string& uid, const std::shared_ptr<const std::string>& reason,
-              store::Turn& turn, WallTime now) {
-    pod.told = reason;
-    pod.told_at = now;
-    const ObjectPtr before = turn.get(pod.key);
-    if (!before) return;
-    Json object = before->parse();
-    if (api::string_at(object, {"metadata", "uid"}) != uid ||
-        scheduler::state_of(object) != scheduler::PodState::Pending)
-      return;
-    refuse_pod(object, *reason, now);
-    if (!turn.put(pod.key, std::move(object), before->revision)) return;
-    say(turn, pod.key, uid, "Warning", "FailedScheduling", *reason, now);
-    ++stats_.refused;
-  }
-
-  void say(store::Turn& turn, const Key& pod, std::string_view uid, std::string_view type,
-           std::string_view reason, std::string_view message, WallTime now) {
-    controllers::say(turn, {pod, "Pod", uid, type, reason, message, kComponent}, now);
+    const ReasonLimits limits{options_.reasons_per_turn, options_.reason_every};
+    const Reasons told = write_reasons(turn, waiting, model_, units_, limits, now);
+    stats_.refused += told.written;
+    if (told.next) wake_after(*told.next - now);
+    return told.more;
   }
 
   void wake_after(Duration wait) { follower_.wake_at(env_.clock.now() + std::max<Duration>(wait, {})); }
