@@ -186,7 +186,10 @@ CellValue claim_state(const Json& o, WallTime) {
 }
 CellValue slice_node(const Json& o, WallTime) { return or_unknown(string_at(o, {"spec", "nodeName"})); }
 CellValue global_default(const Json& o, WallTime) { return bool_at(o, {"globalDefault"}); }
-CellValue allocation_gpus(const Json& o, WallTime) { return array_at(o, {"spec", "devices"}).size(); }
+CellValue allocation_gpus(const Json& o, WallTime) {
+  return std::ranges::count_if(array_at(o, {"spec", "devices"}),
+                               [](const Json& device) { return bool_at(device, {"charged"}, true); });
+}
 CellValue image_tenant(const Json& o, WallTime) {
   const std::string_view tenant = string_at(o, {"spec", "tenant"});
   return tenant.empty() ? "shared" : std::string(tenant);

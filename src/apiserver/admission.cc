@@ -108,7 +108,7 @@ Result<void> admit_claim_update(Call& call, const Json& before, const Json& afte
 // What the author of new work may expect of the scheduler.
 void foretell(Call& call, const Json& object) {
   if (!call.services.expectation) return;
-  std::string text = call.services.expectation(call.view.cluster(), object, call.factory.prices());
+  std::string text = call.services.expectation(call.view, object, call.factory.prices());
   if (!text.empty()) call.warnings.push_back(std::move(text));
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "api/registry.h"
+#include "apiserver/cluster_view.h"
 #include "apiserver/request.h"
 #include "store/shard.h"
 
@@ -46,7 +47,7 @@ struct ExtraRoute {
 // What somebody who asks to create a Pod or a Job may expect, in words for the Warning header: "starts about 14:20
 // UTC, about $3.10"; "": nothing. `prices`: the factory's PriceList, or null. Loop thread, within the turn; must be quick.
 using Expectation =
-    std::function<std::string(const ClusterId&, const api::Json& object, const api::ObjectPtr& prices)>;
+    std::function<std::string(const ClusterView&, const api::Json& object, const api::ObjectPtr& prices)>;
 
 class Server {
  public:

@@ -120,13 +120,13 @@ class Idleness::Impl final : store::Follower::Handler {
 
   // `json`: null where it is gone.
   void load_allocation(const std::string& uid, const Json& json) {
-    const bool open = !json.is_null() && string_at(json, {"status", "phase"}) != "Released" &&
-                      !api::array_at(json, {"spec", "devices"}).empty();
-    if (!open) {
+    scheduler::Allocation allocation;
+    if (!json.is_null() && string_at(json, {"status", "phase"}) != "Released")
+      allocation = scheduler::allocation_from(json);
+    if (allocation.devices.empty()) {  // what it shares by a claim is idle for who is charged
       held_.erase(uid);
       return;
     }
-    const scheduler::Allocation allocation = scheduler::allocation_from(json);
     const auto [at, fresh] = held_.try_emplace(uid);
     Held& held = at->second;
     held.node = allocation.node;

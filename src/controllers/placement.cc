@@ -8,9 +8,11 @@
 #include "api/device_class.h"
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "controllers/claim_charge.h"
 #include "controllers/claims.h"
 #include "controllers/nominations.h"
 #include "controllers/placement_claims.h"
+#include "controllers/placement_scopes.h"
 #include "controllers/placement_told.h"
 #include "controllers/placement_units.h"
 #include "controllers/placement_writes.h"
@@ -28,13 +30,6 @@ using api::Json;
 using api::Key;
 using api::ObjectPtr;
 
-constexpr std::string_view kNodes = "nodes", kPods = "pods", kNamespaces = "namespaces";
-constexpr std::string_view kSlices = "resourceslices.resource.k8s.io";
-constexpr std::string_view kGroups = "podgroups.scheduling.x-k8s.io";
-constexpr std::string_view kTenants = "tenants.factory.ingot.dev";
-constexpr std::string_view kQueues = "queues.factory.ingot.dev", kPools = "pools.factory.ingot.dev";
-constexpr std::string_view kClasses = api::kDeviceClasses;
-constexpr std::string_view kSliceSuffix = "-gpu.nvidia.com";
 constexpr size_t kKeysPerTurn =
     24;  // so that a turn stays near a millisecond, as does a pass of so many units
 constexpr size_t kLongQueue = 1'000, kLaterPerTurn = 100;
@@ -47,39 +42,22 @@ constexpr Duration kRejectedAgain = std::chrono::seconds(1);
 
 Key root_key(std::string_view resource, std::string_view name) { return {kRootCluster, resource, "", name}; }
 
-std::vector<store::Scope> scopes() {
-  const std::string root = kRootCluster.value;
-  return {{root, std::string(kAllocations), ""},
-          {root, std::string(kTenants), ""},
-          {root, std::string(kQueues), ""},
-          {root, std::string(kPools), ""},
-          {root, std::string(kReservations), ""},
-          {root, std::string(kNodes), ""},
-          {root, std::string(kSlices), ""},
-          {"", std::string(kNamespaces), ""},
-          {"", std::string(kGroups), ""},
-          {"", std::string(kClaims), ""},
-          {"", std::string(kClaimTemplates), ""},
-          {"", std::string(kClasses), ""},
-          {"", std::string(kPods), ""}};
-}
-
 }  // namespace
 
 class Placement::Impl final : store::Follower::Handler {
  public:
   Impl(env::Env& env, store::Shard& shard, PlacementOptions options)
-      : env_(env), options_(options), follower_(env, shard, {scopes(), kKeysPerTurn}, *this) {}
+      : env_(env), options_(options), follower_(env, shard, {placement_scopes(), kKeysPerTurn}, *this) {}
 
   Scene scene() { return {model_, units_, options_.policy, env_.clock.wall()}; }
 
-  std::optional<Estimate> estimate(const ClusterId& cluster, const Json& object) {
+  std::optional<Estimate> estimate(const ClusterId& cluster, const Json& object, const Lookup& own) {
     const Instant now = env_.clock.now();
     if (now >= estimates_since_ + kEstimatesEvery) {
       estimates_since_ = now;
       estimates_ = 0;
     }
-    return controllers::estimate(scene(), cluster, object, ++estimates_ > kEstimates);
+    return controllers::estimate(scene(), cluster, object, own, ++estimates_ > kEstimates);
   }
 
   PlacementStats stats() const {
@@ -116,6 +94,7 @@ class Placement::Impl final : store::Follower::Handler {
       usage_.restore(env_.clock.wall());
     }
     loaded_ = true;
+    if (!charge_others(turn)) return false;
     if (const auto more = usage_.write(turn, env_.clock.wall())) wake_after(*more);
     const bool asked = again_ || changed.empty();
     if (model_.units() == 0) tell_reservations(turn);
@@ -146,7 +125,8 @@ class Placement::Impl final : store::Follower::Handler {
     if (resource == kGroups)
       return units_.set_group(key,
                               object ? api::int_at(object->parse(), {"spec", "minMember"}) : std::nullopt);
-    if (resource == kClaims || resource == kClaimTemplates) return set_again(turn, claims_.waiting_for(key));
+    if (resource == kClaims || resource == kClaimTemplates)
+      return set_waiting(turn, claims_.waiting_for(key));
     if (resource == kClasses) return set_later(claims_.waiting_in(key.cluster()));
     if (key.cluster() != kRootCluster.value) return;
     if (resource == kAllocations) return load_allocation(key, object);
@@ -168,6 +148,16 @@ class Placement::Impl final : store::Follower::Handler {
     scheduler::Allocation open = scheduler::allocation_from(allocation);
     open.leaving = units_.is_leaving(open.uid);
     model_.open(std::move(open));
+  }
+
+  // Before the devices of a shared claim could be given anew. False: the disk is full, and nothing may be placed.
+  bool charge_others(store::Turn& turn) {
+    while (!model_.uncharged().empty() && !env_.faults.fires("placement.charge_nobody"))
+      if (const auto heir = charge_heir(turn, model_, env_.clock.wall()))
+        load_allocation(turn, *heir);
+      else
+        return wake_after(kRejectedAgain), false;
+    return true;
   }
 
   // Affinity may select pods by their namespace's labels.
@@ -225,6 +215,15 @@ class Placement::Impl final : store::Follower::Handler {
       set_again(turn, {later_.extract(later_.begin()).value()});
     settle(turn);
     if (!later_.empty()) follower_.wake();
+  }
+
+  // The first few at once: it is they who can get it.
+  void set_waiting(store::Turn& turn, std::vector<Key> pods) {
+    constexpr size_t kAtOnce = 8;
+    const size_t now = std::min(kAtOnce, pods.size());
+    set_later({pods.begin() + std::ptrdiff_t(now), pods.end()});
+    pods.resize(now);
+    set_again(turn, pods);
   }
 
   void set_again(store::Turn& turn, const std::vector<Key>& pods) {
@@ -315,7 +314,7 @@ class Placement::Impl final : store::Follower::Handler {
   bool bind(std::span<const scheduler::Binding> unit, store::Turn& turn, WallTime now) {
     std::vector<Bound> pods;
     std::vector<Key> keys;
-    std::set<Key> taken;
+    ClaimWrites claims;
     for (const scheduler::Binding& b : unit) {
       const WaitingPod* waiting = units_.waiting(b.pod);
       if (!waiting) continue;
@@ -323,14 +322,14 @@ class Placement::Impl final : store::Follower::Handler {
       Bound bound{&b, turn.get(waiting->key), {}};
       if (!bound.before || turn.get(root_key(kAllocations, b.pod))) continue;
       bound.pod = bound.before->parse();
-      auto claims = claims_.grant(waiting->key, b, taken, now);
-      if (!claims || api::string_at(bound.pod, {"metadata", "uid"}) != b.pod ||
+      auto claimed = claims_.grant(waiting->key, b, claims, now);
+      if (!claimed || api::string_at(bound.pod, {"metadata", "uid"}) != b.pod ||
           scheduler::state_of(bound.pod) != scheduler::PodState::Pending || tenant_of(waiting->key).empty())
         continue;
-      bound.claims = *std::move(claims);
+      bound.claims = *std::move(claimed);
       pods.push_back(std::move(bound));
     }
-    if (pods.size() == unit.size() && write(pods, turn, now)) return true;
+    if (pods.size() == unit.size() && write(pods, claims, turn, now)) return true;
     ++stats_.rejected;
     for (const scheduler::Binding& b : unit) load_allocation(turn, b.pod);
     for (const Key& key : keys) units_.set_pod(key, turn.get(key).get());
@@ -345,7 +344,7 @@ class Placement::Impl final : store::Follower::Handler {
   std::string_view tenant_of(const Key& pod) const { return units_.tenant_of(pod.cluster()); }
 
   // False: nothing was written (the disk is full).
-  bool write(std::vector<Bound>& pods, store::Turn& turn, WallTime now) {
+  bool write(std::vector<Bound>& pods, ClaimWrites& claims, store::Turn& turn, WallTime now) {
     for (Bound& bound : pods) {
       const std::string& uid = bound.binding->pod;
       const auto granted =
@@ -354,14 +353,14 @@ class Placement::Impl final : store::Follower::Handler {
       bind_pod(bound.pod, bound.binding->node, now);
       const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
       ASSERT(granted && placed);
-      for (Claimed::Write& claim : bound.claims.writes)
-        ASSERT(turn.put(claim.before->key, std::move(claim.after), claim.before->revision));
+      if (bound.claims.any()) load_allocation(turn, uid);  // with the claims that it has
       const std::string where = assigned(bound.before->key, *bound.binding);
       say(turn, {bound.before->key, "Pod", uid, "Normal", "Scheduled", where, kScheduler}, now);
       units_.set_placed(bound.before->key, **placed);
       own_.insert_or_assign(bound.before->key, (*placed)->revision);
       ++stats_.bound;
     }
+    for (auto& [key, claim] : claims) ASSERT(turn.put(key, std::move(claim.after), claim.before->revision));
     return true;
   }
 
@@ -377,6 +376,7 @@ class Placement::Impl final : store::Follower::Handler {
             .uid = uuid(env_.entropy.next(), env_.entropy.next()),
             .devices = b.devices,
             .claims = bound.claims.devices,
+            .joined = bound.claims.joined,
             .cpu_milli = open->cpu_milli,
             .memory_bytes = open->memory_bytes,
             .work = open->work,
@@ -429,8 +429,8 @@ Result<Json> Placement::explain(const store::Turn& turn, const Key& pod, bool ev
 api::JsonArray Placement::queues(const store::Turn& turn, std::string_view tenant) {
   return queue_story(impl_->scene(), turn, tenant);
 }
-std::optional<Estimate> Placement::estimate(const ClusterId& cluster, const Json& object) {
-  return impl_->estimate(cluster, object);
+std::optional<Estimate> Placement::estimate(const ClusterId& cluster, const Json& object, const Lookup& own) {
+  return impl_->estimate(cluster, object, own);
 }
 
 }  // namespace ingot::controllers

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "controllers/claims.h"
 #include "gpu/device_names.h"
+#include "scheduler/objects.h"
 
 namespace ingot::controllers {
 namespace {
@@ -18,6 +19,7 @@ using api::Key;
 using api::ObjectPtr;
 using api::string_at;
 
+constexpr size_t kMostUsers = 256;  // ResourceClaimReservedForMaxSize
 constexpr std::string_view kSlices = "resourceslices.resource.k8s.io", kSliceSuffix = "-gpu.nvidia.com";
 
 Key beside(const Key& pod, std::string_view resource, std::string_view name) {
@@ -94,52 +96,82 @@ bool PlacementClaims::named(const Key& pod, const Json& object) const {
   return true;
 }
 
-void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& unit, bool real) {
+void PlacementClaims::ask(const Key& pod, const Json& object, scheduler::Unit& unit, const Lookup* imagined) {
   const JsonArray& claims = api::array_at(object, {"spec", "resourceClaims"});
   if (claims.empty()) return;
+  const Lookup in_turn = [this](const Key& key) { return turn_->get(key); };
+  const Lookup& lookup = imagined ? *imagined : in_turn;
   Waiting waiting;
   ClaimNeeds all;
   int64_t steps = kMaxClaimSteps;
   std::string why;
   for (const Json& named : claims) {
-    auto one = read(pod, object, named, waiting, all, steps);
+    auto one = read(pod, object, named, lookup, waiting, all, steps);
+    if (one && one->uid.empty() && !imagined) one = std::unexpected(std::string("its claims are being made"));
     if (one)
       waiting.claims.push_back(*std::move(one));
     else if (why.empty())
       why = one.error();
   }
+  if (why.empty()) why = follow_others(unit, waiting);
   if (why.empty())
     if (const auto put = put_in(unit.pods.front(), std::move(all), waiting); !put) why = put.error();
   if (unit.waits.empty()) unit.waits = why;
-  if (!real) return;
+  if (imagined) return;
   for (const std::string& key : waiting.objects) by_object_[key].insert(pod.text());
   left_.erase(pod.text());
   waiting_[pod.text()] = std::move(waiting);
 }
 
-// One entry of spec.resourceClaims; adds what it needs to `all`.
+// One entry of spec.resourceClaims; adds what it needs to `all`. Who is imagined has no claims made from templates yet.
 std::expected<PlacementClaims::Named, std::string> PlacementClaims::read(const Key& pod, const Json& object,
-                                                                         const Json& named, Waiting& waiting,
-                                                                         ClaimNeeds& all,
+                                                                         const Json& named,
+                                                                         const Lookup& lookup,
+                                                                         Waiting& waiting, ClaimNeeds& all,
                                                                          int64_t& steps) const {
+  const std::string_view entry = string_at(named, {"name"});
+  const auto class_of = [&](std::string_view wanted) { return device_class(lookup, pod, wanted); };
   const std::string name(claim_name(object, named));
   if (!is_name(name)) {
-    const std::string_view source = string_at(named, {"resourceClaimTemplateName"});
+    const std::string source(string_at(named, {"resourceClaimTemplateName"}));
     if (is_name(source)) waiting.objects.insert(beside(pod, kClaimTemplates, source).text());
-    return std::unexpected("resourceclaimtemplate \"" + std::string(source) + "\" not found");
+    const ObjectPtr made_from = is_name(source) ? lookup(beside(pod, kClaimTemplates, source)) : nullptr;
+    if (!made_from) return std::unexpected("resourceclaimtemplate \"" + source + "\" not found");
+    const Json claim = JsonObject{{"spec", api::object_at(made_from->parse(), {"spec", "spec"})}};
+    if (const auto added = add_needs(all, entry, claim, class_of, kinds_, steps); !added)
+      return std::unexpected("resourceclaimtemplate \"" + source + "\": " + added.error());
+    return Named{.entry = std::string(entry)};
   }
   const Key key = beside(pod, kClaims, name);
   waiting.objects.insert(key.text());
-  const ObjectPtr stored = turn_->get(key);
+  const ObjectPtr stored = lookup(key);
   if (!stored) return std::unexpected("resourceclaim \"" + name + "\" not found");
   const Json claim = stored->parse();
-  if (auto why = busy(pod, string_at(object, {"metadata", "uid"}), *stored, claim))
-    return std::unexpected(*why);
-  const auto class_of = [&](std::string_view wanted) { return device_class(pod, wanted); };
-  const std::string_view entry = string_at(named, {"name"});
-  if (const auto added = add_needs(all, entry, claim, class_of, kinds_, steps); !added)
+  const auto held = holder(pod, object, lookup, *stored, claim);
+  if (!held) return std::unexpected("resourceclaim \"" + name + "\" " + held.error());
+  if (held->taken && !waiting.node.empty() && waiting.node != held->node)
+    return std::unexpected("its claims are held on different nodes, " + waiting.node + " and " + held->node);
+  if (held->taken)
+    std::tie(waiting.node, waiting.queue) = std::tie(held->node, held->queue);
+  else if (const auto added = add_needs(all, entry, claim, class_of, kinds_, steps); !added)
     return std::unexpected("resourceclaim \"" + name + "\": " + added.error());
-  return Named{std::string(entry), key, std::string(string_at(claim, {"metadata", "uid"}))};
+  return Named{std::string(entry), key, std::string(string_at(claim, {"metadata", "uid"})), held->taken};
+}
+
+// A pod that shares claims goes where they are. Returns why it cannot.
+std::string PlacementClaims::follow_others(scheduler::Unit& unit, const Waiting& waiting) {
+  if (waiting.node.empty()) return "";
+  scheduler::Constraints& where = unit.pods.front().request.where;
+  if (!where.node.empty() && where.node != waiting.node)
+    return "its claims are held on node " + waiting.node + ", and node " + where.node + " is proposed for it";
+  const auto title = [](const std::string& queue) {
+    return queue.empty() ? std::string("its tenant's own queue") : "queue " + queue;
+  };
+  if (unit.work.queue != waiting.queue)
+    return "it is of " + title(unit.work.queue) + ", and the claim that it shares counts in " +
+           title(waiting.queue) + ": pods that share a claim are of one queue";
+  where.node = waiting.node;
+  return "";
 }
 
 // What the pod's claims and its own resources ask for together; an error says why that cannot be.
@@ -174,33 +206,62 @@ std::expected<void, std::string> PlacementClaims::put_in(scheduler::PendingPod& 
   return {};
 }
 
-// Why the pod must wait for its claim itself.
-std::optional<std::string> PlacementClaims::busy(const Key& pod, std::string_view uid,
-                                                 const api::Object& stored, const Json& claim) const {
-  const std::string name(stored.key.name());
-  if (api::is_deleting(claim)) return "resourceclaim \"" + name + "\" is being deleted";
+// Who has the claim, if anybody, or why the pod must wait for it: "is being deleted".
+std::expected<PlacementClaims::Held, std::string> PlacementClaims::holder(const Key& pod, const Json& object,
+                                                                          const Lookup& lookup,
+                                                                          const api::Object& stored,
+                                                                          const Json& claim) const {
+  const std::string_view uid = string_at(object, {"metadata", "uid"});
+  if (api::is_deleting(claim)) return std::unexpected("is being deleted");
   for (const Json& owner : api::array_at(claim, {"metadata", "ownerReferences"}))
     if (string_at(owner, {"kind"}) == "Pod" && api::bool_at(owner, {"controller"}) &&
         string_at(owner, {"uid"}) != uid)
-      return "resourceclaim \"" + name + "\" was made for another pod";
-  std::string user;
-  for (const Json& consumer : api::array_at(claim, {"status", "reservedFor"}))
-    if (string_at(consumer, {"uid"}) != uid) user = string_at(consumer, {"name"});
+      return std::unexpected("was made for another pod");
+  const JsonArray& users = api::array_at(claim, {"status", "reservedFor"});
+  for (const Json& user : users) {
+    const auto held = allocation_of(string_at(user, {"uid"}), pod.cluster(), lookup);
+    if (held && users.size() >= kMostUsers)
+      return std::unexpected("is shared by " + std::to_string(kMostUsers) +
+                             " pods already, the most that may");
+    if (held) return *held;
+  }
+  if (!users.empty()) return std::unexpected("is being given back by pods that have ended");
   const auto others = by_object_.find(stored.key.text());
-  if (user.empty() && others != by_object_.end() && !others->second.empty() &&
-      *others->second.begin() < pod.text())
-    user = Key(*others->second.begin()).name();
-  if (user.empty()) return std::nullopt;
-  return "resourceclaim \"" + name + "\" is pod " + user +
-         "'s until that has ended: a claim serves one pod at a time; a ResourceClaimTemplate gives each its "
-         "own";
+  if (others == by_object_.end() || others->second.empty() || !(*others->second.begin() < pod.text()))
+    return Held{};
+  std::string why = "goes to pod " + std::string(Key(*others->second.begin()).name()) +
+                    " first, and then to this one on the same node";
+  if (scheduler::gang_of(object))
+    why +=
+        "; pods of a gang cannot share a claim that nobody has yet: a ResourceClaimTemplate gives each its "
+        "own";
+  return std::unexpected(why);
 }
 
-std::optional<Json> PlacementClaims::device_class(const Key& pod, std::string_view name) const {
+// None: it is not open, or another cluster's.
+std::optional<PlacementClaims::Held> PlacementClaims::allocation_of(std::string_view uid,
+                                                                    std::string_view cluster,
+                                                                    const Lookup& lookup) const {
+  if (!is_name(uid)) return std::nullopt;
+  if (const ObjectPtr stored = lookup(Key(kRootCluster, kAllocations, "", uid))) {
+    Json a = stored->parse();
+    if (string_at(a, {"status", "phase"}) == "Released" || string_at(a, {"spec", "cluster"}) != cluster)
+      return std::nullopt;
+    const std::string node(string_at(a, {"spec", "node"})), queue(string_at(a, {"spec", "work", "queue"}));
+    return Held{true, node, queue, std::move(a)};
+  }
+  // Who asks for an estimate sees its own cluster alone.
+  const scheduler::Allocation* known = model_.allocation(uid);
+  if (!known || known->tenant != cluster) return std::nullopt;
+  return Held{true, known->node, known->work.queue, {}};
+}
+
+std::optional<Json> PlacementClaims::device_class(const Lookup& lookup, const Key& pod,
+                                                  std::string_view name) {
   for (const api::BuiltinDeviceClass& builtin : api::builtin_device_classes())
     if (builtin.name == name) return api::device_class_object(builtin);
   if (!is_name(name)) return std::nullopt;
-  const ObjectPtr stored = turn_->get({ClusterId(std::string(pod.cluster())), api::kDeviceClasses, "", name});
+  const ObjectPtr stored = lookup({ClusterId(std::string(pod.cluster())), api::kDeviceClasses, "", name});
   return stored ? std::optional(stored->parse()) : std::nullopt;
 }
 
@@ -223,12 +284,10 @@ std::vector<Key> PlacementClaims::waiting_in(std::string_view cluster) const {
 }
 
 std::vector<Key> PlacementClaims::waiting_for(const Key& object) const {
-  constexpr size_t kMost = 8;
-  std::vector<Key> first;
+  std::vector<Key> all;
   if (const auto pods = by_object_.find(object.text()); pods != by_object_.end())
-    for (const std::string& pod : pods->second)
-      if (first.size() < kMost) first.emplace_back(pod);
-  return first;
+    for (const std::string& pod : pods->second) all.emplace_back(pod);
+  return all;
 }
 
 std::vector<Key> PlacementClaims::after_leaving() {
@@ -241,20 +300,47 @@ std::vector<Key> PlacementClaims::after_leaving() {
   return {pods.begin(), pods.end()};
 }
 
+// The devices of a shared claim as the one who joins has them.
+void PlacementClaims::join(const Named& named, const Json& holder, JsonArray& out) {
+  for (const Json& device : api::array_at(holder, {"spec", "devices"})) {
+    if (string_at(device, {"claimUID"}) != named.uid) continue;
+    Json mine = device;
+    api::set(mine, {"claim"}, named.entry);
+    api::set(mine, {"charged"}, false);
+    api::erase(mine, {"from"});
+    out.push_back(std::move(mine));
+  }
+}
+
 std::optional<Claimed> PlacementClaims::grant(const Key& pod, const scheduler::Binding& binding,
-                                              std::set<Key>& taken, WallTime now) const {
+                                              ClaimWrites& writes, WallTime now) const {
   Claimed claimed;
   const auto waiting = waiting_.find(pod.text());
   if (waiting == waiting_.end()) return claimed;
+  const ObjectPtr object = turn_->get(pod);
+  if (!object) return std::nullopt;
+  const Json self = object->parse();
+  const Lookup lookup = [this](const Key& key) { return turn_->get(key); };
   const auto boards = board_names(*turn_, binding.node);
   const std::vector<Way>& ways = waiting->second.ways;
   const Way way = ways.empty() ? Way() : ways[std::min(binding.choice, ways.size() - 1)];
   for (const Named& named : waiting->second.claims) {
     const ObjectPtr before = turn_->get(named.claim);
-    if (!before || !taken.insert(named.claim).second) return std::nullopt;
-    Json claim = before->parse();
-    if (string_at(claim, {"metadata", "uid"}) != named.uid || busy(pod, binding.pod, *before, claim))
+    if (!before) return std::nullopt;
+    const auto [write, fresh] = writes.try_emplace(named.claim, ClaimWrite{before, before->parse()});
+    Json& claim = write->second.after;
+    const auto held = holder(pod, self, lookup, *before, write->second.before->parse());
+    if (string_at(claim, {"metadata", "uid"}) != named.uid || !held || held->taken != named.joins ||
+        (!fresh && !named.joins))
       return std::nullopt;
+    JsonArray users = api::array_at(claim, {"status", "reservedFor"});
+    users.push_back(JsonObject{{"resource", "pods"}, {"name", pod.name()}, {"uid", binding.pod}});
+    api::set(claim, {"status", "reservedFor"}, std::move(users));
+    if (named.joins) {
+      if (held->node != binding.node) return std::nullopt;
+      join(named, held->allocation, claimed.joined);
+      continue;
+    }
     JsonArray results;
     for (const Way::Devices& part : way.devices)
       for (int64_t i = 0; part.entry == named.entry && i < part.count; ++i) {
@@ -264,16 +350,13 @@ std::optional<Claimed> PlacementClaims::grant(const Key& pod, const scheduler::B
                                      {"driver", api::kDeviceDriver},
                                      {"pool", binding.node},
                                      {"device", device_name(boards, device)}});
-        claimed.devices.emplace_back(named.entry, part.request);
+        claimed.devices.push_back({named.entry, part.request, named.uid});
       }
     api::set(claim, {"status", "allocation"},
              JsonObject{{"devices", JsonObject{{"results", std::move(results)}}},
                         {"nodeSelector", node_selector(binding.node)},
                         {"allocationTimestamp", to_rfc3339(now)}});
-    api::set(claim, {"status", "reservedFor"},
-             JsonArray{JsonObject{{"resource", "pods"}, {"name", pod.name()}, {"uid", binding.pod}}});
     api::add_finalizer(claim, kClaimFinalizer);
-    claimed.writes.push_back({before, std::move(claim)});
   }
   return claimed;
 }

@@ -54,6 +54,31 @@ class ClaimPlacementTest : public PlacementTest {
     api::set(pod, {"spec", "resourceClaims"}, std::move(named));
     put(pod_key(name), std::move(pod));
   }
+  // Devices that the pod's Allocation is charged for.
+  int64_t charged(std::string_view name) {
+    const Json a = get(root("allocations.factory.ingot.dev", "c1-uid-" + std::string(name)));
+    return std::ranges::count_if(api::array_at(a, {"spec", "devices"}),
+                                 [](const Json& d) { return api::bool_at(d, {"charged"}, true); });
+  }
+  int64_t gpus_used() {
+    for (const scheduler::QueueLine& line : placement->queue_lines())
+      if (line.tenant == "vision") return line.used.gpu_milli / 1000;
+    return -1;
+  }
+  // As the claims' controller and the node do when a pod has ended.
+  void leave(std::string_view name, std::string_view of) {
+    erase(pod_key(std::string(name)));
+    erase(root("allocations.factory.ingot.dev", "c1-uid-" + std::string(name)));
+    Json claim = get(claim_key(of));
+    JsonArray users;
+    for (const Json& user : api::array_at(claim, {"status", "reservedFor"}))
+      if (api::string_at(user, {"name"}) != name) users.push_back(user);
+    if (users.empty())
+      api::erase(claim, {"status"});
+    else
+      api::set(claim, {"status", "reservedFor"}, std::move(users));
+    put(claim_key(of), claim);
+  }
   // "node/device node/device" of what the claim holds.
   std::string held(std::string_view claim) {
     std::string all;
@@ -279,30 +304,118 @@ TEST_P(ClaimPlacementTest, AnEstimateHoldsNobodyUp) {
   imagined.get_object()["kind"] = "Pod";
   api::set(imagined, {"spec", "resourceClaims"}, json(R"([{"name":"one","resourceClaimName":"one"}])"));
   settle();
-  const auto estimate = placement->estimate(ClusterId("c1"), imagined);
+  put({ClusterId("c1"), kClaimTemplates, "default", "two"},
+      JsonObject{{"spec", JsonObject{{"spec", json(R"({"devices":{"requests":[{"name":"gpu","exactly":{
+        "deviceClassName":"gpu.nvidia.com","count":2}}]}})")}}}});
+  f.t.loop.run_until_idle();
+  std::optional<Estimate> estimate;
+  const auto ask = [&] {
+    f.input([&](store::Turn& turn) {
+      estimate =
+          placement->estimate(ClusterId("c1"), imagined, [&](const Key& key) { return turn.get(key); });
+    });
+  };
+  ask();
   ASSERT_TRUE(estimate);
   EXPECT_EQ(estimate->request.gpus, 1);
+  EXPECT_TRUE(estimate->forecast.starts);
+  api::set(imagined, {"spec", "resourceClaims"}, json(R"([{"name":"x","resourceClaimTemplateName":"two"}])"));
+  ask();
+  ASSERT_TRUE(estimate) << "its claim is not made yet";
+  EXPECT_EQ(estimate->request.gpus, 2);
+  EXPECT_TRUE(estimate->forecast.starts);
   claiming("z", {"one"});
   settle();
   EXPECT_NE(node_of("z"), "") << reason("z");
 }
 
-TEST_P(ClaimPlacementTest, OnePodAtATime) {
-  claim("one", {request("gpu", "gpu.nvidia.com")});
+TEST_P(ClaimPlacementTest, PodsShareAClaim) {
+  claim("one", {request("gpus", "gpu.nvidia.com", 2)});
   claiming("b", {"one"});
   settle();
-  ASSERT_EQ(held("one").size(), std::string("gpu=big/gpu-0").size());
+  claiming("a", {"one"});
+  claiming("c", {"one"}, 1);
+  settle();
+  EXPECT_EQ(node_of("a"), "big") << reason("a");
+  EXPECT_EQ(node_of("c"), "big") << reason("c");
+  EXPECT_EQ(devices("a"), devices("b"));
+  EXPECT_EQ(devices("c").size(), 3u);
+  std::string users;
+  const Json shared = get(claim_key("one"));
+  for (const Json& user : api::array_at(shared, {"status", "reservedFor"}))
+    users += std::string(api::string_at(user, {"name"})) + " ";
+  EXPECT_EQ(users, "b a c ");
+  EXPECT_EQ(gpus_used(), 3) << "the claim's two once, and one of its own";
+  EXPECT_EQ(charged("b"), 2);
+  EXPECT_EQ(charged("a"), 0);
+  EXPECT_EQ(charged("c"), 1);
+}
+
+// Who was charged ends first: no moment between in which its devices could be given to others.
+TEST_P(ClaimPlacementTest, ThoseWhoAreLeftAreCharged) {
+  claim("one", {request("gpus", "gpu.nvidia.com", 4)});
+  claiming("b", {"one"});
+  settle();
   claiming("a", {"one"});
   settle();
-  EXPECT_THAT(reason("a"), StartsWith("resourceclaim \"one\" is pod b's until that has ended"));
-  // As the claims' controller and the node do when b has ended.
-  erase(pod_key("b"));
-  erase(root("allocations.factory.ingot.dev", "c1-uid-b"));
-  Json free = get(claim_key("one"));
-  api::erase(free, {"status"});
-  put(claim_key("one"), free);
+  claiming("c", {"one"});
+  claiming("greedy", {}, 4);
   settle();
-  EXPECT_NE(node_of("a"), "");
+  ASSERT_EQ(charged("b"), 4);
+  EXPECT_EQ(node_of("greedy"), "old");
+  claiming("greedier", {}, 4);
+  leave("b", "one");
+  settle();
+  EXPECT_EQ(charged("a"), 4) << "it has them longest";
+  EXPECT_EQ(charged("c"), 0);
+  EXPECT_EQ(node_of("greedier"), "");
+  const Json heir = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
+  EXPECT_NE(api::string_at(api::array_at(heir, {"spec", "devices"})[0], {"from"}), "");
+  leave("c", "one");
+  settle();
+  EXPECT_EQ(charged("a"), 4);
+  leave("a", "one");
+  settle();
+  EXPECT_NE(node_of("greedier"), "") << reason("greedier");
+}
+
+TEST_P(ClaimPlacementTest, WhoSharesAClaimFollowsIt) {
+  claim("one", {request("gpu", "gpu.nvidia.com")});
+  claim("two", {request("gpu", "gpu.nvidia.com", 1,
+                        selector("device.attributes['gpu.nvidia.com'].model == 'V100-16GB'"))});
+  claiming("b", {"one"});
+  claiming("c", {"two"});
+  settle();
+  ASSERT_EQ(node_of("b"), "big");
+  ASSERT_EQ(node_of("c"), "old");
+  claiming("both", {"one", "two"});
+  settle();
+  EXPECT_EQ(reason("both"), "its claims are held on different nodes, big and old");
+  Json elsewhere = pod_object("d", 0);
+  api::set(elsewhere, {"spec", "resourceClaims"}, json(R"([{"name":"one","resourceClaimName":"one"}])"));
+  api::set(elsewhere, {"metadata", "annotations", "factory.ingot.dev/proposed-node"}, "old");
+  put(pod_key("d"), elsewhere);
+  settle();
+  EXPECT_EQ(reason("d"), "its claims are held on node big, and node old is proposed for it");
+}
+
+// Pods that share go together: evicting one of them alone would make no GPU free.
+TEST_P(ClaimPlacementTest, WhoSharesGivesWayTogether) {
+  claim("one", {request("gpus", "gpu.nvidia.com", 4,
+                        selector("device.attributes['gpu.nvidia.com'].model == 'H100-80GB'"))});
+  claiming("b", {"one"});
+  settle();
+  claiming("a", {"one"});
+  settle();
+  ASSERT_EQ(node_of("a"), "big");
+  claim("more", {request("gpus", "gpu.nvidia.com", 1,
+                         selector("device.attributes['gpu.nvidia.com'].model == 'H100-80GB'"))});
+  Json first = pod_object("first", 0);
+  api::set(first, {"spec", "priority"}, 10);
+  api::set(first, {"spec", "resourceClaims"}, json(R"([{"name":"more","resourceClaimName":"more"}])"));
+  put(pod_key("first"), first);
+  settle();
+  for (const char* name : {"a", "b"}) EXPECT_TRUE(api::is_deleting(get(pod_key(name)))) << name;
 }
 
 TEST_P(ClaimPlacementTest, TheFirstOfThoseThatWaitTogether) {
@@ -311,11 +424,11 @@ TEST_P(ClaimPlacementTest, TheFirstOfThoseThatWaitTogether) {
   claiming("a", {"one"});
   claiming("c", {"one"});
   settle();
-  EXPECT_THAT(reason("c"), StartsWith("resourceclaim \"one\" is pod a's"));
+  EXPECT_EQ(reason("c"), "resourceclaim \"one\" goes to pod a first, and then to this one on the same node");
   board("large", "H100-80GB", "81559Mi", 8);
   settle();
-  EXPECT_EQ(node_of("a"), "large");
-  EXPECT_EQ(node_of("b") + node_of("c"), "");
+  for (const char* name : {"a", "b", "c"}) EXPECT_EQ(node_of(name), "large") << reason(name);
+  EXPECT_EQ(gpus_used(), 5);
 }
 
 TEST_P(ClaimPlacementTest, WhoComesFirstMayGiveUp) {
@@ -323,7 +436,7 @@ TEST_P(ClaimPlacementTest, WhoComesFirstMayGiveUp) {
   claiming("a", {"one"});
   claiming("b", {"one"});
   settle();
-  EXPECT_THAT(reason("b"), StartsWith("resourceclaim \"one\" is pod a's"));
+  EXPECT_THAT(reason("b"), StartsWith("resourceclaim \"one\" goes to pod a first"));
   erase(pod_key("a"));
   put({ClusterId("c1"), "deviceclasses.resource.k8s.io", "", "mine"},
       json(

@@ -198,7 +198,7 @@ JsonArray queue_story(const Scene& scene, const store::Turn& turn, std::string_v
 }
 
 std::optional<Estimate> estimate(const Scene& scene, const ClusterId& cluster, const Json& object,
-                                 bool quick) {
+                                 const Lookup& own, bool quick) {
   const bool job = string_at(object, {"kind"}) == "Job";
   Json pod = object;
   if (job) {
@@ -210,7 +210,7 @@ std::optional<Estimate> estimate(const Scene& scene, const ClusterId& cluster, c
   }
   Estimate out;
   const Key key{cluster, "pods", string_at(object, {"metadata", "namespace"}), "new"};
-  scheduler::Unit unit = scene.units.unit_of(key, pod, "", false);
+  scheduler::Unit unit = scene.units.unit_of(key, pod, "", &own);
   if (unit.pods.front().request.gpus == 0) return std::nullopt;
   out.run_time = unit.work.run_time;
   if (job) {

@@ -35,6 +35,7 @@ struct Estimate {
   std::optional<Duration> run_time;  // of each, at most
 };
 // `quick`: no more is looked at than what is known already.
-std::optional<Estimate> estimate(const Scene&, const ClusterId&, const api::Json& object, bool quick);
+std::optional<Estimate> estimate(const Scene&, const ClusterId&, const api::Json& object, const Lookup&,
+                                 bool quick);
 
 }  // namespace ingot::controllers

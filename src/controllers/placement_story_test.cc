@@ -6,6 +6,8 @@
 namespace ingot::controllers {
 namespace {
 
+const Lookup kNothing = [](const Key&) { return nullptr; };
+
 struct StoryTest : PlacementTest {
   Json story(std::string_view pod, std::string cluster, bool everyone) {
     Json out;
@@ -72,28 +74,28 @@ TEST_P(StoryTest, WhatIsCreatedIsToldWhenItStartsAndOnlyIfItAsksForGpus) {
   two_tenants();
   Json later = pod_object("later", 2);
   const ClusterId cluster("c1");
-  auto expected = placement->estimate(cluster, later);
+  auto expected = placement->estimate(cluster, later, kNothing);
   ASSERT_TRUE(expected);
   EXPECT_EQ(expected->forecast.starts, std::nullopt);
   EXPECT_EQ(expected->forecast.reason, "1 of 4 GPUs free in pool default, needs 2");
   EXPECT_EQ(expected->pods, 1);
-  expected = placement->estimate(cluster, pod_object("now", 1));
+  expected = placement->estimate(cluster, pod_object("now", 1), kNothing);
   ASSERT_TRUE(expected);
   EXPECT_EQ(expected->forecast.starts, f.t.clock.wall());
-  EXPECT_FALSE(placement->estimate(cluster, pod_object("cpu", 0)));
+  EXPECT_FALSE(placement->estimate(cluster, pod_object("cpu", 0), kNothing));
   const Json job = JsonObject{
       {"kind", "Job"},
       {"metadata", JsonObject{{"name", "j"}, {"namespace", "default"}}},
       {"spec",
        JsonObject{{"parallelism", 3}, {"activeDeadlineSeconds", 60}, {"template", pod_object("", 1)}}}};
-  expected = placement->estimate(cluster, job);
+  expected = placement->estimate(cluster, job, kNothing);
   ASSERT_TRUE(expected);
   EXPECT_EQ(expected->pods, 3);
   EXPECT_EQ(expected->run_time, std::chrono::seconds(60));
   EXPECT_EQ(expected->forecast.starts, f.t.clock.wall()) << "its first pod does";
   Json gang = job;
   api::set(gang, {"metadata", "annotations"}, JsonObject{{scheduler::kGang, "true"}});
-  expected = placement->estimate(cluster, gang);
+  expected = placement->estimate(cluster, gang, kNothing);
   ASSERT_TRUE(expected);
   EXPECT_EQ(expected->forecast.starts, std::nullopt) << "only all of them together";
 }

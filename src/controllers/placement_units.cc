@@ -57,7 +57,7 @@ void ask_alone(scheduler::Unit& unit, const Labels& annotations, const scheduler
 }  // namespace
 
 scheduler::Unit PlacementUnits::unit_of(const api::Key& key, const Json& pod, std::string uid,
-                                        bool real) const {
+                                        const Lookup* imagined) const {
   scheduler::Unit unit{.id = uid, .tenant = std::string(key.cluster())};
   unit.work = scheduler::work_of(pod);
   const std::string_view tenant = tenant_of(key.cluster());
@@ -69,7 +69,7 @@ scheduler::Unit PlacementUnits::unit_of(const api::Key& key, const Json& pod, st
   unit.created = parse_rfc3339(string_at(pod, {"metadata", "creationTimestamp"})).value_or(WallTime{});
   unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
   unit.pods[0].request.models = scheduler::models_of(unit.pods[0].request.where, model_);
-  claims_.ask(key, pod, unit, real);
+  claims_.ask(key, pod, unit, imagined);
   const auto asks = scheduler::affinity_of(pod);
   const Subject subject =
       scheduler::subject_of(key.cluster(), pod, asks.value_or(Affinity()), unit.pods[0].request.where);

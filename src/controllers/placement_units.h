@@ -52,8 +52,9 @@ class PlacementUnits {
   const std::set<std::string>& nominated() const { return nominated_; }  // uids of pending pods with one
   void set_nominated(const std::string& uid, std::string_view node);     // "": none
   std::string unit_name(std::string_view uid) const;  // the unit of a pending pod; "": it is none
-  // A pod as if it were alone. `real`: it is there, and may hold others up that name its claims.
-  scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid, bool real = true) const;
+  // A pod as if it were alone. With a look-up: one that is only imagined.
+  scheduler::Unit unit_of(const api::Key&, const api::Json& pod, std::string uid,
+                          const Lookup* imagined = nullptr) const;
   size_t size() const { return waiting_.size(); }
   size_t gangs() const { return gangs_.size(); }
   // The name of the tenant that a cluster is; "" when nobody is known to own it.

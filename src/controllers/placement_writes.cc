@@ -30,11 +30,13 @@ Json allocation_object(const Grant& grant, WallTime now) {
       device["start"] = d.start;
     }
     if (const size_t i = devices.size(); i < grant.claims.size()) {
-      device["claim"] = grant.claims[i].first;
-      device["request"] = grant.claims[i].second;
+      device["claim"] = grant.claims[i].entry;
+      device["request"] = grant.claims[i].request;
+      device["claimUID"] = grant.claims[i].uid;
     }
     devices.push_back(std::move(device));
   }
+  devices.insert(devices.end(), grant.joined.begin(), grant.joined.end());
   JsonObject metadata{{"name", grant.pod_uid}, {"uid", grant.uid}, {"creationTimestamp", to_rfc3339(now)}};
   if (grant.simulated) metadata["labels"] = JsonObject{{"ingot.dev/simulated", "true"}};
   JsonObject spec{{"tenant", grant.tenant},       {"cluster", grant.pod.cluster()},

@@ -15,12 +15,15 @@ inline constexpr std::string_view kAllocations = "allocations.factory.ingot.dev"
 
 // What the pod holds from now on (ARCHITECTURE.md: Allocation). The labels say what the ledger must know later though
 // the node may be gone by then.
+struct ClaimPart {
+  std::string entry, request, uid;  // of the pod's spec.resourceClaims, in that claim, and the claim's
+};
 struct Grant {
   api::Key pod;
   std::string pod_uid, tenant, node, uid;
   std::vector<scheduler::Held> devices;
-  std::vector<std::pair<std::string, std::string>>
-      claims;  // of the first devices: the pod's claim and its request
+  std::vector<ClaimPart> claims;  // that the first devices answer
+  api::JsonArray joined;          // devices that others have, too, and one of them is charged for
   int64_t cpu_milli = 0, memory_bytes = 0;
   scheduler::Work work;
   std::string why;                  // this node

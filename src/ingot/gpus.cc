@@ -35,8 +35,9 @@ std::map<std::string, Holder, std::less<>> holders(const api::JsonArray& allocat
                                         api::string_at(allocation, {"spec", "namespace"}),
                                         api::string_at(allocation, {"spec", "pod"}));
     for (const api::Json& device : api::array_at(allocation, {"spec", "devices"}))
-      found.emplace(api::string_at(device, {"uuid"}),
-                    Holder{pod, std::string(api::string_at(allocation, {"status", "idle", "since"}))});
+      if (api::bool_at(device, {"charged"}, true))
+        found.emplace(api::string_at(device, {"uuid"}),
+                      Holder{pod, std::string(api::string_at(allocation, {"status", "idle", "since"}))});
   }
   return found;
 }

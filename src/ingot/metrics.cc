@@ -76,7 +76,7 @@ void sample_if(Exposition& page, std::string_view family, const Labels& labels,
 
 std::string slice_of(const BoardHolder& holder) {
   if (!holder.profile.empty()) return fmt::format("{}@{}", holder.profile, holder.start);
-  return holder.milli < 1000 ? fmt::format("{}m", holder.milli) : "";
+  return holder.milli > 0 && holder.milli < 1000 ? fmt::format("{}m", holder.milli) : "";
 }
 
 }  // namespace
@@ -157,7 +157,7 @@ void MetricsPage::holder(const BoardView& board, const gpu::Sample* seen, const 
         {{"slice", slice_of(*held)}, {"tenant", held->tenant}, {"namespace", held->ns}, {"pod", held->pod}});
   page_.sample("ingot_gpu_healthy", labels, board.healthy);
   if (held) {
-    page_.sample("ingot_gpu_held_ratio", labels, instance ? 1 : held->milli / 1000.0);
+    page_.sample("ingot_gpu_held_ratio", labels, instance ? double(held->milli > 0) : held->milli / 1000.0);
     const auto since = sources_.idleness.idle_since(held->pod_uid);
     const auto idle = since ? sources_.env.clock.wall() - *since : std::chrono::microseconds(0);
     page_.sample("ingot_gpu_idle_seconds", labels, std::chrono::duration<double>(idle).count());

@@ -31,7 +31,8 @@ std::pair<int64_t, int64_t> held(const api::JsonArray& allocations) {
   for (const api::Json& allocation : allocations) {
     if (api::string_at(allocation, {"status", "phase"}) == "Released") continue;
     ++sum.first;
-    sum.second += int64_t(api::array_at(allocation, {"spec", "devices"}).size());
+    for (const api::Json& device : api::array_at(allocation, {"spec", "devices"}))
+      sum.second += api::bool_at(device, {"charged"}, true);
   }
   return sum;
 }

@@ -108,7 +108,9 @@ class GpuView::Impl final : store::Follower::Handler {
                                 .ns = text(json, {"spec", "namespace"}),
                                 .pod = text(json, {"spec", "pod"}),
                                 .pod_uid = uid,
-                                .milli = int32_t(int_at(device, {"milli"}).value_or(1000)),
+                                .milli = api::bool_at(device, {"charged"}, true)
+                                             ? int32_t(int_at(device, {"milli"}).value_or(1000))
+                                             : 0,
                                 .profile = text(device, {"profile"}),
                                 .start = int(int_at(device, {"start"}).value_or(-1))};
     }

@@ -15,9 +15,10 @@ namespace ingot::metering {
 
 struct BoardHolder {
   std::string tenant, cluster, ns, pod, pod_uid;
-  int32_t milli = 1000;  // of the board; less: a time share
-  std::string profile;   // of a MIG instance, "" for none …
-  int start = -1;        // … and its first memory slice
+  int32_t milli =
+      1000;             // of the board; less: a time share; 0: another who shares its claim is charged for it
+  std::string profile;  // of a MIG instance, "" for none …
+  int start = -1;       // … and its first memory slice
 };
 struct BoardView {
   std::string uuid, node, product, model;

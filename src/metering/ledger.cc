@@ -66,7 +66,12 @@ std::vector<Entry> entries_of(const Json& allocation, WallTime to, const Prices&
               .currency = prices.currency};
   std::vector<Entry> entries;
   for (const Json& device : api::array_at(allocation, {"spec", "devices"})) {
+    if (!api::bool_at(device, {"charged"}, true)) continue;  // another that has it pays
     Entry gpu = whole;
+    if (const auto from = parse_rfc3339(string_at(device, {"from"}))) {
+      if (*from > to) continue;  // charged for it when it had gone already
+      gpu.from = std::max(*from, whole.from);
+    }
     gpu.device = text(device, {"uuid"});
     gpu.model = text(device, {"model"});
     gpu.models = texts(allocation, {"spec", "models"});
@@ -76,7 +81,7 @@ std::vector<Entry> entries_of(const Json& allocation, WallTime to, const Prices&
       gpu.part = std::string(profile) + "@" + std::to_string(int_at(device, {"start"}).value_or(-1));
     const int64_t share = std::clamp<int64_t>(int_at(device, {"milli"}).value_or(1000), 0, 1000);
     gpu.gpu_milli = gpu::board_milli(gpu.model, profile, int32_t(share));
-    gpu.idle = idle_of(allocation, to);
+    gpu.idle = std::min(idle_of(allocation, to), std::chrono::microseconds(to - gpu.from));
     entries.push_back(std::move(gpu));
   }
   whole.device = kCpu;
@@ -200,21 +205,26 @@ class Ledger::Impl final : store::Follower::Handler {
 
   // Of an open Allocation what its use follows from.
   struct Open {
+    struct Part {
+      WallTime from;
+      double gpus = 0, cpus = 0;
+      double per_second = 0;  // cost
+    };
     Who who;
-    WallTime from;
-    double gpus = 0, cpus = 0;
-    double per_second = 0;  // cost
+    std::vector<Part> parts;
     std::chrono::microseconds idle_before{};
     std::optional<WallTime> idle_since;
 
     Open(const Json& allocation, const std::vector<Entry>& entries)
-        : who(entries.front().cluster, entries.front().tenant), from(entries.front().from) {
+        : who(entries.front().cluster, entries.front().tenant) {
       constexpr double kPerHour = 3600 * 1e6;
       for (const Entry& e : entries) {
-        (e.device == kCpu ? cpus : gpus) += e.device == kCpu ? double(e.cpu_milli) / 1000 : 1;
-        per_second += (double(e.price) + double(e.cpu_price) * double(e.cpu_milli) / 1000 +
-                       double(e.memory_price) * double(e.memory_mib) / 1024) /
-                      kPerHour;
+        const double part = double(e.gpu_milli) / 1000;
+        const bool cpu = e.device == kCpu;
+        parts.push_back({e.from, cpu ? 0 : part, cpu ? double(e.cpu_milli) / 1000 : 0,
+                         (double(e.price) * part + double(e.cpu_price) * double(e.cpu_milli) / 1000 +
+                          double(e.memory_price) * double(e.memory_mib) / 1024) /
+                             kPerHour});
       }
       idle_before = std::chrono::seconds(int_at(allocation, {"status", "idle", "seconds"}).value_or(0));
       idle_since = parse_rfc3339(string_at(allocation, {"status", "idle", "since"}));
@@ -223,10 +233,14 @@ class Ledger::Impl final : store::Follower::Handler {
       const auto seconds = [](auto time) {
         return std::max(0.0, std::chrono::duration<double>(time).count());
       };
-      sum.gpu += gpus * seconds(now - from);
-      sum.cpu += cpus * seconds(now - from);
-      sum.cost += per_second * seconds(now - from);
-      sum.idle += gpus * (seconds(idle_before) + (idle_since ? seconds(now - *idle_since) : 0));
+      const double idle = seconds(idle_before) + (idle_since ? seconds(now - *idle_since) : 0);
+      for (const Part& p : parts) {
+        const double held = seconds(now - p.from);
+        sum.gpu += p.gpus * held;
+        sum.cpu += p.cpus * held;
+        sum.cost += p.per_second * held;
+        sum.idle += p.gpus * std::min(idle, held);
+      }
     }
   };
 

@@ -253,6 +253,37 @@ TEST_P(LedgerTest, PartsOfABoardAreBilledInProportion) {
   EXPECT_EQ(cost(usage()), "0.800000") << "read back from the ledger";
 }
 
+// Of pods that share a claim one pays at a time: from when it is charged on, and never after it had gone.
+TEST_P(LedgerTest, WhatPodsShareIsBilledToWhoIsCharged) {
+  price("3.6");
+  Json a = open("u1");
+  api::set(a, {"spec", "cpuMilli"}, 0);
+  const auto device = [](std::string_view uuid) {
+    return JsonObject{{"uuid", uuid}, {"model", "H100-80GB"}, {"claimUID", "c"}};
+  };
+  JsonObject others = device("GPU-0"), mine = device("GPU-1");
+  others["charged"] = false;
+  f.t.loop.advance(60s);
+  mine["from"] = to_rfc3339_micro(f.t.clock.wall());
+  api::set(a, {"spec", "devices"}, JsonArray{others, mine});
+  put(allocation("u1"), a);
+  settle();
+  f.t.loop.advance(30s);
+  EXPECT_DOUBLE_EQ(ledger->totals(f.t.clock.wall())[0].gpu_seconds, 30);
+  EXPECT_EQ(cost(usage()), "0.030000");
+  const WallTime to = f.t.clock.wall() + 10s;
+  f.t.loop.advance(20s);
+  others.erase("charged");
+  others["from"] = to_rfc3339_micro(f.t.clock.wall());
+  api::set(a, {"spec", "devices"}, JsonArray{others, mine});
+  put(allocation("u1"), a);
+  release(a, to);
+  settle();
+  EXPECT_EQ(cost(usage()), "0.040000");
+  ASSERT_EQ(rows(), 2u);
+  EXPECT_EQ(f.rows({.stream = "ledger"})[0].row.unique, "u1/GPU-1");
+}
+
 TEST_P(LedgerTest, AReleasedAllocationBecomesRowsAndGoes) {
   price("3.6");
   const Json a = open("u1");

@@ -120,7 +120,8 @@ Devices::Use Devices::use_by_others(const Board& b, const std::string& pod, cons
           !(units_of(b.model, other.profile, other.start) & units_of(b.model, d.profile, d.start)))
         continue;
       const bool same = other.profile == d.profile && other.start == d.start;
-      if (!same || other.milli >= 1000 || d.milli >= 1000) return Use::Taken;
+      const bool claimed = !d.claim.empty() && d.claim == other.claim;
+      if (!same || (!claimed && (other.milli >= 1000 || d.milli >= 1000))) return Use::Taken;
       use = Use::Shared;
     }
   }
@@ -400,7 +401,7 @@ void Devices::free(Board& b, const std::string& pod, const HeldDevice& d, std::f
   if (d.profile.empty()) return over();
   const auto there = std::ranges::find(b.instances, d.start, &gpu::MigDevice::start);
   if (there == b.instances.end() || there->profile != d.profile) return over();
-  // A time share of an instance that others have shares of.
+  // An instance that others have shares of, or by the same claim.
   for (const auto& [uid, other] : holdings_)
     for (const HeldDevice& held : other.allocation.devices)
       if (uid != pod && !other.ending && held.uuid == d.uuid && held.start == d.start &&

@@ -82,7 +82,11 @@ class Devices {
   void enqueue(Board&, Step);
   void next(Board&);
   std::string who(const Allocation&) const;
-  enum class Use : uint8_t { Free, Shared, Taken };  // Shared: by time shares of the very same
+  enum class Use : uint8_t {
+    Free,
+    Shared,
+    Taken
+  };  // Shared: by time shares of the very same, or by its claim
   Use use_by_others(const Board&, const std::string& pod, const HeldDevice&) const;
   bool covered(const Board&, const gpu::MigDevice&) const;
 

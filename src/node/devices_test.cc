@@ -362,6 +362,33 @@ TEST_F(DevicesTest, SharesOfABoardAreScrubbedForTheFirstOfATenant) {
   EXPECT_THAT(control.acts(), ElementsAre("clear GPU-0", "clear GPU-0")) << "speech was on it";
 }
 
+TEST_F(DevicesTest, PodsOfOneClaimHaveItsDevicesTogether) {
+  const auto share = [&](const std::string& uid, std::string_view claim, std::string_view part) {
+    run(uid, "vision",
+        fmt::format(R"({{"uuid":"GPU-0","model":"H100-80GB"{},"claim":"gpu","claimUID":"{}"}})", part, claim),
+        "cpu");
+  };
+  boot();
+  share("a", "one", "");
+  share("b", "one", "");
+  EXPECT_TRUE(runtime.runs("a") && runtime.runs("b"));
+  share("c", "two", "");
+  EXPECT_EQ(status("c", "vision", "reason"), "DeviceUnavailable") << "the board is another claim's";
+  finish("a");
+  EXPECT_TRUE(released("a"));
+  EXPECT_TRUE(runtime.runs("b"));
+  finish("b");
+  control.log.clear();
+  constexpr std::string_view kInstance = R"(,"profile":"1g.10gb","start":2)";
+  share("d", "three", kInstance);
+  share("e", "three", kInstance);
+  finish("d");
+  EXPECT_TRUE(runtime.runs("e"));
+  EXPECT_THAT(control.find("GPU-0").mig_devices, testing::SizeIs(1)) << "e still has it";
+  finish("e");
+  EXPECT_THAT(control.find("GPU-0").mig_devices, IsEmpty());
+}
+
 TEST_F(DevicesTest, AnInstanceThatDoesNotGoCordonsItsBoardAndTheAllocationCloses) {
   boot();
   slice("a", "vision", 0);

@@ -76,6 +76,7 @@ Result<Allocation> parse_allocation(const api::Json& object) {
     held.milli = int32_t(std::clamp<int64_t>(api::int_at(device, {"milli"}).value_or(1000), 1, 1000));
     held.memory_mib = api::int_at(device, {"memoryMiB"}).value_or(0);
     held.profile = api::string_at(device, {"profile"});
+    held.claim = api::string_at(device, {"claimUID"});
     held.start = int(std::clamp<int64_t>(api::int_at(device, {"start"}).value_or(-1), -1, 7));
   }
   a.open = api::string_at(object, {"status", "phase"}) != "Released";

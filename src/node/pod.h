@@ -63,6 +63,7 @@ struct HeldDevice {
   int64_t memory_mib = 0;
   std::string profile;
   int start = -1;
+  std::string claim;  // uid of the claim that it is of; pods of one claim have its devices together
   bool operator==(const HeldDevice&) const = default;
 };
 

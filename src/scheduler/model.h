@@ -86,6 +86,11 @@ class Model {
   int64_t free_gpus(std::string_view node) const;
   const Allocation* allocation(std::string_view uid) const;
   const std::map<std::string, Allocation, std::less<>>& allocations() const { return allocations_; }
+  // It and all that share a claim with it, directly or by another.
+  std::set<std::string> sharers(std::string_view uid) const;
+  bool shares() const { return shared_ > 0; }  // some claim has several allocations
+  // Claims of which some have the devices and nobody is charged: who was is gone. By uid, with those who have them.
+  const std::map<std::string, std::set<std::string>>& uncharged() const { return uncharged_; }
   const Unit* unit(std::string_view id) const;
   size_t units() const { return units_.size(); }
   int64_t gpus_held(std::string_view tenant_id) const;  // whole GPUs; shares count as what they take
@@ -173,6 +178,7 @@ class Model {
   Class* class_of(const Request&, std::string_view tenant);
   void release(Class*);
   void release(UnitState&);
+  void share(const Allocation&, bool open);
   bool same_unit(const Unit&) const;
   void drop_reservation(std::string_view unit);
 
@@ -200,6 +206,8 @@ class Model {
   Costs costs_;
   std::map<std::string, std::set<std::string>, std::less<>> held_by_;   // unit → uids
   std::map<std::string, std::map<int64_t, int>, std::less<>> running_;  // leaf → priority → allocations
+  std::map<std::string, std::set<std::string>> sharing_, uncharged_;    // claim → uids of allocations
+  size_t shared_ = 0;                                                   // claims with several
   std::map<std::string, Reservation> reservations_;                     // by unit
   size_t movable_ = 0;                                                  // allocations
   std::set<std::string> leaving_;                                       // uids

@@ -268,7 +268,40 @@ void Model::open(Allocation a) {
   movable_ += a.work.movable;
   std::string uid = a.uid;
   if (a.leaving) leaving_.insert(uid);
-  allocations_.emplace(std::move(uid), std::move(a));
+  share(allocations_.emplace(std::move(uid), std::move(a)).first->second, true);
+}
+
+void Model::share(const Allocation& a, bool open) {
+  for (const std::string& claim : a.claims) {
+    std::set<std::string>& users = sharing_[claim];
+    shared_ -= users.size() > 1;
+    open ? void(users.insert(a.uid)) : void(users.erase(a.uid));
+    shared_ += users.size() > 1;
+    const bool charged = std::ranges::any_of(users, [&](const std::string& uid) {
+      const auto found = allocations_.find(uid);
+      return found != allocations_.end() &&
+             std::ranges::count(found->second.devices, claim, &Held::claim) > 0;
+    });
+    if (users.empty() || charged)
+      uncharged_.erase(claim);
+    else
+      uncharged_[claim] = users;
+    if (users.empty()) sharing_.erase(claim);
+  }
+}
+
+std::set<std::string> Model::sharers(std::string_view uid) const {
+  std::set<std::string> all{std::string(uid)};
+  std::vector<std::string> next{std::string(uid)};
+  while (!next.empty()) {
+    const auto found = allocations_.find(next.back());
+    next.pop_back();
+    if (found == allocations_.end()) continue;
+    for (const std::string& claim : found->second.claims)
+      for (const std::string& other : sharing_.at(claim))
+        if (all.insert(other).second) next.push_back(other);
+  }
+  return all;
 }
 
 void Model::close(std::string_view uid) {
@@ -276,6 +309,7 @@ void Model::close(std::string_view uid) {
   if (found == allocations_.end()) return;
   const Allocation gone = std::move(found->second);
   allocations_.erase(found);
+  share(gone, false);
   leaving_.erase(gone.uid);
   movable_ -= gone.work.movable;
   const auto unit = held_by_.find(gone.work.unit);

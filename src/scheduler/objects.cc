@@ -318,12 +318,16 @@ Allocation allocation_from(const Json& allocation) {
                  .tenant = std::string(string_at(allocation, {"spec", "cluster"})),
                  .node = std::string(string_at(allocation, {"spec", "node"}))};
   for (const Json& d : array_at(allocation, {"spec", "devices"})) {
+    const std::string_view claim = string_at(d, {"claimUID"});
+    if (!claim.empty()) out.claims.emplace(claim);
+    if (!api::bool_at(d, {"charged"}, true)) continue;
     Held held(std::string(string_at(d, {"uuid"})));
     held.model = string_at(d, {"model"});
     held.milli = int32_t(api::int_at(d, {"milli"}).value_or(1000));
     held.memory_mib = api::int_at(d, {"memoryMiB"}).value_or(0);
     held.profile = string_at(d, {"profile"});
     held.start = int(api::int_at(d, {"start"}).value_or(-1));
+    held.claim = claim;
     out.devices.push_back(std::move(held));
   }
   out.work = work_from(object_at(allocation, {"spec", "work"}));

@@ -46,6 +46,7 @@ class Pass {
   // Phase 1 (pass_reserve.cc): reservations end with their unit, their nodes or their time.
   void settle_reservations();
   std::optional<WallTime> ends(const Allocation&) const;
+  std::optional<WallTime> ends_itself(const Allocation&) const;
   const Class& largest(const UnitState&) const;
   int64_t group_on_node(const UnitState&) const;  // ranks that must share a node
   bool holds(const Reservation&, const UnitState&) const;

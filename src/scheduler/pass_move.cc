@@ -86,6 +86,7 @@ class Pass::Moving {
   bool may_move(const Allocation& a, std::map<std::string, int64_t>& spare) {
     if (!a.work.movable || a.leaving || a.since + a.work.least_run > p_.now_) return false;
     if (c_.request.gpus > 0 && a.devices.empty()) return false;
+    if (!a.claims.empty() && m_.sharers(a.uid).size() > 1) return false;  // they would have to move together
     if (std::ranges::any_of(a.devices, [](const Held& h) { return !h.profile.empty(); })) return false;
     const int64_t members = p_.staying(a.work.unit);
     int64_t& beyond = spare.try_emplace(a.work.unit, members == 1 ? 1 : members - a.work.least).first->second;

@@ -106,8 +106,13 @@ class Pass::Clearing {
         const Allocation& a = m_.allocations_.find(uid)->second;
         if (!helps(a)) continue;
         const auto why = allowed(a, {});
-        if (!why) continue;
-        const size_t victim = victim_of(a, *why, whole, spare);
+        const std::set<std::string> bound = bound_to(a);
+        if (!why || !std::ranges::all_of(bound, [&](const std::string& other) {
+              return allowed(m_.allocations_.find(other)->second, {}).has_value();
+            }))
+          continue;
+        const size_t victim =
+            bound.empty() ? victim_of(a, *why, whole, spare) : victim_of(a, *why, bound, whole);
         if (std::ranges::find(seat.victims, victim) == seat.victims.end()) seat.victims.push_back(victim);
         release(emptied, m_.nodes_[size_t(slot)], a);
       }
@@ -118,6 +123,42 @@ class Pass::Clearing {
 
   // Evicting pods without GPUs makes no GPU free.
   bool helps(const Allocation& a) const { return c_.request.gpus == 0 || !a.devices.empty(); }
+
+  // Pods that share a claim go together, and so do the units that they are of: else its devices would not come free.
+  // Empty: nobody but its own unit. Those that leave already are left out.
+  std::set<std::string> bound_to(const Allocation& a) const {
+    std::set<std::string> all;
+    if (!m_.shares()) return all;
+    std::vector<std::string> next{a.uid};
+    bool several = false;
+    while (!next.empty()) {
+      const std::string uid = std::move(next.back());
+      next.pop_back();
+      if (!all.insert(uid).second) continue;
+      const Allocation& one = m_.allocations_.find(uid)->second;
+      several |= one.work.unit != a.work.unit;
+      for (const std::string& other : m_.held_by_.find(one.work.unit)->second) next.push_back(other);
+      for (const std::string& other : m_.sharers(uid)) next.push_back(other);
+    }
+    if (!several) return {};
+    std::erase_if(all, [&](const std::string& uid) { return m_.allocations_.find(uid)->second.leaving; });
+    return all;
+  }
+
+  size_t victim_of(const Allocation& a, Eviction::Why why, const std::set<std::string>& bound,
+                   std::map<std::string, size_t>& whole) {
+    const auto [at, fresh] = whole.try_emplace("with " + *bound.begin(), victims_.size());
+    if (!fresh) return at->second;
+    Victim v{a.work.unit, {}, why, a.work.priority, 0};
+    for (const std::string& uid : bound) {
+      const Allocation& member = m_.allocations_.find(uid)->second;
+      v.priority = std::max(v.priority, member.work.priority);
+      v.pods.push_back(&member);
+      v.lost += loss(member);
+    }
+    victims_.push_back(std::move(v));
+    return at->second;
+  }
 
   size_t victim_of(const Allocation& a, Eviction::Why why, std::map<std::string, size_t>& whole,
                    std::map<std::string, int64_t>& spare) {

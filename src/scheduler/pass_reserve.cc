@@ -96,6 +96,16 @@ void Pass::wake(WallTime at) {
 
 // When an allocation is expected to be gone; none: nobody knows, or it is overdue.
 std::optional<WallTime> Pass::ends(const Allocation& a) const {
+  if (a.claims.empty()) return ends_itself(a);
+  std::optional<WallTime> last = now_;  // with the last who has its devices, too
+  for (const std::string& uid : m_.sharers(a.uid)) {
+    const auto end = ends_itself(m_.allocations_.find(uid)->second);
+    last = end && last ? std::optional(std::max(*end, *last)) : std::nullopt;
+  }
+  return last;
+}
+
+std::optional<WallTime> Pass::ends_itself(const Allocation& a) const {
   if (a.leaving) return later(now_, a.work.grace);
   if (!a.work.run_time) return std::nullopt;
   const WallTime end = later(a.since, *a.work.run_time - a.work.attained);

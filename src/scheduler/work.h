@@ -112,14 +112,18 @@ struct Held {
   int64_t memory_mib = 0;  // of a share or an instance
   std::string profile;     // of a MIG instance
   int start = -1;          // its first memory slice
+  std::string claim;       // uid of the ResourceClaim that it answers, if any
   bool operator==(const Held&) const = default;
 };
 
 // What is held: opened with a binding, closed when the node says the sandbox is gone.
 struct Allocation {
-  std::string uid;           // the pod's
-  std::string tenant, node;  // ids
-  std::vector<Held> devices;
+  std::string uid;            // the pod's
+  std::string tenant, node;   // ids
+  std::vector<Held> devices;  // that it is charged for
+  // Uids of the ResourceClaims whose devices it has. Pods may share a claim: one of them is charged, the others have its
+  // devices as long as they run.
+  std::set<std::string> claims;
   int64_t cpu_milli = 0, memory_bytes = 0;
   Work work;
   WallTime since;

@@ -39,6 +39,8 @@ class StateChecks {
   // Every durable change of a pod or an Allocation, for the states that last no longer than that.
   void follow(const store::Change&, const Truth&);
   const std::set<std::string>& states() const { return states_; }  // abstract pod states seen
+  // Whether the pods had a claim in common, as their Allocations said.
+  bool share(const std::string& pod, const std::string& other) const;
 
  private:
   // What the checks want to know of a pod; read once a revision.
@@ -60,7 +62,8 @@ class StateChecks {
   std::map<std::string, PodFacts> pods_;  // by key
   std::set<std::string> states_, open_;
   std::map<std::string, std::vector<std::string>> devices_;  // Allocation → its boards
-  std::map<std::string, Instant> undrained_;  // pod uid → since when it was seen on a faulty board
+  std::map<std::string, std::set<std::string>> claims_;  // Allocation → uids of its claims, of all there were
+  std::map<std::string, Instant> undrained_;             // pod uid → since when it was seen on a faulty board
 };
 
 // Hands the changes of one control plane to the checks.
@@ -84,7 +87,7 @@ class ChangeWatcher final : public store::Watcher {
 // At rest: Allocations are closed, pods have ended, Jobs are decided, every board serves again.
 void check_rest(store::Turn&, std::vector<std::string>& violations);
 // Every device interval that really was is in the ledger once, not shorter than it was, and no two overlap.
-void check_ledger(const std::vector<store::StoredRow>& rows, const Truth&,
+void check_ledger(const std::vector<store::StoredRow>& rows, const Truth&, const StateChecks&,
                   std::vector<std::string>& violations);
 
 // The abstract states of a pod: phase, deletion asked for, Allocation, sandbox. Those that can be reached.

@@ -328,7 +328,8 @@ class Run {
       if (!world_.run_while(world_.now() + 5min, [&] { return done; })) violate("an audit that does not end");
     }
     counters();
-    for (const std::string& what : truth_.violations()) violate(what);
+    const auto share = [&](const std::string& a, const std::string& b) { return state_->share(a, b); };
+    for (const std::string& what : truth_.held_twice(share)) violate(what);
     report_.violations = diary_.violations;
     report_.states = state_->states();
   }
@@ -357,7 +358,7 @@ class Run {
                 [&](Result<std::vector<store::StoredRow>> rows) {
                   done = true;
                   if (!rows) return violate("the ledger cannot be read: " + rows.error().message);
-                  check_ledger(*rows, truth_, diary_.violations);
+                  check_ledger(*rows, truth_, *state_, diary_.violations);
                 });
     if (!world_.run_while(world_.now() + 10s, [&] { return done; })) violate("the ledger is not answered");
   }
@@ -424,6 +425,7 @@ const std::vector<PlantedBug>& planted_bugs() {
       {"a queue open to all", "placement.any_queue", "queue not open"},
       {"equals that preempt each other", "scheduler.preempt_equals", "preemption loop"},
       {"equals that never come to rest", "scheduler.preempt_equals", "does not converge"},
+      {"a shared claim charged to nobody", "placement.charge_nobody", "twice"},
       {"a holding that is not metered", "metering.skip_row", "held and not metered"},
   };
   return kBugs;

@@ -88,12 +88,16 @@ void SchedulingChecks::allocations(store::Turn& turn) {
     const std::string tenant(string_at(allocation, {"spec", "tenant"}));
     const std::string queue(string_at(allocation, {"spec", "work", "queue"}));
     for (const Json& device : api::array_at(allocation, {"spec", "devices"})) {
-      Part part{std::string(object.key.name()), std::string(string_at(device, {"model"})),
-                std::string(string_at(device, {"profile"})), api::int_at(device, {"milli"}).value_or(1000),
-                int(api::int_at(device, {"start"}).value_or(-1))};
+      Part part{std::string(object.key.name()),
+                std::string(string_at(device, {"model"})),
+                std::string(string_at(device, {"profile"})),
+                api::int_at(device, {"milli"}).value_or(1000),
+                int(api::int_at(device, {"start"}).value_or(-1)),
+                std::string(string_at(device, {"claimUID"})),
+                api::bool_at(device, {"charged"}, true)};
       const int64_t milli = gpu::board_milli(part.model, part.profile, int32_t(part.milli));
-      by_tenant[tenant] += milli;
-      by_queue[queue.empty() ? tenants_[tenant].queue : queue] += milli;
+      by_tenant[tenant] += part.charged ? milli : 0;
+      by_queue[queue.empty() ? tenants_[tenant].queue : queue] += part.charged ? milli : 0;
       boards[std::string(string_at(device, {"uuid"}))].push_back(std::move(part));
     }
   });
@@ -101,12 +105,25 @@ void SchedulingChecks::allocations(store::Turn& turn) {
   limits(by_tenant, by_queue);
 }
 
+bool SchedulingChecks::overlap(const Part& a, const Part& b) {
+  const auto units = [](const Part& p) {
+    const gpu::Profile* profile = gpu::find_profile(p.model, p.profile);
+    return profile ? profile->at(p.start) : gpu::UnitMask(0xff);
+  };
+  return (units(a) & units(b)) != 0;
+}
+
 // Whole, or shares of it, or instances that do not overlap and, each, their shares.
 void SchedulingChecks::board(const std::string& uuid, const std::vector<Part>& parts) {
   std::map<std::pair<std::string, int>, int64_t> instances;  // "" and -1: the board as it is
-  for (const Part& p : parts) instances[{p.profile, p.start}] += p.milli;
+  for (const Part& p : parts)
+    if (p.charged) instances[{p.profile, p.start}] += p.milli;
   gpu::UnitMask taken = 0;
   bool twice = false;
+  // Who has it by a claim has it with nobody but the others of that claim.
+  for (const Part& joined : parts)
+    for (const Part& other : parts)
+      twice = twice || (!joined.charged && joined.claim != other.claim && overlap(joined, other));
   for (const auto& [instance, milli] : instances) {
     const gpu::Profile* profile = gpu::find_profile(parts.front().model, instance.first);
     const gpu::UnitMask mine = profile ? profile->at(instance.second) : gpu::UnitMask(0xff);

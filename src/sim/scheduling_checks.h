@@ -48,7 +48,10 @@ class SchedulingChecks {
     std::string pod, model, profile;
     int64_t milli = 1000;
     int start = -1;
+    std::string claim;    // uid of the claim that it is of
+    bool charged = true;  // false: another pod that has the claim is
   };
+  static bool overlap(const Part&, const Part&);
   static Pod read(const api::Object&);
   void factory(store::Turn&);
   void allocations(store::Turn&);

@@ -30,12 +30,12 @@ void Truth::devices_used(const std::string& sandbox, const node::SandboxSpec& sp
                          const std::vector<std::string>& uuids) {
   Live& live = live_.try_emplace(sandbox, Live{spec.pod_uid, {}}).first->second;
   for (const std::string& uuid : uuids) {
-    const auto [owner, fresh] = owner_of_.try_emplace(uuid, sandbox);
-    if (!fresh && owner->second == sandbox) continue;
-    if (!fresh) {
-      const auto other = live_.find(owner->second);
-      violations_.push_back("held twice: " + uuid + " by pod " + spec.pod_uid + " and pod " +
-                            (other == live_.end() ? "?" : other->second.pod_uid));
+    std::set<std::string>& owners = owners_of_[uuid];
+    if (!owners.insert(sandbox).second) continue;
+    for (const std::string& owner : owners) {
+      if (owner == sandbox) continue;
+      const auto other = live_.find(owner);
+      twice_.push_back({uuid, spec.pod_uid, other == live_.end() ? "?" : other->second.pod_uid});
     }
     live.held.push_back(held_.size());
     held_.push_back({spec.pod_uid, spec.cluster, uuid, world_.wall(), std::nullopt});
@@ -46,8 +46,16 @@ void Truth::sandbox_gone(const std::string& sandbox) {
   const auto it = live_.find(sandbox);
   if (it == live_.end()) return;
   for (const size_t index : it->second.held) held_[index].to = world_.wall();
-  std::erase_if(owner_of_, [&](const auto& entry) { return entry.second == sandbox; });
+  for (auto& [device, owners] : owners_of_) owners.erase(sandbox);
   live_.erase(it);
+}
+
+std::vector<std::string> Truth::held_twice(const May& may) const {
+  std::vector<std::string> out;
+  for (const Twice& t : twice_)
+    if (!may(t.pod, t.other))
+      out.push_back("held twice: " + t.device + " by pod " + t.pod + " and pod " + t.other);
+  return out;
 }
 
 bool Truth::runs(const std::string& pod_uid) const {

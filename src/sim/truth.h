@@ -2,9 +2,11 @@
 // from when to when. The checks compare Allocations and ledger with this.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,7 +32,9 @@ class Truth {
   const std::vector<Held>& held() const { return held_; }
   size_t sandboxes() const { return live_.size(); }
   bool runs(const std::string& pod_uid) const;
-  const std::vector<std::string>& violations() const { return violations_; }
+  // Devices that two sandboxes had at once, unless their pods `may` have them together.
+  using May = std::function<bool(const std::string& pod, const std::string& other)>;
+  std::vector<std::string> held_twice(const May&) const;
 
  private:
   struct Live {
@@ -39,9 +43,12 @@ class Truth {
   };
   World& world_;
   std::vector<Held> held_;
-  std::map<std::string, Live> live_;             // by sandbox
-  std::map<std::string, std::string> owner_of_;  // device → sandbox
-  std::vector<std::string> violations_;
+  std::map<std::string, Live> live_;  // by sandbox
+  struct Twice {
+    std::string device, pod, other;
+  };
+  std::map<std::string, std::set<std::string>> owners_of_;  // device → sandboxes
+  std::vector<Twice> twice_;
 };
 
 // Passes everything on to `inner`, and tells the Truth.

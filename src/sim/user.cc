@@ -266,6 +266,7 @@ void User::pod_create() {
 // A pod whose GPU comes by a claim of a template; without the template it would rightly wait for ever.
 void User::claim_create() {
   if (home_.gpu_limit == 0) return pod_create();
+  if (world_.random().chance(0.5)) return share_claim();
   send("POST", home("/apis/resource.k8s.io/v1/namespaces/default/resourceclaimtemplates"),
        R"({"metadata":{"name":"gpu"},"spec":{"spec":{"devices":{"requests":[{"name":"gpu","exactly":{
           "deviceClassName":"gpu.nvidia.com","selectors":[{"cel":{"expression":
@@ -287,6 +288,31 @@ void User::claiming_pod() {
        [this, name](const node::Answer& made) {
          if (made.code == 201) pods_.push_back(name);
        });
+}
+
+// Pods that have one GPU together, by one claim.
+void User::share_claim() {
+  const std::string claim = "shared-" + name_ + "-" + std::to_string(++serial_);
+  const auto pods = [this, claim] {
+    Random& r = world_.random();
+    for (uint64_t i = 2 + r.below(2); i > 0; --i) {
+      std::string pod = pod_template(home_.name, 0, 1 + r.below(20), 0, "", "", "Never");
+      const auto insert = [&](std::string_view after, std::string_view text) {
+        pod.insert(pod.find(after) + after.size(), text);
+      };
+      insert(R"("spec":{)", R"("resourceClaims":[{"name":"gpu","resourceClaimName":")" + claim + R"("}],)");
+      insert(R"("resources":{)", R"("claims":[{"name":"gpu"}],)");
+      post_pod(claim + "-" + std::to_string(i), pod);
+    }
+  };
+  send(
+      "POST", home("/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"),
+      R"({"metadata":{"name":")" + claim +
+          R"("},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com"}}]}}})",
+      [this, pods](const node::Answer& made) {
+        if (made.code == 201) return pods();
+        if (made.code < 500) diary_.violate("a ResourceClaim was refused: " + made.body);
+      });
 }
 
 void User::pod_delete(bool force) {

@@ -72,6 +72,7 @@ class User {
   void pod_create();
   void claim_create();
   void claiming_pod();
+  void share_claim();
   void pod_delete(bool force);
   void cheat();
   void intrude();
