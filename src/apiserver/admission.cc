@@ -163,6 +163,7 @@ Result<void> admit_create(Call& call, Json& object) {
     return fail(forbidden(call.type(), name,
                           "priority class names with 'system-' prefix are reserved for system use only"));
   if (is_rbac(resource)) return check_escalation(call, object);
+  std::ranges::move(ignored_of_devices(call.type(), object, nullptr), std::back_inserter(call.warnings));
   return check_selectors(call.type(), object, nullptr);
 }
 
@@ -184,6 +185,7 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
                   "only the node that holds it says when it ends; delete the Node of one that is gone"));
   if (resource == "namespaces" && call.route().subresource.empty())
     api::set(after, {"metadata", "labels", "kubernetes.io/metadata.name"}, call.route().name);
+  std::ranges::move(ignored_of_devices(call.type(), after, &before), std::back_inserter(call.warnings));
   return check_selectors(call.type(), after, &before);
 }
 

@@ -1,5 +1,9 @@
 #include "apiserver/device_admission.h"
 
+#include <fmt/format.h>
+
+#include <initializer_list>
+
 #include "api/field_errors.h"
 #include "cel/program.h"
 
@@ -42,6 +46,34 @@ Result<void> check_selectors(const api::Resource& type, const Json& object, cons
   if (type.kind == "ResourceClaim") claim(spec, "spec", errors);
   if (type.kind == "ResourceClaimTemplate") claim(api::find(*spec, {"spec"}), "spec.spec", errors);
   return errors.finish(type.group, type.kind, api::string_at(object, {"metadata", "name"}));
+}
+
+std::vector<std::string> ignored_of_devices(const api::Resource& type, const Json& object,
+                                            const Json* before) {
+  struct Ignored {
+    std::string_view kind, field;
+    std::initializer_list<std::string_view> path;
+    std::string_view why;
+  };
+  static constexpr std::string_view kConfig =
+      "a device is set up as its Allocation says, and nothing reads parameters";
+  static constexpr std::string_view kExtended =
+      "it makes no resource that containers can ask for; name the class in a ResourceClaim";
+  static const Ignored kIgnored[] = {
+      {"DeviceClass", "spec.config", {"spec", "config"}, kConfig},
+      {"DeviceClass", "spec.extendedResourceName", {"spec", "extendedResourceName"}, kExtended},
+      {"ResourceClaim", "spec.devices.config", {"spec", "devices", "config"}, kConfig},
+      {"ResourceClaimTemplate", "spec.spec.devices.config", {"spec", "spec", "devices", "config"}, kConfig},
+  };
+  std::vector<std::string> out;
+  if (type.group != "resource.k8s.io") return out;
+  for (const Ignored& one : kIgnored) {
+    const Json *now = one.kind == type.kind ? api::find(object, one.path) : nullptr,
+               *was = before ? api::find(*before, one.path) : nullptr;
+    const bool empty = !now || (now->is_array() && now->get_array().empty());
+    if (!empty && !(was && *was == *now)) out.push_back(fmt::format("{} is ignored: {}", one.field, one.why));
+  }
+  return out;
 }
 
 }  // namespace ingot::apiserver
