@@ -100,6 +100,51 @@ TEST_P(StoryTest, WhatIsCreatedIsToldWhenItStartsAndOnlyIfItAsksForGpus) {
   EXPECT_EQ(expected->forecast.starts, std::nullopt) << "only all of them together";
 }
 
+// What is foretold to be held is what then is: parts of GPUs by how large the node and its pool make them.
+TEST_P(StoryTest, WhatIsForetoldIsWhatIsBilled) {
+  node("n1", 4);
+  JsonArray devices;
+  for (int i = 0; i < 4; ++i)
+    devices.push_back(
+        *api::parse_json(R"({"name":"gpu","attributes":{"uuid":{"string":"GPU-)" + std::to_string(i) +
+                         R"("},"model":{"string":"H100-80GB"}},"capacity":{"memory":{"value":"81559Mi"}}})"));
+  put(root("resourceslices.resource.k8s.io", "n1-gpu.nvidia.com"),
+      JsonObject{{"spec", JsonObject{{"nodeName", "n1"}, {"devices", devices}}}});
+  put(root("pools.factory.ingot.dev", "default"),
+      JsonObject{{"metadata", JsonObject{{"name", "default"}}}, {"spec", JsonObject{{"replicas", 3}}}});
+  tenant("vision", "c1");
+  const auto asks = [](std::string name, std::string_view resource, JsonObject annotations = {}) {
+    Json pod = pod_object(std::move(name), 0, {{"annotations", std::move(annotations)}});
+    JsonArray containers = api::array_at(pod, {"spec", "containers"});
+    if (!resource.empty()) api::set(containers[0], {"resources", "limits", resource}, "1");
+    api::set(pod, {"spec", "containers"}, std::move(containers));
+    return pod;
+  };
+  const std::pair<Json, int64_t> pods[] = {
+      {asks("whole", "nvidia.com/gpu"), 1000},
+      {asks("replica", "nvidia.com/gpu.shared"), 333},
+      {asks("fraction", "", {{"gpu-fraction", "0.25"}}), 250},
+      {asks("memory", "", {{"gpu-memory", "20390"}}), 251},
+      {asks("slice", "nvidia.com/mig-3g.40gb"), 500},
+      {asks("part", "nvidia.com/mig-3g.40gb.shared"), 166},
+  };
+  for (const auto& [pod, milli] : pods) {
+    settle();
+    const std::string name(api::string_at(pod, {"metadata", "name"}));
+    const auto expected = placement->estimate(ClusterId("c1"), pod, kNothing);
+    ASSERT_TRUE(expected) << name;
+    EXPECT_EQ(expected->forecast.gpu_milli, milli) << name;
+    put(pod_key(name), pod);
+    settle();
+    const Json held = get(root("allocations.factory.ingot.dev", "c1-uid-" + name));
+    int64_t billed = 0;
+    for (const Json& d : api::array_at(held, {"spec", "devices"}))
+      billed += gpu::board_milli(api::string_at(d, {"model"}), api::string_at(d, {"profile"}),
+                                 int32_t(api::int_at(d, {"milli"}).value_or(1000)));
+    EXPECT_EQ(billed, milli) << name << ": " << reason(name);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Runs, StoryTest, testing::Bool());
 
 }  // namespace

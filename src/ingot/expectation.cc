@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "gpu/mig.h"
 #include "ingot/output.h"
 #include "metering/prices.h"
 
@@ -35,8 +34,7 @@ std::string money(const std::string& currency, int64_t micro) {
 std::string expectation_text(const controllers::Estimate& e, const api::ObjectPtr& list, WallTime now) {
   const api::Json parsed = list ? list->parse() : api::Json();
   const metering::Prices prices = metering::prices_from(list ? &parsed : nullptr);
-  const int64_t each = gpu::board_milli(e.forecast.model, e.request.profile, e.request.milli);
-  const metering::Load load{e.forecast.model, e.request.gpus * each * e.pods, e.request.cpu_milli * e.pods,
+  const metering::Load load{e.forecast.model, e.forecast.gpu_milli * e.pods, e.request.cpu_milli * e.pods,
                             (e.request.memory_bytes >> 20) * e.pods};
   const Duration time = e.run_time.value_or(std::chrono::hours(1));
   const int64_t cost =

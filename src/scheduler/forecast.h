@@ -15,7 +15,8 @@ struct Forecast {
   std::string reason;              // why not now; "": it starts now
   bool others_yield = false;       // some may have to give way to it, which is not in `starts`
   std::string model;               // of the GPUs that it would get; "": not known
-  size_t choice = 0;               // of what its pods would do with
+  int64_t gpu_milli = 0;  // of them, that a pod of it would hold; the most it may where `model` is not known
+  size_t choice = 0;      // of what its pods would do with
 };
 // `unit` need not be in the model. Where it fits now that is seen at once; else every node is looked at, but with
 // `quick`, where only the reason that is known already is told.

@@ -119,6 +119,7 @@ class Pass {
 
   void keep_all();
   std::string model_at(int slot) const;
+  int64_t gpu_milli(const Class&, int slot) const;  // of one pod there
   Forecast forecast(UnitState&, bool quick);
   std::optional<Forecast> now_or_never(UnitState&, const Amounts& claimed);
   std::vector<NodeLine> node_lines(const UnitState&, size_t* more);

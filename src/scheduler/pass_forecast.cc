@@ -53,14 +53,25 @@ std::optional<Forecast> Pass::now_or_never(UnitState& u, const Amounts& claimed)
                                    m_, [&](int at) { return admits(u, c, at); }, &passed_over)
                              : -1;
         slot >= 0)
-      out = Forecast{.starts = now_, .model = c.request.gpus > 0 ? model_at(slot) : "", .choice = k};
+      out = Forecast{.starts = now_,
+                     .model = c.request.gpus > 0 ? model_at(slot) : "",
+                     .gpu_milli = gpu_milli(c, slot),
+                     .choice = k};
     if (k > 0) choose(u, k - 1);
   }
   return out;
 }
 
+int64_t Pass::gpu_milli(const Class& c, int slot) const {
+  const Shape shape = c.shape(m_, slot);
+  if (shape.layout) return shape.gpu_milli();
+  const Shape one{.gpus = 1, .milli = shape.milli, .slice = shape.slice};
+  return shape.gpus * one.gpu_milli();  // each is rounded, as the bill does
+}
+
 Forecast Pass::forecast(UnitState& u, bool quick) {
   Forecast out;
+  out.gpu_milli = m_.amounts(largest(u).request).gpu_milli;
   const auto reserved = m_.reservations_.find(u.unit.id);
   const bool has_room = reserved != m_.reservations_.end();
   const Amounts claimed = has_room ? reserved->second.claimed : Amounts{};
@@ -88,6 +99,8 @@ Forecast Pass::forecast(UnitState& u, bool quick) {
   if (room->starts && *room->starts <= now_) out.reason.clear();
   if (!room->pods.empty() && largest(u).request.gpus > 0)
     out.model = model_at(m_.slots_.find(room->pods.begin()->first)->second);
+  if (!room->pods.empty())
+    out.gpu_milli = gpu_milli(largest(u), m_.slots_.find(room->pods.begin()->first)->second);
   return out;
 }
 
