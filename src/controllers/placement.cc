@@ -380,7 +380,7 @@ class Placement::Impl final : store::Follower::Handler {
             .cpu_milli = open->cpu_milli,
             .memory_bytes = open->memory_bytes,
             .work = open->work,
-            .why = b.why,
+            .why = bound.claims.joined.empty() ? b.why : "where the claim is that it shares",
             .created = std::string(api::string_at(bound.pod, {"metadata", "creationTimestamp"})),
             .models = b.devices.empty() ? std::vector<std::string>{} : scheduler::gpu_models_of(bound.pod),
             .simulated = simulated != labels.end() && simulated->second == "true"};

@@ -345,6 +345,8 @@ TEST_P(ClaimPlacementTest, PodsShareAClaim) {
   for (const Json& user : api::array_at(shared, {"status", "reservedFor"}))
     users += std::string(api::string_at(user, {"name"})) + " ";
   EXPECT_EQ(users, "b a c ");
+  const Json follower = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
+  EXPECT_EQ(api::string_at(follower, {"spec", "why"}), "where the claim is that it shares");
   EXPECT_EQ(gpus_used(), 3) << "the claim's two once, and one of its own";
   EXPECT_EQ(charged("b"), 2);
   EXPECT_EQ(charged("a"), 0);

@@ -99,8 +99,10 @@ void print_placed(const Json& told) {
              text(told, {"why"}).empty() ? "" : ": " + text(told, {"why"}));
   for (const Json& d : api::array_at(told, {"devices"})) {
     const std::string profile = text(d, {"profile"}), share = number(d, {"milli"}, "");
-    fmt::print("  {}{}{}  {}\n", profile.empty() ? "" : profile + " of ",
-               share.empty() ? "" : share + " thousandths of ", text(d, {"uuid"}), text(d, {"model"}));
+    const bool charged = api::bool_at(d, {"charged"}, true);
+    fmt::print("  {}{}{}  {}{}\n", profile.empty() ? "" : profile + " of ",
+               share.empty() ? "" : share + " thousandths of ", text(d, {"uuid"}), text(d, {"model"}),
+               charged ? "" : "  charged to another pod of its claim");
   }
 }
 
