@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "env/testing.h"
 #include "host/disk_file.h"
+#include "host/gpu_sampler.h"
 #include "host/gpu_worker.h"
 #include "host/real_env.h"
 #include "host/test_dir.h"
@@ -126,6 +128,39 @@ TEST_F(GpuControlTest, RemembersOneText) {
   close();
   open(kTwo);
   EXPECT_EQ(load(), "{\"a\":1}");
+}
+
+// By a sampler of its own, which has to be let see the instances.
+TEST_F(GpuControlTest, InstancesAreSampled) {
+  open(kTwo);
+  const auto made = make("GPU-b", "3g.40gb", 4);
+  ASSERT_TRUE(made) << made.error().message;
+  const auto look = [&](bool instances) {
+    std::promise<std::vector<gpu::Sample>> second;
+    int looks = 0;
+    SampledNode node{.name = "n", .library = standin(), .describe = [] {
+                       return "node n\nboard H100-80GB uuid=GPU-a\nboard H100-80GB uuid=GPU-b\nheld 1\n";
+                     }};
+    node.instances = instances;
+    if (instances) node.state = dir.path() + "/gpus";
+    env::NullLog log;
+    const GpuSampler sampler(loop, log, {std::move(node)},
+                             [&](const std::string&, Result<std::vector<gpu::Sample>> heard) {
+                               ASSERT_TRUE(heard) << heard.error().message;
+                               if (++looks == 2)
+                                 second.set_value(*std::move(heard));  // what engines do is known between two
+                             },
+                             {.every = 10ms});
+    return second.get_future().get();
+  };
+  const std::vector<gpu::Sample> seen = look(true);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_TRUE(seen[0].instances.empty());
+  ASSERT_EQ(seen[1].instances.size(), 1u);
+  EXPECT_EQ(seen[1].instances[0].profile, "3g.40gb");
+  EXPECT_EQ(seen[1].instances[0].start, 4);
+  EXPECT_GE(seen[1].instances[0].active.value_or(0), 0.9);
+  EXPECT_TRUE(look(false)[1].instances.empty());
 }
 
 }  // namespace

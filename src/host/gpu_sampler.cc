@@ -111,10 +111,16 @@ class GpuSampler::Impl {
       failed(child, "the driver hangs in too many workers that cannot be ended");
       return false;
     }
-    WorkerJob job{.arguments = {"gpu-sample", child.node.library}, .environment = {}};
+    WorkerJob job{
+        .arguments = {child.node.instances ? "gpu-sample-instances" : "gpu-sample", child.node.library},
+        .environment = {}};
     if (child.node.describe) {
       child.described = child.node.describe();
       job.environment.emplace_back("INGOT_GPU_DESCRIPTION_TEXT", child.described);
+    }
+    if (!child.node.state.empty()) {
+      job.environment.emplace_back("INGOT_GPU_STATE", child.node.state);
+      child.described.clear();  // what happens to the boards is not in the file
     }
     auto process = start_worker(job);
     if (!process) {

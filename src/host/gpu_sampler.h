@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "env/env.h"
 #include "gpu/sample.h"
+#include "host/worker.h"
 
 namespace ingot::host {
 
@@ -23,6 +24,10 @@ struct SampledNode {
   // Simulated boards: what they are and what happens to them now (gpu/description.h). Null: real ones. On the
   // sampler's thread.
   std::function<std::string()> describe;
+  // Some board may be cut into MIG instances. Only an administrator may list and measure those, so the child stays root,
+  // with no capability but the one by which a driver knows an administrator; else it is nobody.
+  bool instances = false;
+  std::string state;  // simulated: the file in which the stand-in keeps them; "": none
 };
 
 struct GpuSamplerOptions {
@@ -45,7 +50,7 @@ class GpuSampler {
   std::unique_ptr<Impl> impl_;
 };
 
-// The worker itself. Reads "look\n" and "describe BYTES\n…" from standard input; a look is answered by a line of JSON.
-int sample_worker(const std::string& library);
+// The worker itself. Keeps what its node needs. Reads "look\n" and "describe BYTES\n…" from standard input; a look is answered by a line of JSON.
+int sample_worker(const std::string& library, Keep);
 
 }  // namespace ingot::host

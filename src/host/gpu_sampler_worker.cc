@@ -11,10 +11,10 @@
 
 namespace ingot::host {
 
-int sample_worker(const std::string& library) {
+int sample_worker(const std::string& library, Keep keep) {
   // Found while still root: the program may lie where nobody cannot look. The driver is called confined.
   dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!confine_worker()) return 1;
+  if (!confine_worker(keep)) return 1;
   const auto sampler = nvml::Sampler::open(library);
   if (!sampler) return 1;
   constexpr std::string_view kDescribe = "describe ";

@@ -70,8 +70,10 @@ int finish(std::FILE* stream, const std::string& text, int code) {
 }  // namespace
 
 int gpu_worker(std::span<const char* const> arguments) {
-  if (arguments.size() == 2 && arguments[0] == std::string_view("gpu-sample"))
-    return sample_worker(arguments[1]);
+  for (const auto& [name, keep] :
+       {std::pair{"gpu-sample", Keep::Nothing}, std::pair{"gpu-sample-instances", Keep::Root}})
+    if (arguments.size() == 2 && arguments[0] == std::string_view(name))
+      return sample_worker(arguments[1], keep);
   for (const Act& act : kActs) {
     if (arguments.size() != act.words + 1 || arguments[0] != act.name) continue;
     const std::vector<std::string> words(arguments.begin() + 1, arguments.end());

@@ -9,6 +9,7 @@ namespace ingot::host {
 // The worker itself, `ingot worker ACT LIBRARY…`, where ACT is
 //   nvml LIBRARY                              prints the inventory; as nobody
 //   gpu-sample LIBRARY                        stays and answers (gpu_sampler.h); as nobody
+//   gpu-sample-instances LIBRARY              the same with MIG instances
 //   gpu-list LIBRARY                          the same with MIG instances, which only root may list
 //   gpu-make LIBRARY BOARD PROFILE START      prints the instance
 //   gpu-destroy LIBRARY BOARD START

@@ -220,7 +220,9 @@ void Factory::Impl::sample(const std::vector<MachineNode>& described) {
   for (const MachineNode& node : described) {
     if (node.config.gpus.boards.empty()) continue;
     host::SampledNode one{.name = node.config.name, .library = node.library, .describe = nullptr};
+    one.instances = std::ranges::any_of(node.config.gpus.boards, &gpu::Board::mig_capable);
     if (node.boards) {
+      if (one.instances) one.state = options.data + "/nodes/" + one.name + "/gpus";
       one.describe = [boards = node.boards] { return boards->describe(); };
       simulated[node.config.name] = node.boards;
     }

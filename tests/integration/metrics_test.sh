@@ -101,6 +101,21 @@ shows 'queues' 'ingot_queue_gpus_used\{queue="red",tenant="red"[^}]*\} 1$' page 
 shows 'the ledger' 'ingot_tenant_gpu_seconds_total\{tenant="red"\} [0-9.]+$' page operator /metrics
 shows 'decisions' 'ingot_scheduler_pods_bound_total [1-9]' page operator /metrics
 
+# A MIG instance is measured by itself, beside what is on the other board.
+k apply -f - >/dev/null 2>&1 <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: notebook}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: c, image: busybox, command: [sleep, "3600"], resources: {limits: {nvidia.com/mig-3g.40gb: 1}}}
+YAML
+instance='DCGM_FI_PROF_GR_ENGINE_ACTIVE\{gpu="[01]",[^}]*GPU_I_PROFILE="3g.40gb",GPU_I_ID="[0-9]+",[^}]*slice="3g.40gb@[04]",tenant="red",namespace="default",pod="notebook"\} 0\.9'
+eventually 'an instance says how busy it is, and whose it is' "$instance" page red /clusters/red/metrics
+k delete pod notebook >/dev/null
+
 k create serviceaccount watcher >/dev/null
 token=$(curl -s --cacert "$work/ca" --cert "$work/red.certificate" --key "$work/red.key" -H 'Content-Type: application/json' \
   -d '{"spec":{"expirationSeconds":600}}' "https://$address/clusters/red/api/v1/namespaces/default/serviceaccounts/watcher/token" |
