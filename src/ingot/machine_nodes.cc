@@ -9,6 +9,7 @@
 
 #include "gpu/description.h"
 #include "host/disk_file.h"
+#include "host/driver_files.h"
 #include "host/gpu_control.h"
 #include "host/inventory.h"
 #include "ingot/machine.h"
@@ -114,6 +115,7 @@ Result<std::vector<MachineNode>> machine_nodes(env::Log& log, const std::string&
   MachineNode node{.config = base_config(host, 1), .library = std::string(kDriver)};
   // No driver is no fault: a machine without GPUs is a node too.
   if (auto inventory = host::read_inventory(node.library, "")) node.config.gpus = std::move(*inventory);
+  node.config.devices = node::cdi::spec_of(node.config.gpus, host::driver_files());
   nodes.push_back(std::move(node));
   return nodes;
 }
