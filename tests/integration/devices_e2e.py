@@ -184,8 +184,41 @@ def a_board_that_hangs_stops_nothing_else(factory, boards, vision, speech):
     wait_devices(factory, lambda ds: all(d["healthy"]["bool"] for d in ds))
 
 
+def pods_of_one_claim_see_the_same_devices(factory, boards, vision, speech):
+    claims = "/clusters/vision/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+    code, body = vision.client.call("POST", claims, {
+        "metadata": {"name": "kit"}, "spec": {"devices": {"requests": [
+            {"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}},
+            {"name": "slice", "exactly": {"deviceClassName": "mig.nvidia.com"}}]}}})
+    assert code == 201, body
+    uids = []
+    for pod in ("editor", "viewer"):
+        code, body = vision.client.call("POST", vision.pods, {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod},
+            "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+                     "resourceClaims": [{"name": "kit", "resourceClaimName": "kit"}],
+                     "containers": [{"name": "main", "image": "tools:latest",
+                                     "command": ["sh", "-c", "echo visible $NVIDIA_VISIBLE_DEVICES && sleep 600"],
+                                     "resources": {"claims": [{"name": "kit"}]}}]}})
+        assert code == 201, body
+        uids.append(json.loads(body)["metadata"]["uid"])
+        vision.phase(pod, "Running")
+    seen = [re.search(r"^visible (GPU-\S+),(MIG-\S+)$", vision.log(pod), re.M) for pod in ("editor", "viewer")]
+    assert all(seen) and seen[0].groups() == seen[1].groups(), [vision.log(p) for p in ("editor", "viewer")]
+    charged = lambda uid: [d.get("charged", True) for d in allocations(factory)[uid]["devices"]]
+    assert charged(uids[0]) == [True, True] and charged(uids[1]) == [False, False], allocations(factory)
+    instances = boards.instances()
+    end(factory, vision, "editor")
+    assert charged(uids[1]) == [True, True], allocations(factory)
+    assert boards.instances() == instances and len(instances) == 1, boards.text()
+    assert vision.get("viewer")["status"]["phase"] == "Running"
+    end(factory, vision, "viewer")
+    assert not boards.instances(), boards.text()
+    vision.client.call("DELETE", f"{claims}/kit")
+
+
 def main():
-    tests = [a_pod_sees_exactly_its_instance, instances_come_and_go_beside_one_that_runs,
+    tests = [a_pod_sees_exactly_its_instance, pods_of_one_claim_see_the_same_devices, instances_come_and_go_beside_one_that_runs,
              a_crash_loses_no_instance_and_leaves_none, what_a_tenant_left_is_gone_before_the_next,
              a_board_that_cannot_be_cleared_is_given_to_nobody, a_board_that_hangs_stops_nothing_else]
     missing = [p for p in NEEDED if not Path(p).exists()]
