@@ -61,6 +61,7 @@ void Usage::add(const Entry& e) {
         .ns = e.ns, .name = e.pod, .uid = e.pod_uid, .node = e.node, .from = e.from, .to = e.to};
   }
   Pod& pod = sum.pods[e.pod_uid];
+  pod.from = std::min(pod.from, e.from);  // what it shares by a claim is charged to it later
   add_to(pod.held);
   if (e.device != kCpu) pod.devices.push_back(e.part.empty() ? e.device : e.device + "/" + e.part);
 }

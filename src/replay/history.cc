@@ -66,6 +66,8 @@ bool History::add(const api::Json& row) {
   } else if (open && !pod.open) {
     return true;
   }
+  pod.from = std::min(pod.from, *from);  // a device that it shares by a claim is charged to it later, if ever
+  pod.created = std::min(pod.created, pod.from);
   if (device == kCpu) {
     pod.cpu_milli = int_at(row, {"cpuMilli"}).value_or(0);
     pod.memory_mib = int_at(row, {"memoryMiB"}).value_or(0);

@@ -102,6 +102,13 @@ TEST(History, RowsComeBackAsTheJobsTheyWere) {
   EXPECT_EQ(trace_of(rows), text) << "in whichever order they come";
 }
 
+// What pods share by a claim is in the rows of one at a time.
+TEST(History, ADeviceThatWasChargedLaterMakesNoPodYounger) {
+  const auto jobs = read_back(trace_of({gpu("heir", "GPU-0", 20, 30), cpu("heir", 10, 30)}));
+  ASSERT_THAT(jobs, SizeIs(1));
+  EXPECT_EQ(jobs[0].run_s, 20);
+}
+
 TEST(History, WhatIsBookedHoldsOverWhatWasSaidWhileItRan) {
   const std::vector<Json> rows{with(gpu("a", "GPU-0", 0, 10), "open", true),
                                with(cpu("a", 0, 10), "open", true),
