@@ -159,6 +159,10 @@ class Search {
     way.rules.clear();
     for (const ClaimNeeds::Constraint& c : needs_.constraints)
       if (const Or<void> held = constrain(way, c); !held) return say(held.error()), false;
+    if (way.rules.size() > scheduler::kMaxRules)
+      return say("its claims have more than " + std::to_string(scheduler::kMaxRules) +
+                 " constraints on places"),
+             false;
     return true;
   }
   void say(std::string text) {

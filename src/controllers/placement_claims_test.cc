@@ -1,94 +1,8 @@
-#include "api/deletion.h"
-#include "controllers/claims.h"
-#include "controllers/manager.h"
-#include "controllers/placement_testing.h"
+#include "controllers/placement_claims_testing.h"
 
 namespace ingot::controllers {
 namespace {
 
-Json json(std::string_view text) { return *api::parse_json(text); }
-Key claim_key(std::string_view name) { return {ClusterId("c1"), kClaims, "default", name}; }
-
-Json request(std::string_view name, std::string_view device_class, int64_t count = 1, Json selectors = {}) {
-  JsonObject exactly{{"deviceClassName", device_class}, {"allocationMode", "ExactCount"}, {"count", count}};
-  if (selectors.is_array()) exactly["selectors"] = std::move(selectors);
-  return JsonObject{{"name", name}, {"exactly", std::move(exactly)}};
-}
-Json selector(std::string_view expression) {
-  return JsonArray{JsonObject{{"cel", JsonObject{{"expression", expression}}}}};
-}
-
-class ClaimPlacementTest : public PlacementTest {
- protected:
-  void SetUp() override {
-    tenant("vision", "c1");
-    board("big", "H100-80GB", "81559Mi", 4);
-    board("old", "V100-16GB", "16384Mi", 4);
-  }
-  void board(std::string name, std::string model, std::string memory, int gpus) {
-    node(name, 0);
-    JsonArray devices;
-    for (int i = 0; i < gpus; ++i)
-      devices.push_back(
-          json(R"({"name":"gpu-)" + std::to_string(i) + R"(","attributes":{"uuid":{"string":"GPU-)" + name +
-               "-" + std::to_string(i) + R"("},"model":{"string":")" + model + R"("},"index":{"int":)" +
-               std::to_string(i) + R"(}},"capacity":{"memory":{"value":")" + memory + R"("}}})"));
-    put(root("resourceslices.resource.k8s.io", name + "-gpu.nvidia.com"),
-        JsonObject{{"spec", JsonObject{{"nodeName", name}, {"devices", devices}}}});
-  }
-  void claim(std::string_view name, JsonArray requests, Json constraints = {}) {
-    JsonObject devices{{"requests", std::move(requests)}};
-    if (constraints.is_array()) devices["constraints"] = std::move(constraints);
-    put(claim_key(name), JsonObject{{"apiVersion", "resource.k8s.io/v1"},
-                                    {"kind", "ResourceClaim"},
-                                    {"metadata", JsonObject{{"name", name},
-                                                            {"namespace", "default"},
-                                                            {"uid", "uid-of-" + std::string(name)}}},
-                                    {"spec", JsonObject{{"devices", std::move(devices)}}}});
-  }
-  void claiming(std::string name, std::vector<std::string_view> claims, int gpus = 0) {
-    Json pod = pod_object(name, gpus);
-    JsonArray named;
-    for (const std::string_view claim : claims)
-      named.push_back(JsonObject{{"name", claim}, {"resourceClaimName", claim}});
-    api::set(pod, {"spec", "resourceClaims"}, std::move(named));
-    put(pod_key(name), std::move(pod));
-  }
-  // Devices that the pod's Allocation is charged for.
-  int64_t charged(std::string_view name) {
-    const Json a = get(root("allocations.factory.ingot.dev", "c1-uid-" + std::string(name)));
-    return std::ranges::count_if(api::array_at(a, {"spec", "devices"}),
-                                 [](const Json& d) { return api::bool_at(d, {"charged"}, true); });
-  }
-  int64_t gpus_used() {
-    for (const scheduler::QueueLine& line : placement->queue_lines())
-      if (line.tenant == "vision") return line.used.gpu_milli / 1000;
-    return -1;
-  }
-  // As the claims' controller and the node do when a pod has ended.
-  void leave(std::string_view name, std::string_view of) {
-    erase(pod_key(std::string(name)));
-    erase(root("allocations.factory.ingot.dev", "c1-uid-" + std::string(name)));
-    Json claim = get(claim_key(of));
-    JsonArray users;
-    for (const Json& user : api::array_at(claim, {"status", "reservedFor"}))
-      if (api::string_at(user, {"name"}) != name) users.push_back(user);
-    if (users.empty())
-      api::erase(claim, {"status"});
-    else
-      api::set(claim, {"status", "reservedFor"}, std::move(users));
-    put(claim_key(of), claim);
-  }
-  // "node/device node/device" of what the claim holds.
-  std::string held(std::string_view claim) {
-    std::string all;
-    const Json object = get(claim_key(claim));
-    for (const Json& r : api::array_at(object, {"status", "allocation", "devices", "results"}))
-      all += (all.empty() ? "" : " ") + std::string(api::string_at(r, {"request"})) + "=" +
-             std::string(api::string_at(r, {"pool"})) + "/" + std::string(api::string_at(r, {"device"}));
-    return all;
-  }
-};
 INSTANTIATE_TEST_SUITE_P(Reopened, ClaimPlacementTest, testing::Bool());
 
 TEST_P(ClaimPlacementTest, SelectorsChooseTheModel) {
@@ -221,6 +135,21 @@ TEST_P(ClaimPlacementTest, SaysWhyAClaimCannotBe) {
             "constraint \"gpu.nvidia.com/type\" can never hold: they are of several kinds");
 }
 
+// What a node is searched for has a bound, for it is searched in a turn.
+TEST_P(ClaimPlacementTest, APodsClaimsHaveABound) {
+  JsonArray many, rules;
+  for (int i = 0; i < 32; ++i) many.push_back(request("r" + std::to_string(i), "mig.nvidia.com"));
+  for (int i = 0; i < 17; ++i) rules.push_back(JsonObject{{"matchAttribute", "gpu.nvidia.com/numaNode"}});
+  claim("many", many);
+  claim("more", {request("gpu", "gpu.nvidia.com")});
+  claim("bound", {request("a", "gpu.nvidia.com", 2)}, rules);
+  claiming("a", {"many", "more"});
+  claiming("b", {"bound"});
+  settle();
+  EXPECT_EQ(reason("a"), "its claims have more than 32 requests");
+  EXPECT_EQ(reason("b"), "its claims have more than 16 constraints on places");
+}
+
 TEST_P(ClaimPlacementTest, SeveralKindsForOnePod) {
   claim("both", {request("slice", "mig.nvidia.com", 1,
                          selector("device.attributes['gpu.nvidia.com'].profile == '3g.40gb'")),
@@ -327,110 +256,6 @@ TEST_P(ClaimPlacementTest, AnEstimateHoldsNobodyUp) {
   claiming("z", {"one"});
   settle();
   EXPECT_NE(node_of("z"), "") << reason("z");
-}
-
-TEST_P(ClaimPlacementTest, PodsShareAClaim) {
-  claim("one", {request("gpus", "gpu.nvidia.com", 2)});
-  claiming("b", {"one"});
-  settle();
-  claiming("a", {"one"});
-  claiming("c", {"one"}, 1);
-  settle();
-  EXPECT_EQ(node_of("a"), "big") << reason("a");
-  EXPECT_EQ(node_of("c"), "big") << reason("c");
-  EXPECT_EQ(devices("a"), devices("b"));
-  EXPECT_EQ(devices("c").size(), 3u);
-  std::string users;
-  const Json shared = get(claim_key("one"));
-  for (const Json& user : api::array_at(shared, {"status", "reservedFor"}))
-    users += std::string(api::string_at(user, {"name"})) + " ";
-  EXPECT_EQ(users, "b a c ");
-  const Json follower = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
-  EXPECT_EQ(api::string_at(follower, {"spec", "why"}), "where the claim is that it shares");
-  EXPECT_EQ(gpus_used(), 3) << "the claim's two once, and one of its own";
-  EXPECT_EQ(charged("b"), 2);
-  EXPECT_EQ(charged("a"), 0);
-  EXPECT_EQ(charged("c"), 1);
-}
-
-// Who was charged ends first: no moment between in which its devices could be given to others.
-TEST_P(ClaimPlacementTest, ThoseWhoAreLeftAreCharged) {
-  claim("one", {request("gpus", "gpu.nvidia.com", 4)});
-  claiming("b", {"one"});
-  settle();
-  claiming("a", {"one"});
-  settle();
-  claiming("c", {"one"});
-  claiming("greedy", {}, 4);
-  settle();
-  ASSERT_EQ(charged("b"), 4);
-  EXPECT_EQ(node_of("greedy"), "old");
-  claiming("greedier", {}, 4);
-  leave("b", "one");
-  settle();
-  EXPECT_EQ(charged("a"), 4) << "it has them longest";
-  EXPECT_EQ(charged("c"), 0);
-  EXPECT_EQ(node_of("greedier"), "");
-  const Json heir = get(root("allocations.factory.ingot.dev", "c1-uid-a"));
-  EXPECT_NE(api::string_at(api::array_at(heir, {"spec", "devices"})[0], {"from"}), "");
-  leave("c", "one");
-  settle();
-  EXPECT_EQ(charged("a"), 4);
-  leave("a", "one");
-  settle();
-  EXPECT_NE(node_of("greedier"), "") << reason("greedier");
-}
-
-TEST_P(ClaimPlacementTest, WhoSharesAClaimFollowsIt) {
-  claim("one", {request("gpu", "gpu.nvidia.com")});
-  claim("two", {request("gpu", "gpu.nvidia.com", 1,
-                        selector("device.attributes['gpu.nvidia.com'].model == 'V100-16GB'"))});
-  claiming("b", {"one"});
-  claiming("c", {"two"});
-  settle();
-  ASSERT_EQ(node_of("b"), "big");
-  ASSERT_EQ(node_of("c"), "old");
-  claiming("both", {"one", "two"});
-  settle();
-  EXPECT_EQ(reason("both"), "its claims are held on different nodes, big and old");
-  Json elsewhere = pod_object("d", 0);
-  api::set(elsewhere, {"spec", "resourceClaims"}, json(R"([{"name":"one","resourceClaimName":"one"}])"));
-  api::set(elsewhere, {"metadata", "annotations", "factory.ingot.dev/proposed-node"}, "old");
-  put(pod_key("d"), elsewhere);
-  settle();
-  EXPECT_EQ(reason("d"), "its claims are held on node big, and node old is proposed for it");
-}
-
-// Pods that share go together: evicting one of them alone would make no GPU free.
-TEST_P(ClaimPlacementTest, WhoSharesGivesWayTogether) {
-  claim("one", {request("gpus", "gpu.nvidia.com", 4,
-                        selector("device.attributes['gpu.nvidia.com'].model == 'H100-80GB'"))});
-  claiming("b", {"one"});
-  settle();
-  claiming("a", {"one"});
-  settle();
-  ASSERT_EQ(node_of("a"), "big");
-  claim("more", {request("gpus", "gpu.nvidia.com", 1,
-                         selector("device.attributes['gpu.nvidia.com'].model == 'H100-80GB'"))});
-  Json first = pod_object("first", 0);
-  api::set(first, {"spec", "priority"}, 10);
-  api::set(first, {"spec", "resourceClaims"}, json(R"([{"name":"more","resourceClaimName":"more"}])"));
-  put(pod_key("first"), first);
-  settle();
-  for (const char* name : {"a", "b"}) EXPECT_TRUE(api::is_deleting(get(pod_key(name)))) << name;
-}
-
-TEST_P(ClaimPlacementTest, TheFirstOfThoseThatWaitTogether) {
-  claim("one", {request("gpu", "gpu.nvidia.com", 5)});
-  claiming("b", {"one"});
-  claiming("a", {"one"});
-  claiming("c", {"one"});
-  settle();
-  EXPECT_EQ(reason("c"), "resourceclaim \"one\" goes to pod a first, and then to this one on the same node");
-  board("large", "H100-80GB", "81559Mi", 8);
-  settle();
-  for (const char* name : {"a", "b", "c"}) EXPECT_EQ(node_of(name), "large") << reason(name);
-  EXPECT_EQ(gpus_used(), 5);
 }
 
 TEST_P(ClaimPlacementTest, WhoComesFirstMayGiveUp) {

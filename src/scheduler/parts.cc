@@ -36,8 +36,7 @@ class Try {
  public:
   Try(const Space& space, const Layout& layout, const Pick& pick) : space(space), l_(layout), pick_(pick) {
     places.resize(l_.parts.size());
-    fixed_.assign(l_.joins.size(), -1);
-    used_.assign(l_.joins.size(), 0);
+    for (const Layout::Join& join : l_.joins) open_.push_back(join.any);
   }
 
   bool place(std::size_t part, BoardMask within) {
@@ -52,8 +51,8 @@ class Try {
     if (first_ < 0) first_ = at.board;
     for (std::size_t j = 0; j < l_.joins.size(); ++j) {
       if ((l_.joins[j].parts >> part & 1) == 0) continue;
-      fixed_[j] = l_.joins[j].sides[size_t(at.board)];
-      used_[j] |= uint32_t(1) << fixed_[j];
+      const BoardMask side = l_.joins[j].boards[size_t(l_.joins[j].sides[size_t(at.board)])];
+      open_[j] = l_.joins[j].apart ? BoardMask(open_[j] & ~side) : side;
     }
     places[part].push_back(at);
     return true;
@@ -72,30 +71,22 @@ class Try {
  private:
   BoardMask allowed(std::size_t part) const {
     BoardMask mask = gpu::kAllBoards;
-    for (std::size_t j = 0; j < l_.joins.size(); ++j) {
-      const Layout::Join& join = l_.joins[j];
-      if ((join.parts >> part & 1) == 0) continue;
-      for (int b = 0; b < kMaxGpus; ++b) {
-        const int8_t side = join.sides[size_t(b)];
-        const bool good =
-            side >= 0 && (join.apart ? (used_[j] >> side & 1) == 0 : fixed_[j] < 0 || fixed_[j] == side);
-        if (!good) mask &= BoardMask(~(1u << b));
-      }
-    }
+    for (std::size_t j = 0; j < l_.joins.size(); ++j)
+      if (l_.joins[j].parts >> part & 1) mask &= open_[j];
     return mask;
   }
 
   // Beside those of its group that are there, else on the island with the fewest free.
   SlicePlace whole(BoardMask mask) const {
+    std::array<int, kMaxGpus> others{};  // by island
+    for (int b = 0; b < space.gpus; ++b) others[size_t(l_.islands[size_t(b)])] += free_whole(space, b);
     SlicePlace best;
     std::tuple<bool, int, int> least;
     for (int b = 0; b < space.gpus; ++b) {
       if (!on(mask, b) || !free_whole(space, b)) continue;
-      const bool far = first_ >= 0 && l_.islands[size_t(first_)] != l_.islands[size_t(b)];
-      int others = 0;
-      for (int o = 0; o < space.gpus; ++o)
-        others += free_whole(space, o) && l_.islands[size_t(o)] == l_.islands[size_t(b)];
-      const std::tuple cost(far, others, b);
+      const auto island = size_t(l_.islands[size_t(b)]);
+      const bool far = first_ >= 0 && size_t(l_.islands[size_t(first_)]) != island;
+      const std::tuple cost(far, others[island], b);
       if (best.board < 0 || cost < least) std::tie(best, least) = std::pair(SlicePlace{b, -1}, cost);
     }
     return best;
@@ -108,37 +99,38 @@ class Try {
 
   const Layout& l_;
   const Pick& pick_;
-  std::vector<int> fixed_;  // by join: the side of the device placed last
-  std::vector<uint32_t> used_;
-  int first_ = -1;  // board of the group's first device
+  std::vector<BoardMask> open_;  // by join: where its next device may be
+  int first_ = -1;               // board of the group's first device
 };
 
-// Those that are cut come first, so that whole ones stay whole; of the whole, those of small groups.
-std::vector<int> order_of(const Space& space, const Layout& layout, const std::vector<std::size_t>& group) {
-  const Layout::Join* join = nullptr;
+// The sides that a group may lie on, by its finest rule: those without whole boards come first, so that these stay whole.
+// Empty: nothing binds it to one.
+std::vector<BoardMask> sides_for(const Space& space, const Layout& layout,
+                                 const std::vector<std::size_t>& group) {
+  const Layout::Join* finest = nullptr;
   for (const Layout::Join& j : layout.joins)
-    if (!join && !j.apart && (j.parts >> group.front() & 1)) join = &j;
-  if (!join) return {};
-  std::vector<std::pair<int, int>> order;
-  for (int b = 0; b < space.gpus; ++b) {
+    if (!j.apart && (j.parts >> group.front() & 1) && (!finest || j.count > finest->count)) finest = &j;
+  if (!finest) return {};
+  std::vector<std::pair<int, BoardMask>> order;
+  for (const BoardMask side : finest->boards) {
+    if (side == 0) continue;
     int wholes = 0;
-    for (int o = 0; o < space.gpus; ++o)
-      wholes += join->sides[size_t(o)] == join->sides[size_t(b)] && free_whole(space, o);
-    order.emplace_back(wholes, b);
+    for (int b = 0; b < space.gpus; ++b) wholes += on(side, b) && free_whole(space, b);
+    order.emplace_back(wholes, side);
   }
   std::ranges::sort(order);
-  std::vector<int> boards;
-  for (const auto& [wholes, b] : order) boards.push_back(b);
-  return boards;
+  std::vector<BoardMask> sides;
+  for (const auto& [wholes, side] : order) sides.push_back(side);
+  return sides.empty() ? std::vector<BoardMask>{0} : sides;  // none has what the rule goes by
 }
 
 bool place_group(Try& state, const Layout& layout, const std::vector<std::size_t>& group) {
   state.begin_group();
-  const std::vector<int> order = order_of(state.space, layout, group);
-  if (order.empty()) return state.all(group, gpu::kAllBoards);
-  for (const int first : order) {
+  const std::vector<BoardMask> sides = sides_for(state.space, layout, group);
+  if (sides.empty()) return state.all(group, gpu::kAllBoards);
+  for (const BoardMask side : sides) {
     Try attempt = state;
-    if (!attempt.all(group, BoardMask(1u << first))) continue;
+    if (!attempt.all(group, side)) continue;
     state.space = std::move(attempt.space);
     state.places = std::move(attempt.places);
     return true;
@@ -162,7 +154,16 @@ Layout::Layout(const std::vector<Part>& asked, const std::vector<Rule>& rules, c
   std::vector<std::size_t> group_of(parts.size());
   for (std::size_t p = 0; p < parts.size(); ++p) group_of[p] = p;
   for (const Rule& rule : rules) {
-    joins.push_back({rule.parts, sides_of(rule.side, links, all_islands, boards), rule.apart});
+    Join& join = joins.emplace_back();
+    join.parts = rule.parts;
+    join.apart = rule.apart;
+    join.sides = sides_of(rule.side, links, all_islands, boards);
+    for (int b = 0; b < boards; ++b)
+      if (const int8_t side = join.sides[size_t(b)]; side >= 0) {
+        join.count += join.boards[size_t(side)] == 0;
+        join.boards[size_t(side)] |= BoardMask(1u << b);
+        join.any |= BoardMask(1u << b);
+      }
     std::size_t first = parts.size();
     for (std::size_t p = 0; p < parts.size(); ++p) {
       if ((rule.parts >> p & 1) == 0) continue;

@@ -1,9 +1,9 @@
 // Devices of several kinds, or such that must lie together or apart: what a request asks for, and where on a node it
 // goes. Pure; any thread.
 //
-// The search is greedy but for the board that comes first of each group of parts, which is tried everywhere: at most
-// kMaxGpus tries of a group, each of which looks at every board once a device. So it may miss a layout, but never takes one
-// that breaks a rule.
+// The search is greedy but for the side (board, NUMA node, island) that a group of parts lies on, all of which are tried: so
+// many devices as the node has at most are placed, each by one look at its boards. So it may miss a layout, but never takes
+// one that breaks a rule.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@
 
 namespace ingot::scheduler {
 
-inline constexpr std::size_t kMaxParts = 64;
+inline constexpr std::size_t kMaxParts = 32, kMaxRules = 16;  // of a request
 
 // What devices of a node may have alike.
 enum class Side : uint8_t { Board, Numa, Island };
@@ -49,6 +49,9 @@ struct Layout {
     uint64_t parts = 0;
     Sides sides{};
     bool apart = false;
+    std::array<gpu::BoardMask, kMaxGpus> boards{};  // by side
+    gpu::BoardMask any = 0;                         // of some side
+    int count = 0;                                  // sides
   };
   Layout(const std::vector<Part>&, const std::vector<Rule>&, const gpu::Links&, const gpu::Islands&,
          const std::array<int8_t, kMaxGpus>& geometries, int boards);
