@@ -110,11 +110,13 @@ class Model {
     Amounts held;
     uint64_t number = 0;  // never given twice
   };
+  struct UnitState;
   struct Order {
     int64_t priority = 0;
     double rank = 0;  // of the queue's order; smaller first
     WallTime created;
     std::string id;
+    UnitState* unit = nullptr;  // whose it is
     bool operator<(const Order&) const;
   };
   using Line = std::set<Order>;  // the pending units of a leaf

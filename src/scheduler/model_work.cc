@@ -83,7 +83,7 @@ void Model::rekey() {
 
 void Model::sort_in(UnitState& u) {
   u.leaf = leaf_of(u.unit.tenant, u.unit.work.queue);
-  u.order = {u.unit.priority, u.order.rank, u.unit.created, u.unit.id};
+  u.order = {u.unit.priority, u.order.rank, u.unit.created, u.unit.id, &u};
   lines_[u.leaf].insert(u.order);
   queues_.set_pending(u.leaf, lines_[u.leaf].begin()->created);
 }

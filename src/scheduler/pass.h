@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <span>
+#include <unordered_map>
 
 #include "scheduler/class.h"
 #include "scheduler/explain.h"
@@ -87,9 +88,12 @@ class Pass {
   // Phase 3 (pass_preempt.cc): room for who is due it.
   class Clearing;
   bool may_preempt(const UnitState&) const;
-  double rank(const Allocation&) const;
+  double rank(const Allocation&);  // of what runs, in this pass
   void forget_reservation(const std::string& unit);
   void make_room(UnitState&);
+  bool hopeless(const UnitState&);
+  void note_hopeless(const UnitState&);
+  bool alike(const UnitState&) const;
   int64_t staying(const std::string& unit) const;  // its pods that run and were not told to go
   struct Victim {
     const Allocation* pod;
@@ -134,8 +138,11 @@ class Pass {
   const Policy& policy_;
   const WallTime now_;
   size_t checks_start_ = 0, checks_placed_ = 0, placed_ = 0, preemptors_ = 0;
-  std::map<int, Kept> kept_;  // by slot
-  std::vector<std::string> waiting_;
+  std::map<int, Kept> kept_;                       // by slot
+  std::unordered_map<std::string, double> ranks_;  // by uid; for look-ups only
+  std::vector<const UnitState*> hopeless_;         // searched for in vain, at that version of the model
+  uint64_t hopeless_version_ = 0;
+  std::vector<UnitState*> waiting_;  // in order
   std::vector<const NodeState*> nodes_;
   uint64_t looked_at_ = 0;
   Placements out_;

@@ -6,23 +6,23 @@ namespace ingot::scheduler {
 // First those without any reason, then, as far as the work allowed for a pass goes, those whose reason is
 // older than the last change.
 void Pass::explain_waiting() {
-  for (const std::string& id : waiting_) {
-    const UnitState& u = state(id);
+  for (const UnitState* waiting : waiting_) {
+    const UnitState& u = *waiting;
     if (u.reason || u.classes.front()->reason) continue;
     if (may_explain())
       explain_class(*u.classes.front());
     else
       out_.more = true;
   }
-  for (const std::string& id : waiting_) {
-    UnitState& u = state(id);
+  for (const UnitState* waiting : waiting_) {
+    const UnitState& u = *waiting;
     if (u.reason) {
-      out_.waiting.push_back({id, u.reason});
+      out_.waiting.push_back({u.unit.id, u.reason});
       continue;
     }
     Class& c = *u.classes.front();
     if (may_explain()) explain_class(c);
-    if (c.reason) out_.waiting.push_back({id, c.reason});
+    if (c.reason) out_.waiting.push_back({u.unit.id, c.reason});
   }
 }
 

@@ -30,21 +30,22 @@ void Pass::place() {
     const std::string name = *leaf;
     const Model::Line& line = m_.lines_.find(name)->second;
     const auto at = next.try_emplace(name, line.begin()).first;
-    const std::string id = at->second->id;
+    UnitState& unit = *at->second->unit;
     const auto following = std::next(at->second);
     const bool last = following == line.end();
     if (last) m_.queues_.skip(name);
     at->second = following;
-    if (!try_unit(state(id))) {
-      waiting_.push_back(id);
+    if (!try_unit(unit)) {
+      waiting_.push_back(&unit);
       if (policy_.strict && !last) m_.queues_.skip(name);
       continue;
     }
     ++placed_;
-    if (const auto rest = m_.units_.find(id); rest != m_.units_.end()) {  // of an elastic gang: just tried
+    // What is left of an elastic gang has just been tried.
+    if (const auto rest = m_.units_.find(out_.bindings.back().unit); rest != m_.units_.end()) {
       if (auto refusal = refused(rest->second, {}))
         rest->second.reason = std::make_shared<const std::string>(std::move(*refusal));
-      waiting_.push_back(id);
+      waiting_.push_back(&rest->second);
       if (last) m_.queues_.skip(name);  // its line may be a new one
     }
   }
@@ -103,10 +104,11 @@ std::optional<std::string> Pass::refused(const UnitState& u, const Amounts& clai
   const Tenant& tenant = m_.tenants_.find(u.unit.tenant)->second.tenant;
   if (tenant.terminating) return "tenant " + tenant.name + " is being deleted";
   const Work& work = u.unit.work;
-  const int64_t runs = staying(work.unit), least = u.unit.least.value_or(int64_t(u.unit.pods.size()));
-  if (const auto held = m_.held_by_.find(work.unit);
-      held != m_.held_by_.end() && int64_t(held->second.size()) > runs && runs + least < work.least)
-    return "the gang that it is the rest of was told to go";
+  if (const auto held = m_.held_by_.find(work.unit); held != m_.held_by_.end()) {
+    const int64_t runs = staying(work.unit), least = u.unit.least.value_or(int64_t(u.unit.pods.size()));
+    if (int64_t(held->second.size()) > runs && runs + least < work.least)
+      return "the gang that it is the rest of was told to go";
+  }
   Amounts more = u.asks;
   more -= claimed;  // counts already
   auto refusal = m_.queues_.refused(u.leaf, more, m_.gpu_models_);

@@ -338,11 +338,13 @@ class Pass::Clearing {
   std::map<int, Seat> seats_;  // by slot
 };
 
-double Pass::rank(const Allocation& a) const {
+double Pass::rank(const Allocation& a) {
+  const auto [known, fresh] = ranks_.try_emplace(a.uid, 0.0);
+  if (!fresh) return known->second;
   int64_t milli = 0;
   for (const std::string& uid : m_.held_by_.find(a.work.unit)->second)
     milli += m_.amounts(m_.allocations_.find(uid)->second).gpu_milli;
-  return policy_.rank(a.work, milli / 1000, now_ - a.since, {});
+  return known->second = policy_.rank(a.work, milli / 1000, now_ - a.since, {});
 }
 
 int64_t Pass::staying(const std::string& unit) const {
@@ -378,13 +380,37 @@ void Pass::make_room(UnitState& u) {
     });
     if (leaving) return;
   }
+  if (!moves && hopeless(u)) return;
   ++preemptors_;
   if (preempts) {
     forget_reservation(u.unit.id);
     if (Clearing(*this, u).find()) return;
+    note_hopeless(u);
   }
   if (moves) (void)move_others(u);
 }
+
+// What was searched in vain for one unit is in vain for those like it that come after it, until something changes:
+// they may take from no more than it.
+bool Pass::hopeless(const UnitState& u) {
+  if (hopeless_version_ != m_.version_) hopeless_.clear();
+  if (!alike(u)) return false;
+  return std::ranges::any_of(hopeless_, [&](const UnitState* other) {
+    const Unit &a = other->unit, &b = u.unit;
+    return other->classes == u.classes && other->leaf == u.leaf && a.priority == b.priority &&
+           a.work.preempts == b.work.preempts && a.least == b.least && a.topology == b.topology &&
+           other->order.rank <= u.order.rank;
+  });
+}
+
+void Pass::note_hopeless(const UnitState& u) {
+  if (hopeless_version_ != m_.version_) hopeless_.clear();
+  hopeless_version_ = m_.version_;
+  if (alike(u)) hopeless_.push_back(&u);
+}
+
+// Nothing but what `hopeless` compares tells the unit from others.
+bool Pass::alike(const UnitState& u) const { return kept_.empty() && subject(u, 0) < 0; }
 
 void Pass::evict(UnitState& u, const std::vector<Victim>& victims, const std::map<int, int64_t>& rooms,
                  const std::set<int>& emptied, int64_t pods) {

@@ -258,9 +258,11 @@ void Pass::spend(const UnitState& u, const Class& c, int slot, std::span<const H
 void Pass::reserve() {
   for (const auto& [id, r] : m_.reservations_)
     wake(r.starts && *r.starts > now_ ? *r.starts : later(r.since, policy_.hold));
+  if (policy_.max_reservations == 0) return;
   std::set<std::string> served;  // leaves whose first blocked unit was looked at
-  for (const std::string& id : waiting_) {
-    UnitState& u = state(id);
+  for (UnitState* waiting : waiting_) {
+    UnitState& u = *waiting;
+    const std::string& id = u.unit.id;
     if (served.contains(u.leaf) || !lacks_room(u) || entangled(u)) continue;
     served.insert(u.leaf);
     if (m_.reservations_.contains(id)) continue;

@@ -363,6 +363,7 @@ std::optional<std::string> QueueTree::refused(std::string_view queue, const Amou
   };
   for (const State* s = &state(queue); !s->queue.name.empty(); s = &state(s->up)) {
     const Limits& limit = s->queue.limit;
+    if (limit == Limits{}) continue;
     std::vector<Bound> bounds{{s->usage.gpu_milli, asks.gpu_milli, limit.gpu_milli, " GPUs", " GPU"},
                               {s->usage.cpu_milli, asks.cpu_milli, limit.cpu_milli, " CPUs", " CPU"},
                               {s->usage.memory_mib * 1000, asks.memory_mib * 1000,

@@ -84,18 +84,18 @@ void RunTimes::reach(Line& line, Line::iterator at, size_t step) {
 void RunTimes::seen(std::string_view unit, int64_t gpus, WallTime created, Duration attained) {
   auto place = open_.find(unit);
   if (place == open_.end()) {
-    place = open_.emplace(unit, Place{gpus, next_++}).first;
-    lines_[gpus].emplace(place->second.at, Entry{.created = created, .kind = kind(gpus)});
+    Line& line = lines_[gpus];
+    const auto at = line.emplace(next_++, Entry{.created = created, .kind = kind(gpus)}).first;
+    place = open_.emplace(unit, Place{gpus, &line, at}).first;
   }
-  Line& line = lines_.find(place->second.gpus)->second;
-  reach(line, line.find(place->second.at), step(attained));
+  reach(*place->second.line, place->second.at, step(attained));
 }
 
 void RunTimes::ended(std::string_view unit, Duration attained) {
   const auto place = open_.find(unit);
   if (place == open_.end()) return;
-  Line& line = lines_.find(place->second.gpus)->second;
-  const auto at = line.find(place->second.at);
+  Line& line = *place->second.line;
+  const auto at = place->second.at;
   reach(line, at, step(attained));
   Entry& e = at->second;
   e.open = false;
@@ -111,11 +111,9 @@ void RunTimes::ended(std::string_view unit, Duration attained) {
 void RunTimes::forget(std::string_view unit) {
   const auto place = open_.find(unit);
   if (place == open_.end()) return;
-  const auto line = lines_.find(place->second.gpus);
-  const auto at = line->second.find(place->second.at);
-  touch(line->second, at);
-  line->second.erase(at);
-  if (line->second.empty()) lines_.erase(line);
+  touch(*place->second.line, place->second.at);
+  place->second.line->erase(place->second.at);
+  if (place->second.line->empty()) lines_.erase(place->second.gpus);
   open_.erase(place);
 }
 
@@ -189,8 +187,8 @@ double RunTimes::rank(std::string_view unit, int64_t gpus, Duration attained) co
   const auto by_gpus = double(std::max<int64_t>(gpus, 1));
   const auto place = open_.find(unit);
   if (place == open_.end()) return by_gpus / index(kinds_[kind(gpus)].hazard, from);
-  const Line& line = lines_.find(place->second.gpus)->second;
-  const auto at = line.find(place->second.at);
+  const Line& line = *place->second.line;
+  const Line::const_iterator at = place->second.at;
   const Entry& e = at->second;
   if (e.index_version != version_ || e.index_step != int(from)) {
     Evidence near;

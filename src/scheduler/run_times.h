@@ -17,6 +17,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/time.h"
 
@@ -65,7 +66,11 @@ class RunTimes {
   using Line = std::map<uint64_t, Entry>;  // by order of arrival
   struct Place {
     int64_t gpus;
-    uint64_t at;
+    Line* line;
+    Line::iterator at;
+  };
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
   };
   static size_t step(Duration attained);
   static size_t kind(int64_t gpus);
@@ -83,8 +88,8 @@ class RunTimes {
   mutable uint64_t version_ = 1;  // of what is derived from all_ and kinds_
   mutable double cases_ = 0, derive_at_ = 0;
   double ended_ = 0;
-  std::map<int64_t, Line> lines_;  // by GPUs
-  std::map<std::string, Place, std::less<>> open_;
+  std::map<int64_t, Line> lines_;                                       // by GPUs
+  std::unordered_map<std::string, Place, Hash, std::equal_to<>> open_;  // for look-ups only
   uint64_t next_ = 0;
 };
 

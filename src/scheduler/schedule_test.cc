@@ -126,6 +126,31 @@ TEST_F(ScheduleTest, PriorityThenAgeWithinATenant) {
   EXPECT_FALSE(last.more);
 }
 
+// A long line of equals that nobody's leaving helps must not use up the searches of a pass.
+TEST_F(ScheduleTest, WhoseSearchForVictimsIsInVainDoesNotHideWhoComesAfter) {
+  model.set_node(node("n", 8));
+  const auto holds = [&](std::string uid, int64_t priority, int first) {
+    Allocation a{.uid = uid, .tenant = "vision", .node = "n", .since = kNow - 1h};
+    for (int i = first; i < first + 4; ++i) a.devices.push_back("GPU-n-" + std::to_string(i));
+    a.work = {.unit = uid, .priority = priority};
+    model.open(std::move(a));
+  };
+  holds("low", 0, 0);
+  holds("high", 10, 4);
+  for (size_t i = 0; i < 2 * policy.max_preemptors; ++i) {
+    Unit large = pod("large-" + std::to_string(i), 8, "vision", 60);
+    large.priority = 5;
+    model.set_unit(std::move(large));
+  }
+  Unit last = pod("last", 4);
+  last.priority = 5;
+  model.set_unit(std::move(last));
+  const Placements p = run();
+  ASSERT_EQ(p.evictions.size(), 1u);
+  EXPECT_EQ(p.evictions[0].pod, "low");
+  EXPECT_EQ(p.evictions[0].for_unit, "last");
+}
+
 TEST_F(ScheduleTest, NothingPassesWhereTheOrderIsStrict) {
   model.set_node(node("n1", 4));
   model.set_unit(pod("large", 8, "vision", 20));
