@@ -82,11 +82,13 @@ def completion(build, data):
                   f"SRTF {SRTF[trace]:,}, SRSF {SRSF[trace]:,}")
         blind = simulate(build, *base, "--and", "policy=las")
         bar = 0.85 * TIRESIAS_L[trace]
+        starved = blind["starvation"]
         yield row(f"muri_blind_{trace}", f"average completion, trace{trace}, run times unknown",
-                  round(blind["avg_jct_s"]), "s", f"<= {bar:,.0f}", blind["avg_jct_s"] <= bar,
-                  f"Tiresias-L {TIRESIAS_L[trace]:,}",
-                  f"our own Tiresias-L: {blind['changes'][0]['avg_jct_s']:,.0f} s; longest wait "
-                  f"{blind['max_wait_s']:,.0f} s")
+                  round(blind["avg_jct_s"]), "s", f"<= {bar:,.0f}, no job past the starvation bound",
+                  blind["avg_jct_s"] <= bar and starved["past_bound"] == 0, f"Tiresias-L {TIRESIAS_L[trace]:,}",
+                  f"our own Tiresias-L: {blind['changes'][0]['avg_jct_s']:,.0f} s; {starved['past_bound']} of "
+                  f"{starved['elders']} elders past the bound, the last to be done took "
+                  f"{starved['worst_part_of_bound']:.0%} of it")
 
 
 def fairness(build, data):

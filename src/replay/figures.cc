@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "scheduler/order.h"
+
 namespace ingot::replay {
 namespace {
 
@@ -50,15 +52,23 @@ api::JsonObject figures_json(const ReplayResult& r) {
     if (t.worst_share >= 0) one["worst_day_share"] = thousandths(t.worst_share);
     tenants[name] = std::move(one);
   }
-  return {{"jobs", r.jobs.size()},
-          {"avg_jct_s", rounded(r.avg_jct_s, 1)},
-          {"median_jct_s", rounded(r.median_jct_s, 1)},
-          {"p99_jct_s", rounded(r.p99_jct_s, 1)},
-          {"avg_wait_s", rounded(r.avg_wait_s, 1)},
-          {"max_wait_s", rounded(r.max_wait_s, 1)},
-          {"makespan_s", rounded(r.makespan_s, 1)},
-          {"utilization", thousandths(r.utilization)},
-          {"tenants", std::move(tenants)}};
+  api::JsonObject out{{"jobs", r.jobs.size()},
+                      {"avg_jct_s", rounded(r.avg_jct_s, 1)},
+                      {"median_jct_s", rounded(r.median_jct_s, 1)},
+                      {"p99_jct_s", rounded(r.p99_jct_s, 1)},
+                      {"avg_wait_s", rounded(r.avg_wait_s, 1)},
+                      {"max_wait_s", rounded(r.max_wait_s, 1)},
+                      {"makespan_s", rounded(r.makespan_s, 1)},
+                      {"utilization", thousandths(r.utilization)},
+                      {"tenants", std::move(tenants)}};
+  if (r.bound)
+    out["starvation"] = api::JsonObject{
+        {"patience_s",
+         std::chrono::duration_cast<std::chrono::seconds>(scheduler::Elders::kPatience).count()},
+        {"elders", r.bound->elders},
+        {"past_bound", r.bound->past},
+        {"worst_part_of_bound", thousandths(r.bound->worst)}};
+  return out;
 }
 
 std::vector<std::pair<std::string, std::string>> figures_text(const ReplayResult& r) {

@@ -16,6 +16,7 @@ struct ReplayPolicy {
   scheduler::OrderKind known = scheduler::OrderKind::Age, unknown = known;  // by whether run times are known
   bool strict = false;                                                      // nobody passes who does not fit
   bool preempts = false;
+  bool elders = false;  // where run times are unknown nobody starves (scheduler/order.h)
 };
 
 const std::vector<ReplayPolicy>& replay_policies();        // ours first

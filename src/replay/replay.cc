@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/assert.h"
+#include "replay/bound.h"
 #include "replay/inflate.h"
 #include "replay/tally.h"
 
@@ -74,6 +75,7 @@ class Run {
     ReplayResult out = tally_.result();
     out.gpus = gpus_;
     out.passes = passes_;
+    if (has_elders()) out.bound = bound_.outcome();
     return out;
   }
 
@@ -96,7 +98,7 @@ class Run {
     for (const scheduler::Queue& queue : options_.queues) model_.set_queue(queue);
   }
 
-  bool has_elders() const { return order_.kind() == scheduler::OrderKind::Learnt; }
+  bool has_elders() const { return options_.policy->elders && !options_.known_runtimes; }
   static std::string id_of(size_t job) { return std::to_string(job); }
   int64_t gpus_of(size_t job) const { return (int64_t(trace_[job].gpus) * trace_[job].milli + 999) / 1000; }
   Duration attained(const Job& j) const { return j.running ? j.attained + (now_ - j.since) : j.attained; }
@@ -155,6 +157,7 @@ class Run {
     order_.run_times().ended(id, j.attained);
     if (order_.elders().contains(id)) elders_due_ = now_;
     tally_.ended(job, now_);
+    bound_.ended(job, now_);
   }
 
   void see(size_t job) {
@@ -199,6 +202,7 @@ class Run {
     for (const std::string& pod : j.pods) model_.close(pod);
     see(job);
     tally_.preempted(job, now_);
+    bound_.preempted(job, options_.preemption_cost);
     wait(job);
   }
 
@@ -233,10 +237,28 @@ class Run {
             {id_of(i), gpus_of(i), j.running ? j.waited : j.waited + (now_ - j.since), j.running});
     Duration next = Duration::max();
     const int64_t part = gpus_ / std::max<int64_t>(1, int64_t(tally_.tenants().size()));
-    for (const auto& [queue, of] : members)
+    for (auto& [queue, of] : members) {
       next = std::min(next, order_.elders().advance(now_, queue, std::max<int64_t>(1, part), of));
+      stand(queue, double(std::max<int64_t>(1, part)), of);
+    }
     elders_due_ = next == Duration::max() ? WallTime::max() : scheduler_time(now_ + next);
     if (elders_due_ < WallTime::max()) look(elders_due_);
+  }
+
+  // Who has come to stand in the line, in its order.
+  void stand(const std::string& queue, double gpus, std::vector<scheduler::Elders::Member>& members) {
+    std::erase_if(members, [&](const auto& m) {
+      return m.waited < scheduler::Elders::kPatience || bound_.contains(size_t(std::stoull(m.unit)));
+    });
+    std::ranges::sort(members, [](const auto& a, const auto& b) {
+      return a.waited != b.waited ? a.waited > b.waited : a.unit < b.unit;
+    });
+    const auto left_s = [&](size_t job) {
+      const Job& j = jobs_[job];
+      return std::chrono::duration<double>(j.running ? j.left - (now_ - j.since) : j.left).count();
+    };
+    for (const auto& m : members)
+      bound_.stands(size_t(std::stoull(m.unit)), queue, now_, double(m.gpus), gpus, left_s);
   }
 
   std::string stuck() {
@@ -253,6 +275,7 @@ class Run {
   scheduler::Policy policy_;
   scheduler::Order order_;
   Tally tally_;
+  Bound bound_;
   int64_t gpus_ = 0;
   int largest_ = 0;
   std::vector<Job> jobs_;

@@ -10,9 +10,11 @@
 #include <expected>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "replay/bound.h"
 #include "replay/policies.h"
 #include "replay/trace.h"
 #include "scheduler/queues.h"
@@ -62,6 +64,7 @@ struct ReplayResult {
   double makespan_s = 0;   // from the first submission to the last end
   double utilization = 0;  // GPU time run ÷ GPUs × makespan
   size_t preemptions = 0, passes = 0;
+  std::optional<BoundOutcome> bound;  // where the policy has elders
 };
 
 // `progress` is told the part of the jobs that ended. An error names the job that can never run, or that waits though

@@ -165,6 +165,10 @@ TEST(Replay, NoJobWaitsBeyondTheBound) {
   EXPECT_LE(r.jobs[0].end_s, 7 * kDay + kBig + turns);
   EXPECT_GT(r.jobs[0].end_s, 7 * kDay) << "else nothing was starving it";
   EXPECT_LT(r.jobs[0].end_s, 12 * kDay) << "the stream goes on for 17 days";
+  ASSERT_TRUE(r.bound);
+  EXPECT_EQ(r.bound->elders, 1u);
+  EXPECT_EQ(r.bound->past, 0u);
+  EXPECT_GT(r.bound->worst, 0.1) << "it had to wait for what the line saved";
 }
 
 TEST(Replay, ReadsJobsOfOpenbWithTheirTimes) {
@@ -248,9 +252,9 @@ TEST(Figures, TheReportNeedsNothingElseAndEscapesNames) {
   EXPECT_EQ(plots, 4u);
   const api::JsonObject figures = figures_json(outcomes[0].result);
   for (const char* key : {"jobs", "avg_jct_s", "median_jct_s", "p99_jct_s", "avg_wait_s", "max_wait_s",
-                          "makespan_s", "utilization", "tenants"})
+                          "makespan_s", "utilization", "tenants", "starvation"})
     EXPECT_TRUE(figures.contains(key)) << key;
-  EXPECT_EQ(figures.size(), 9u);
+  EXPECT_EQ(figures.size(), 10u);
   EXPECT_THAT(figures_csv(outcomes, jobs), testing::HasSubstr("TODAY,job-1,all,8,10.000,"));
 }
 
