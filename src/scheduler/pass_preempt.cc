@@ -106,8 +106,9 @@ class Pass::Clearing {
         const Allocation& a = m_.allocations_.find(uid)->second;
         if (!helps(a)) continue;
         const auto why = allowed(a, {});
+        if (!why) continue;
         const std::set<std::string> bound = bound_to(a);
-        if (!why || !std::ranges::all_of(bound, [&](const std::string& other) {
+        if (!std::ranges::all_of(bound, [&](const std::string& other) {
               return allowed(m_.allocations_.find(other)->second, {}).has_value();
             }))
           continue;

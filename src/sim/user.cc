@@ -266,7 +266,7 @@ void User::pod_create() {
 // A pod whose GPU comes by a claim of a template; without the template it would rightly wait for ever.
 void User::claim_create() {
   if (home_.gpu_limit == 0) return pod_create();
-  if (world_.random().chance(0.5)) return share_claim();
+  if (world_.random().chance(0.35)) return share_claim();
   send("POST", home("/apis/resource.k8s.io/v1/namespaces/default/resourceclaimtemplates"),
        R"({"metadata":{"name":"gpu"},"spec":{"spec":{"devices":{"requests":[{"name":"gpu","exactly":{
           "deviceClassName":"gpu.nvidia.com","selectors":[{"cel":{"expression":
