@@ -199,6 +199,7 @@ void Model::set_tenant(Tenant t) {
 }
 
 void Model::erase_tenant(std::string_view id) {
+  past_runs_.forget(id);
   if (tenants_.contains(id)) set_tenant({.id = std::string(id), .name = std::string(id)});
 }
 

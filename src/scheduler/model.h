@@ -20,6 +20,7 @@
 #include "scheduler/affinity.h"
 #include "scheduler/cost.h"
 #include "scheduler/node_state.h"
+#include "scheduler/past_runs.h"
 #include "scheduler/queues.h"
 #include "scheduler/topology.h"
 #include "scheduler/work.h"
@@ -36,11 +37,12 @@ struct Reservation {
   std::string unit;
   std::map<std::string, int64_t> pods;  // per node name
   WallTime since;
-  std::optional<WallTime> starts;  // when what it waits for is expected to have ended; none: not known
-  std::string after;               // uid of the allocation that ends then; "": none, or not known
-  bool evicting = false;           // room was made for it by eviction
-  std::string leaf;                // where, meanwhile, what was made free counts as held: its owner's queue …
-  Amounts claimed{};               // … and how much; the model's
+  std::optional<WallTime> starts;      // when what it waits for is expected to have ended; none: not known
+  std::optional<WallTime> promised{};  // the first such time that was known
+  std::string after;                   // uid of the allocation that ends then; "": none, or not known
+  bool evicting = false;               // room was made for it by eviction
+  std::string leaf;   // where, meanwhile, what was made free counts as held: its owner's queue …
+  Amounts claimed{};  // … and how much; the model's
 };
 
 class Model {
@@ -96,6 +98,8 @@ class Model {
   int64_t gpus_held(std::string_view tenant_id) const;  // whole GPUs; shares count as what they take
   const std::map<std::string, Reservation>& reservations() const { return reservations_; }
   double fragmentation(const Typical&) const;  // of all nodes, in GPU-milli
+  PastRuns& past_runs() { return past_runs_; }
+  const PastRuns& past_runs() const { return past_runs_; }
   const QueueTree& queues() const { return queues_; }
   const TopologyTree& topology() const { return topology_; }
   // Grows with every change that a pass could answer to.
@@ -203,6 +207,7 @@ class Model {
   std::map<std::string, std::unique_ptr<Class>, std::less<>> classes_;
   std::map<std::string, SubjectState, std::less<>> subjects_;  // by the pod's uid
   AffinityIndex affinity_;
+  PastRuns past_runs_;
   size_t idle_classes_ = 0;
   uint64_t tenants_seen_ = 0;
   Costs costs_;

@@ -103,7 +103,8 @@ bool Model::same_unit(const Unit& unit) const {
   if (now.tenant != unit.tenant || now.priority != unit.priority || now.created != unit.created ||
       now.waits != unit.waits || now.least != unit.least || !(now.topology == unit.topology) ||
       now.work.queue != unit.work.queue || now.work.run_time != unit.work.run_time ||
-      now.work.attained != unit.work.attained || now.pods.size() != unit.pods.size())
+      now.work.origin != unit.work.origin || now.work.attained != unit.work.attained ||
+      now.pods.size() != unit.pods.size())
     return false;
   for (size_t i = 0; i < unit.pods.size(); ++i)
     if (now.pods[i].uid != unit.pods[i].uid || now.pods[i].text() != unit.pods[i].text()) return false;

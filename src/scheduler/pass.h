@@ -48,6 +48,8 @@ class Pass {
   void settle_reservations();
   std::optional<WallTime> ends(const Allocation&) const;
   std::optional<WallTime> ends_itself(const Allocation&) const;
+  WallTime gives_up(const Reservation&) const;
+  bool closed(const Reservation&) const;
   const Class& largest(const UnitState&) const;
   int64_t group_on_node(const UnitState&) const;  // ranks that must share a node
   bool holds(const Reservation&, const UnitState&) const;

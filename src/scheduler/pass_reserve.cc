@@ -94,7 +94,7 @@ void Pass::wake(WallTime at) {
   if (at > now_ && (!out_.revisit || at < *out_.revisit)) out_.revisit = at;
 }
 
-// When an allocation is expected to be gone; none: nobody knows, or it is overdue.
+// When an allocation is expected to be gone; none: nobody knows, or its deadline is over.
 std::optional<WallTime> Pass::ends(const Allocation& a) const {
   if (a.claims.empty()) return ends_itself(a);
   std::optional<WallTime> last = now_;  // with the last who has its devices, too
@@ -107,9 +107,15 @@ std::optional<WallTime> Pass::ends(const Allocation& a) const {
 
 std::optional<WallTime> Pass::ends_itself(const Allocation& a) const {
   if (a.leaving) return later(now_, a.work.grace);
-  if (!a.work.run_time) return std::nullopt;
-  const WallTime end = later(a.since, *a.work.run_time - a.work.attained);
-  return end > now_ ? std::optional(end) : std::nullopt;
+  std::optional<WallTime> end;
+  if (a.work.run_time) {
+    end = later(a.since, *a.work.run_time - a.work.attained);
+    if (*end <= now_) return std::nullopt;
+  }
+  if (const auto learnt = m_.past_runs_.expected(a.tenant, a.work.origin))
+    if (const auto by = expected_end(a.since, a.work.attained, *learnt, now_))
+      end = std::min(end.value_or(*by), *by);
+  return end;
 }
 
 // --- what is kept ---
@@ -120,7 +126,8 @@ void Pass::settle_reservations() {
     const auto unit = m_.units_.find(r.unit);
     const bool known = unit != m_.units_.end();
     r.starts = known ? starts(r, unit->second) : std::nullopt;
-    const bool over = later(r.since, policy_.hold) <= now_ && !r.starts;
+    if (!r.promised) r.promised = r.starts;
+    const bool over = gives_up(r) <= now_ && !r.starts;
     if (known && over) unit->second.rests_until = later(now_, policy_.patience);
     if (known && !over && holds(r, unit->second)) {
       keep(r, unit->second);
@@ -130,6 +137,17 @@ void Pass::settle_reservations() {
       m_.drop_reservation(gone);
     }
   }
+}
+
+// Were its start not known then.
+WallTime Pass::gives_up(const Reservation& r) const {
+  return later(std::max(r.since, r.promised.value_or(r.since)), policy_.hold);
+}
+
+// Whether no estimate lets others in: there is none, or those it was promised by have proved too short.
+bool Pass::closed(const Reservation& r) const {
+  if (!r.starts) return true;
+  return !r.evicting && r.promised && *r.starts > std::max(*r.promised, now_);
 }
 
 // The kind of pod that its nodes are kept for: the largest, where a gang has several.
@@ -193,8 +211,9 @@ void Pass::keep(const Reservation& r, const UnitState& u) {
   for (const auto& [name, pods] : r.pods) {
     const int slot = m_.slots_.find(name)->second;
     const NodeState& node = m_.nodes_[size_t(slot)];
-    Kept kept{&r, projected(c, slot, r.starts.value_or(now_))};
-    if (!r.starts) {
+    const bool alone = closed(r);
+    Kept kept{&r, alone ? c.space(m_, slot) : projected(c, slot, *r.starts)};
+    if (alone) {
       // Its room comes as GPUs come free, whenever that is: nobody else gets any, and of CPU and memory what
       // the owner will not need.
       for (const std::string& uid : node.pods) {
@@ -208,7 +227,7 @@ void Pass::keep(const Reservation& r, const UnitState& u) {
       if (!put(kept.spare, shape)) kept.spare = {};
     for (size_t g = 0; g < before.size() && c.request.share() && !Class::mixes(m_, slot); ++g)
       if (kept.spare.free_milli[g] != before[g]) kept.apart = gpu::BoardMask(kept.apart | 1u << g);
-    if (!r.starts) {
+    if (alone) {
       kept.spare.free_milli = {};
       kept.spare.cuts.fill(kNoCut);
       kept.spare.shared.clear();
@@ -244,8 +263,11 @@ bool Pass::admits(const UnitState& u, const Class& c, int slot) const {
 }
 
 bool Pass::ends_before(const UnitState& u, const Reservation& r) const {
+  if (closed(r)) return false;
   const Work& work = u.unit.work;
-  return r.starts && work.run_time && later(now_, *work.run_time - work.attained) <= *r.starts;
+  auto time = m_.past_runs_.expected(u.unit.tenant, work.origin);
+  if (work.run_time) time = std::min(time.value_or(*work.run_time), *work.run_time);
+  return time && later(now_, *time - work.attained) <= *r.starts;
 }
 
 void Pass::spend(const UnitState& u, const Class& c, int slot, std::span<const Held> given) {
@@ -256,8 +278,7 @@ void Pass::spend(const UnitState& u, const Class& c, int slot, std::span<const H
 // --- what is to be kept ---
 
 void Pass::reserve() {
-  for (const auto& [id, r] : m_.reservations_)
-    wake(r.starts && *r.starts > now_ ? *r.starts : later(r.since, policy_.hold));
+  for (const auto& [id, r] : m_.reservations_) wake(r.starts && *r.starts > now_ ? *r.starts : gives_up(r));
   if (policy_.max_reservations == 0) return;
   std::set<std::string> served;  // leaves whose first blocked unit was looked at
   for (UnitState* waiting : waiting_) {
@@ -356,7 +377,7 @@ std::optional<Reservation> Pass::earliest_room(const UnitState& u) {
   if (chosen < 0) return std::nullopt;
   Reservation out{.unit = u.unit.id, .since = now_};
   if (at != WallTime::max()) {
-    out.starts = at;
+    out.starts = out.promised = at;
     out.after = std::move(last);
   }
   std::vector<std::pair<int64_t, std::string>> best;  // pods, most first, then by name

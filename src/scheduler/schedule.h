@@ -17,11 +17,16 @@
 // units that have waited beyond `patience` for room (not for a limit, nor for nodes that do not exist) get
 // nodes reserved, the first of each queue in the order of their turns, `max_reservations` in all. A reserved
 // node is backfilled only by what cannot delay its owner: work whose run time ends before, or that leaves
-// enough. Where run times are not known, nothing else that asks for GPUs goes there until the owner fits, or
-// for `hold`; then it gives the nodes back for `patience`. Who came later gives its reservation up where who came
-// earlier needs it. So a unit that fits an idle factory, once it has waited for `patience` and nobody waits who
-// came before it, starts within the longest run time of what holds its nodes; where run times are not known, if
-// that is at most `hold`.
+// enough. Run times are deadlines, or were learnt (past_runs.h). Where they are not known, nothing else that asks for
+// GPUs goes there until the owner fits, or for `hold`; then it gives the nodes back for `patience`. Who came later gives
+// its reservation up where who came earlier needs it.
+//
+// What was learnt may be wrong. The first start that is known of a reservation is its promise. Work that runs on past what
+// was expected of it moves the start, and from then on, whatever estimates say, nothing else that asks for GPUs goes
+// there; `hold` counts from the promise. So a unit that fits an idle factory, once it has waited for `patience` and nobody
+// waits who came before it, starts within the longest run time of what holds its nodes where deadlines say it; where run
+// times are learnt, within the longest that was expected and then the longest there is; where they are not known, or
+// proved eight times too short, the longest there is counts as far as it is at most `hold`.
 #pragma once
 
 #include <functional>

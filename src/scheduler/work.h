@@ -85,7 +85,8 @@ struct Work {
   int64_t least = 1;        // pods of its gang that must run; fewer, and all of it ends
   Duration grace = std::chrono::seconds(30);
   Duration least_run{};  // not a victim before it (of a whole gang: its first pod) has run this long
-  std::optional<Duration> run_time;  // from its start to its end: a deadline, or what was learnt
+  std::optional<Duration> run_time;  // from its start to its end, at most: a deadline
+  std::string origin;                // work of one origin runs alike (past_runs.h); "": of none
   Duration attained{};               // what it ran before it was last stopped
 };
 
