@@ -18,6 +18,7 @@
 #include "controllers/placement_writes.h"
 #include "controllers/queue_book.h"
 #include "controllers/reservation_book.h"
+#include "controllers/run_book.h"
 #include "controllers/usage_book.h"
 #include "scheduler/objects.h"
 #include "scheduler/objects_affinity.h"
@@ -73,6 +74,7 @@ class Placement::Impl final : store::Follower::Handler {
     book_.clear();
     reserved_.clear();
     usage_.clear();
+    runs_.clear();
     units_.clear();
     claims_.clear();
     later_.clear();
@@ -92,10 +94,12 @@ class Placement::Impl final : store::Follower::Handler {
     if (!loaded_) {
       reserved_.restore();
       usage_.restore(env_.clock.wall());
+      runs_.restore();
     }
     loaded_ = true;
     if (!charge_others(turn)) return false;
     if (const auto more = usage_.write(turn, env_.clock.wall())) wake_after(*more);
+    if (const auto more = runs_.write(turn, env_.clock.wall())) wake_after(*more);
     const bool asked = again_ || changed.empty();
     if (model_.units() == 0) tell_reservations(turn);
     if (model_.units() == 0 || (!asked && model_.version() == passed_)) return again_ = false;
@@ -129,24 +133,27 @@ class Placement::Impl final : store::Follower::Handler {
       return set_waiting(turn, claims_.waiting_for(key));
     if (resource == kClasses) return set_later(claims_.waiting_in(key.cluster()));
     if (key.cluster() != kRootCluster.value) return;
-    if (resource == kAllocations) return load_allocation(key, object);
+    if (resource == kAllocations) return load_allocation(turn, key, object);
     if (resource == kTenants) return load_tenant(turn, key, object);
     if (resource == kQueues) return load_queue(turn, key, object);
     if (resource == kPools) return load_pool(key, object);
     if (resource == kReservations) return reserved_.load(key, object);
+    if (resource == kPastRuns) return loaded_ ? void() : runs_.load(key, object);
     if (resource == kNodes) return load_node(turn, key.name());
     if (resource == kSlices && key.name().ends_with(kSliceSuffix))
       load_node(turn, key.name().substr(0, key.name().size() - kSliceSuffix.size()));
   }
 
-  void load_allocation(const Key& key, const ObjectPtr& object) {
+  void load_allocation(const store::Turn& turn, const Key& key, const ObjectPtr& object) {
     const Json allocation = object ? object->parse() : Json{};
     if (!object || api::string_at(allocation, {"status", "phase"}) == "Released") {
+      runs_.closing(turn, key.name(), object ? &allocation : nullptr, env_.clock.wall());
       units_.ended(key.name());
       return model_.close(key.name());
     }
     scheduler::Allocation open = scheduler::allocation_from(allocation);
     open.leaving = units_.is_leaving(open.uid);
+    runs_.opened(open.uid, allocation);
     model_.open(std::move(open));
   }
 
@@ -338,7 +345,7 @@ class Placement::Impl final : store::Follower::Handler {
 
   void load_allocation(store::Turn& turn, std::string_view uid) {
     const Key key = root_key(kAllocations, uid);
-    load_allocation(key, turn.get(key));
+    load_allocation(turn, key, turn.get(key));
   }
 
   std::string_view tenant_of(const Key& pod) const { return units_.tenant_of(pod.cluster()); }
@@ -403,6 +410,7 @@ class Placement::Impl final : store::Follower::Handler {
   QueueBook book_{model_};
   ReservationBook reserved_{model_};
   UsageBook usage_{model_};
+  RunBook runs_{model_};
   PlacementClaims claims_{model_};
   PlacementUnits units_{model_, book_, claims_};
   std::set<Key> later_;          // pods to be set again

@@ -207,18 +207,25 @@ std::optional<Estimate> estimate(const Scene& scene, const ClusterId& cluster, c
     pod = *shape;
     if (const auto deadline = api::int_at(object, {"spec", "activeDeadlineSeconds"}))
       api::set(pod, {"spec", "activeDeadlineSeconds"}, *deadline);
+    const std::string_view name = string_at(object, {"metadata", "name"});
+    const std::string_view made = name.empty() ? string_at(object, {"metadata", "generateName"}) : name;
+    api::set(pod, {"metadata", "ownerReferences"},
+             JsonArray{JsonObject{{"kind", "Job"}, {"name", made}, {"controller", true}}});
   }
   Estimate out;
   const Key key{cluster, "pods", string_at(object, {"metadata", "namespace"}), "new"};
   scheduler::Unit unit = scene.units.unit_of(key, pod, "", &own);
   if (unit.pods.front().request.gpus == 0) return std::nullopt;
-  out.run_time = unit.work.run_time;
   if (job) {
     out.pods = std::clamp<int64_t>(api::int_at(object, {"spec", "parallelism"}).value_or(1), 1, 1024);
     const auto gang = gang_of_job(object, read_job_spec(object));
     if (gang || scheduler::gang_of(pod)) unit.pods.resize(size_t(out.pods), unit.pods.front());
     if (gang) unit.least = std::min(gang->least, out.pods);
+    if (gang) unit.work.origin = scheduler::gang_origin(unit.work.origin, *unit.least);
   }
+  out.run_time = unit.work.run_time;
+  if (const auto learnt = scene.model.past_runs().expected(unit.tenant, unit.work.origin))
+    out.run_time = std::min(out.run_time.value_or(*learnt), *learnt);
   unit.created = scene.now;
   out.forecast = scheduler::forecast(scene.model, scene.policy, unit, scene.now, quick);
   out.request = unit.pods.front().choice(out.forecast.choice);

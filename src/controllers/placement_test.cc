@@ -17,7 +17,8 @@ TEST_P(PlacementTest, APodGetsItsNodeTogetherWithItsAllocation) {
       api::to_text(*api::find(allocation, {"spec"})),
       R"({"tenant":"vision","cluster":"c1","namespace":"default","pod":"a","node":"n1",)"
       R"("devices":[{"uuid":"GPU-n1-0","model":"H100-80GB"}],"cpuMilli":100,"memoryBytes":67108864,)"
-      R"("from":"2026-01-02T03:00:00.000000Z","created":"2026-01-02T03:00:00Z","why":"the only node that fits"})");
+      R"("from":"2026-01-02T03:00:00.000000Z","created":"2026-01-02T03:00:00Z","why":"the only node that fits",)"
+      R"("work":{"origin":"default/Queue//1"}})");
   EXPECT_EQ(api::string_at(allocation, {"status", "phase"}), "Open");
   EXPECT_EQ(api::string_at(allocation, {"metadata", "labels", "ingot.dev/simulated"}), "true");
   ASSERT_EQ(events().size(), 1u);

@@ -70,6 +70,7 @@ scheduler::Unit PlacementUnits::unit_of(const api::Key& key, const Json& pod, st
   unit.pods.push_back({std::move(uid), scheduler::request_of(pod)});
   unit.pods[0].request.models = scheduler::models_of(unit.pods[0].request.where, model_);
   claims_.ask(key, pod, unit, imagined);
+  unit.work.origin = scheduler::origin_of(key.ns(), pod, unit.pods[0].request);
   const auto asks = scheduler::affinity_of(pod);
   const Subject subject =
       scheduler::subject_of(key.cluster(), pod, asks.value_or(Affinity()), unit.pods[0].request.where);
@@ -317,6 +318,7 @@ void PlacementUnits::settle_gang(const std::string& id) {
   unit.least = std::clamp<int64_t>(least - settled, 1, pending);
   unit.work.unit = id;
   unit.work.least = least;
+  unit.work.origin = scheduler::gang_origin(unit.work.origin, least);
   model_.set_unit(std::move(unit));
 }
 

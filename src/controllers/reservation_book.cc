@@ -15,13 +15,14 @@ Key key_of(std::string_view unit) {
 }
 
 bool same(const Reservation& a, const Reservation& b) {
-  return a.pods == b.pods && a.since == b.since && a.evicting == b.evicting;
+  return a.pods == b.pods && a.since == b.since && a.promised == b.promised && a.evicting == b.evicting;
 }
 
 Reservation read(const Json& object) {
   Reservation r{.unit = std::string(api::string_at(object, {"spec", "unit"})),
                 .since = parse_rfc3339(api::string_at(object, {"spec", "since"})).value_or(WallTime{}),
                 .evicting = api::bool_at(object, {"spec", "evicting"})};
+  r.promised = parse_rfc3339(api::string_at(object, {"spec", "promised"}));
   for (const Json& node : api::array_at(object, {"spec", "nodes"}))
     r.pods[std::string(api::string_at(node, {"name"}))] = api::int_at(node, {"pods"}).value_or(0);
   return r;
@@ -33,6 +34,7 @@ Json object_of(const Reservation& r, JsonObject spec, WallTime now) {
   spec["unit"] = r.unit;
   spec["nodes"] = std::move(nodes);
   spec["since"] = to_rfc3339_micro(r.since);
+  if (r.promised) spec["promised"] = to_rfc3339_micro(*r.promised);
   spec["evicting"] = r.evicting;
   return JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
                     {"kind", "Reservation"},

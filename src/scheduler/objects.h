@@ -66,6 +66,12 @@ struct Gang {
 };
 // Also for a pod that only says how many it is of, which is a fault.
 std::optional<Gang> gang_of(const api::Json& pod);
+// What work runs alike (past_runs.h), of work that asks for GPUs: its controller's kind and name without numbers and
+// generated endings, so that what one template or CronJob makes is one; a pod's own name where that has such an
+// ending; else its queue. And its GPUs.
+std::string origin_of(std::string_view ns, const api::Json& pod, const Request&);
+std::string gang_origin(std::string origin, int64_t least);
+std::string_view name_stem(std::string_view name);  // "train-28391040-x8f2k": "train"
 int64_t rank_of(const api::Json& pod);  // its index in its Job or StatefulSet; large where it has none
 
 // What the pod says of itself as work: queue, preemption, grace, run time (activeDeadlineSeconds).

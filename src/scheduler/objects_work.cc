@@ -54,6 +54,7 @@ JsonObject work_object(const Work& work) {
   const Work usual;
   JsonObject out{{"unit", work.unit}};
   if (!work.queue.empty()) out["queue"] = work.queue;
+  if (!work.origin.empty()) out["origin"] = work.origin;
   for (const Field& f : kFields)
     if (f.get(work) != f.get(usual)) out[f.name] = f.get(work);
   if (work.run_time) out["runSeconds"] = duration_cast<seconds>(*work.run_time).count();
@@ -72,6 +73,7 @@ Work work_from(const JsonObject& object) {
   Work out;
   out.unit = string("unit");
   out.queue = string("queue");
+  out.origin = string("origin");
   for (const Field& f : kFields)
     if (const auto n = number(f.name)) f.set(out, *n);
   if (const auto n = number("runSeconds")) out.run_time = seconds(*n);
@@ -102,6 +104,42 @@ std::optional<Gang> gang_of(const Json& pod) {
   if (gang.size < 2) gang.size = 0;
   if (gang.least == 0 || gang.least > gang.size) gang.least = gang.size;
   return gang;
+}
+
+std::string_view name_stem(std::string_view name) {
+  // Those of generated names (k8s.io/apimachinery: pkg/util/rand), which have no vowels.
+  constexpr std::string_view kDigits = "0123456789", kGenerated = "bcdfghjklmnpqrstvwxz2456789";
+  constexpr size_t kGeneratedLength = 5;
+  for (;;) {
+    const size_t dash = name.find_last_of("-.");
+    if (dash == name.npos || dash == 0) return name;
+    const std::string_view end = name.substr(dash + 1);
+    if (end.find_first_not_of(kDigits) != end.npos &&
+        (end.size() != kGeneratedLength || end.find_first_not_of(kGenerated) != end.npos))
+      return name;
+    name = name.substr(0, dash);
+  }
+}
+
+std::string origin_of(std::string_view ns, const Json& pod, const Request& request) {
+  if (request.gpus == 0) return "";
+  std::string whose;
+  for (const Json& owner : api::array_at(pod, {"metadata", "ownerReferences"}))
+    if (api::bool_at(owner, {"controller"}))
+      whose =
+          std::string(string_at(owner, {"kind"})) + "/" + std::string(name_stem(string_at(owner, {"name"})));
+  const std::string_view name = string_at(pod, {"metadata", "name"});
+  const std::string_view stem = name_stem(name.empty() ? string_at(pod, {"metadata", "generateName"}) : name);
+  if (whose.empty() && stem != name) whose = "Pod/" + std::string(stem);
+  if (whose.empty()) whose = "Queue/" + std::string(string_at(pod, {"metadata", "labels", kQueueLabel}));
+  std::string gpus = std::to_string(request.gpus);
+  if (!request.profile.empty()) gpus += "x" + request.profile;
+  if (request.milli < 1000) gpus += "x" + std::to_string(request.milli) + "m";
+  return std::string(ns) + "/" + whose + "/" + gpus;
+}
+
+std::string gang_origin(std::string origin, int64_t least) {
+  return origin.empty() ? origin : origin + "x" + std::to_string(least) + "pods";
 }
 
 int64_t rank_of(const Json& pod) {
