@@ -10,6 +10,7 @@
 #include "base/encoding.h"
 #include "controllers/claim_charge.h"
 #include "controllers/claims.h"
+#include "controllers/group_book.h"
 #include "controllers/nominations.h"
 #include "controllers/placement_claims.h"
 #include "controllers/placement_scopes.h"
@@ -75,6 +76,7 @@ class Placement::Impl final : store::Follower::Handler {
     reserved_.clear();
     usage_.clear();
     runs_.clear();
+    told_.clear();
     units_.clear();
     claims_.clear();
     later_.clear();
@@ -100,6 +102,7 @@ class Placement::Impl final : store::Follower::Handler {
     if (!charge_others(turn)) return false;
     if (const auto more = usage_.write(turn, env_.clock.wall())) wake_after(*more);
     if (const auto more = runs_.write(turn, env_.clock.wall())) wake_after(*more);
+    if (const auto more = told_.write(turn, env_.clock.wall())) wake_after(*more);
     const bool asked = again_ || changed.empty();
     if (model_.units() == 0) tell_reservations(turn);
     if (model_.units() == 0 || (!asked && model_.version() == passed_)) return again_ = false;
@@ -126,9 +129,11 @@ class Placement::Impl final : store::Follower::Handler {
       return known ? void() : units_.set_pod(key, object.get());
     }
     if (resource == kNamespaces) return load_namespace(key, object);
-    if (resource == kGroups)
+    if (resource == kGroups) {
+      told_.set_group(key);
       return units_.set_group(key,
                               object ? api::int_at(object->parse(), {"spec", "minMember"}) : std::nullopt);
+    }
     if (resource == kClaims || resource == kClaimTemplates)
       return set_waiting(turn, claims_.waiting_for(key));
     if (resource == kClasses) return set_later(claims_.waiting_in(key.cluster()));
@@ -412,7 +417,8 @@ class Placement::Impl final : store::Follower::Handler {
   UsageBook usage_{model_};
   RunBook runs_{model_};
   PlacementClaims claims_{model_};
-  PlacementUnits units_{model_, book_, claims_};
+  GroupBook told_;
+  PlacementUnits units_{model_, book_, claims_, told_};
   std::set<Key> later_;          // pods to be set again
   std::map<Key, Revision> own_;  // pods as we wrote them, until the follower tells of it
   bool loaded_ = false;

@@ -196,6 +196,7 @@ void PlacementUnits::settle() {
 }
 
 void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
+  if (!object) told_.forget_pod(key);
   claims_.leave(key.text());
   const std::string cluster(key.cluster());
   if (tenant_of(cluster).empty()) {
@@ -215,6 +216,7 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
   const PodState state = scheduler::state_of(pod);
   set_subject(key, pod, state);
   const auto gang = scheduler::gang_of(pod);
+  told_.set_pod(key, gang ? gang->name : "", pod);
   const bool succeeded = string_at(pod, {"status", "phase"}) == "Succeeded";
   const bool pending = state == PodState::Pending && claims_.named(key, pod);
   // What is being deleted is none of its gang any more: what replaces it waits for the others that are left.

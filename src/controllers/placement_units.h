@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/object.h"
+#include "controllers/group_book.h"
 #include "controllers/placement_claims.h"
 #include "controllers/queue_book.h"
 #include "scheduler/model.h"
@@ -27,8 +28,8 @@ struct WaitingPod {
 
 class PlacementUnits {
  public:
-  PlacementUnits(scheduler::Model& model, const QueueBook& book, PlacementClaims& claims)
-      : model_(model), book_(book), claims_(claims) {}
+  PlacementUnits(scheduler::Model& model, const QueueBook& book, PlacementClaims& claims, GroupBook& told)
+      : model_(model), book_(book), claims_(claims), told_(told) {}
 
   // nullptr: the pod is gone.
   void set_pod(const api::Key&, const api::Object*);
@@ -89,6 +90,7 @@ class PlacementUnits {
   scheduler::Model& model_;
   const QueueBook& book_;
   PlacementClaims& claims_;
+  GroupBook& told_;                                           // what groups are told of their pods
   std::set<std::string> nominated_;                           // uids
   std::set<std::string, std::less<>> leaving_;                // uids
   std::set<std::string, std::less<>> named_;                  // keys of waiting pods that name a queue
