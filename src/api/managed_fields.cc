@@ -64,7 +64,7 @@ class Diff {
   // One member under `key`. `field` says its shape; for a map's entry `map` does.
   static void value(const Field* field, const Field* map, const Json* old, const Json& now, std::string key,
                     Tree& changed, Tree& removed, int depth) {
-    if (old && *old == now) return;
+    if (old && same(*old, now)) return;
     const Wrap wrap = field ? field->wrap : Wrap::One;
     const Schema* schema = field && wrap == Wrap::One ? field->schema : map ? map->schema : nullptr;
     const bool atomic = (field && field->atomic) || (schema && schema->atomic);
@@ -117,7 +117,7 @@ class Diff {
       if (!after[i].is_object()) continue;
       const std::string key = item_key(field, after[i]);
       const Json* old = same_item(field, before, key, i);
-      if (old && *old == after[i]) continue;
+      if (old && same(*old, after[i])) continue;
       Tree below, gone;
       if (!old) below["."].emplace_object();
       fields(field.schema, nullptr, old ? old->if_object() : nullptr, after[i].get_object(), below, gone, 2);

@@ -46,7 +46,7 @@ bool Object::mentions(std::string_view text) const {
 }
 
 Json Object::parse() const {
-  Result<Json> value = parse_json(json);
+  Result<Json> value = parse_json(json, one_piece(json.size()));
   ASSERT(value.has_value());
   return std::move(*value);
 }

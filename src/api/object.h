@@ -52,7 +52,9 @@ struct Object {
   std::string node =
       {};  // node_of() of a stored object, so that whoever looks for one node's need not parse all
 
-  Json parse() const;  // `json` was written by us: a parse error is our bug
+  // `json` was written by us: a parse error is our bug. All of it lies in one piece of memory, which goes with the last
+  // copy of any part of it.
+  Json parse() const;
   // Whether `json` has this text in it: a quick no, before a parse says for sure.
   bool mentions(std::string_view text) const;
 };

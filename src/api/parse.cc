@@ -136,7 +136,7 @@ Result<Parsed> parse_body_json(std::string_view text) {
   bj::parse_options options;
   options.max_depth = kMaxDepth;
   bj::basic_parser<Builder> parser(options);
-  parser.handler().stack.reset({});
+  parser.handler().stack.reset(one_piece(text.size()));
   if (bj::error_code error = run(parser, text))
     return fail(Reason::BadRequest, "the body is not valid JSON: " + error.message());
   Parsed out{.value = parser.handler().stack.release()};

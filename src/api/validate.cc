@@ -108,7 +108,7 @@ void immutable(const Subject& s, std::initializer_list<std::string_view> path) {
   if (!s.before) return;
   const Json *now = find(s.object, path), *was = find(*s.before, path);
   if (is_absent(now) && is_absent(was)) return;
-  if (now && was && *now == *was) return;
+  if (now && was && same(*now, *was)) return;
   std::string name;
   for (std::string_view step : path) name = child(name, step);
   s.errors.invalid(name, now ? *now : Json(nullptr), "field is immutable");

@@ -118,7 +118,7 @@ bool same(const Json* a, const Json* b) {
     return x.size() == y.size() &&
            std::ranges::equal(x, y, [](const Json& i, const Json& j) { return same(&i, &j); });
   }
-  if (!a->is_object() || !b->is_object()) return *a == *b;
+  if (!a->is_object() || !b->is_object()) return same(*a, *b);
   const JsonObject &x = a->get_object(), &y = b->get_object();
   return std::ranges::all_of(x, [&](const auto& m) { return same(&m.value(), y.if_contains(m.key())); }) &&
          std::ranges::all_of(y, [&](const auto& m) { return x.contains(m.key()) || nothing(&m.value()); });
@@ -157,7 +157,7 @@ void validate_pod(const Subject& s) {
   if (!spec) return s.errors.required("spec.containers");
   if (s.before) {
     // Most updates are of the status: what was judged when it was written is not judged again.
-    if (const Json* was = find(*s.before, {"spec"}); was && *was == *spec) return;
+    if (const Json* was = find(*s.before, {"spec"}); was && same(*was, *spec)) return;
     return pod_update(s), s.errors.empty() ? validate_pod_spec(*spec, "spec", s.errors) : void();
   }
   if (find(*spec, {"ephemeralContainers"}))
