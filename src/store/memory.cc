@@ -30,30 +30,20 @@ ObjectPtr tombstone(const Object& last, Revision deleted_at) {
   return encode(last.key, last.parse(), deleted_at);
 }
 
-Memory::Live::const_iterator Memory::at(std::string_view key) const {
-  if (asked_.edits == edits_ && asked_.key == key) return asked_.place;
-  const auto place = live_.lower_bound(key);
-  if (place != live_.end()) {
-    asked_.key = key;
-    asked_.place = place;
-    asked_.edits = edits_;
-  }
-  return place;
-}
-
 void Memory::place(const ObjectPtr& object) {
-  const auto next = at(object->key.text());
   ++edits_;
-  if (next != live_.end() && ByKey::key(*next) == object->key.text())
-    next->object = object;
+  if (const auto known = places_.find(std::string_view(object->key.text())); known != places_.end())
+    (*known)->object = object;
   else
-    live_.emplace_hint(next, object);
+    places_.insert(live_.emplace(object).first);
 }
 
 void Memory::remove(std::string_view key) {
-  const auto it = at(key);
-  ASSERT(it != live_.end() && ByKey::key(*it) == key);
+  const auto known = places_.find(key);
+  ASSERT(known != places_.end());
   ++edits_;
+  const Live::const_iterator it = *known;
+  places_.erase(known);
   live_.erase(it);
 }
 
@@ -83,8 +73,8 @@ void Memory::replay(Revision revision, std::string_view key, const std::string_v
 }
 
 ObjectPtr Memory::get(std::string_view key) const {
-  const auto it = at(key);
-  return it == live_.end() || ByKey::key(*it) != key ? nullptr : it->object;
+  const auto known = places_.find(key);
+  return known == places_.end() ? nullptr : (*known)->object;
 }
 
 Memory::Live::const_iterator Memory::first(std::string_view prefix, std::string_view after) const {

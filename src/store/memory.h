@@ -4,6 +4,7 @@
 // live set is history replayed; a row of the log is doomed only when no watch, list or live object can need it.
 #pragma once
 
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
 #include <set>
 #include <vector>
@@ -56,23 +57,22 @@ class Memory {
     bool operator()(const auto& a, const auto& b) const { return key(a) < key(b); }
   };
   using Live = std::set<Slot, ByKey>;
+  struct SameKey {
+    using is_transparent = void;
+    static std::string_view key(Live::const_iterator at) { return ByKey::key(*at); }
+    static std::string_view key(std::string_view s) { return s; }
+    size_t operator()(const auto& a) const { return std::hash<std::string_view>()(key(a)); }
+    bool operator()(const auto& a, const auto& b) const { return key(a) == key(b); }
+  };
 
-  // The first not before `key`.
-  Live::const_iterator at(std::string_view key) const;
   void place(const ObjectPtr&);
   void remove(std::string_view key);
   Live::const_iterator first(std::string_view prefix, std::string_view after) const;
 
   Live live_;
+  boost::unordered_flat_set<Live::const_iterator, SameKey, SameKey>
+      places_;          // all of live_, for one look at a key
   uint64_t edits_ = 0;  // how often live_ changed: a walk finds its place again
-  // What at() was asked last: a write looks several times at one place. Holds while edits_ does not change; never
-  // live_.end(), which would not survive a move of *this.
-  struct Asked {
-    std::string key;
-    Live::const_iterator place;
-    uint64_t edits = UINT64_MAX;
-  };
-  mutable Asked asked_;
   std::deque<Change> history_;
   std::deque<Doomed> doomed_;
   Revision compacted_;

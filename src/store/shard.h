@@ -125,11 +125,11 @@ struct Scope {
 };
 
 struct Options {
-  std::string path;                                   // the SQLite file
-  size_t turn_inputs = 256;                           // most inputs a turn drains
-  Duration turn_time = std::chrono::milliseconds(1);  // a turn or a round of publishing ends after this
-  size_t queue_inputs = 16'384;                       // submit() refuses beyond (429 TooManyRequests)
-  size_t history_changes = 50'000;                    // kept for watches and lists from an earlier revision
+  std::string path;                                     // the SQLite file
+  size_t turn_inputs = 256;                             // most inputs a turn drains
+  Duration turn_time = std::chrono::microseconds(500);  // a turn or a round of publishing ends after this
+  size_t queue_inputs = 16'384;                         // submit() refuses beyond (429 TooManyRequests)
+  size_t history_changes = 50'000;                      // kept for watches and lists from an earlier revision
   size_t history_bytes = 256u << 20;
   size_t staged_writes =
       4'096;  // nothing that writes is taken while this much waits for the commit in flight

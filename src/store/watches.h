@@ -5,6 +5,7 @@
 // every durable change of its scope after its cursor once, in revision order.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -54,7 +55,11 @@ class Watches {
 
   Group all_;
   Group behind_;
-  std::map<std::string, Group, std::less<>>
+  struct Name {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+  boost::unordered_flat_map<std::string, Group, Name, std::equal_to<>>
       synced_;  // by "cluster/resource", either of them empty for every one, and "@node" where the scope has one
   uint64_t last_ = 0, stepped_ = 0;
   Revision published_;
