@@ -90,7 +90,7 @@ Result<Removed> remove_object(Call& call, const api::ObjectPtr& stored, const De
   const bool now = api::begin_deletion(marked, options.how, call.services.env.clock.wall());
   if (resource == "namespaces" || resource == Factory::kTenants)
     api::set(marked, {"status", "phase"}, "Terminating");
-  if (call.in.dry_run || (!now && marked == before)) return Removed{stored, now};
+  if (call.in.dry_run || (!now && api::same(marked, before))) return Removed{stored, now};
   const Result<api::ObjectPtr> written =
       now ? call.view.erase(resource, ns, name) : call.view.put(resource, ns, name, std::move(marked));
   if (!written) return fail(about(written.error(), call.type(), name));

@@ -84,9 +84,11 @@ api::ObjectPtr project(Services& services, const api::ObjectPtr& object) {
 }
 
 api::ObjectPtr with_cluster(const api::ObjectPtr& pod) {
-  api::Json value = pod->parse();
-  api::set(value, {"metadata", "annotations", policy::kClusterAnnotation}, std::string(pod->key.cluster()));
-  return same_place(pod, value);
+  return std::make_shared<const api::Object>(
+      api::Object{pod->key, pod->revision,
+                  api::to_text_with(pod->parse(), {"metadata", "annotations", policy::kClusterAnnotation},
+                                    api::Json(pod->key.cluster())),
+                  pod->node});
 }
 
 }  // namespace ingot::apiserver

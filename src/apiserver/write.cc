@@ -140,6 +140,20 @@ Result<void> check_same_object(Call& call, const Json& before, const Json& after
   return {};
 }
 
+// What a patch may see: of /status, that and who it is. The rest of a large object would be copied and looked at for
+// nothing, but a JSON Patch may test it.
+Json patched_part(Call& call, const Json& before) {
+  if (call.route().subresource != "status" || call.in.patch == PatchKind::Json || !before.is_object())
+    return before;
+  JsonObject part, metadata;
+  for (const std::string_view field : {"apiVersion", "kind", "status"})
+    if (const Json* value = api::find(before, {field})) part[field] = *value;
+  for (const auto& [name, value] : api::object_at(before, {"metadata"}))
+    if (name != "managedFields") metadata[name] = value;
+  part["metadata"] = std::move(metadata);
+  return part;
+}
+
 // What a subresource may change of the whole: /status the status, /finalize a namespace's finalizers.
 Json limited_to(const Route& route, const api::Resource& type, const Json& before, Json after) {
   const auto take = [](Json& to, std::string_view field, const Json& from) {
@@ -184,18 +198,19 @@ Result<Outcome> create_object(Call& call) { return store_new(call, std::move(*ca
 
 Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const Json& before, Json after) {
   after = limited_to(call.route(), call.type(), before, std::move(after));
-  keep_server_fields(before, after);
+  if (call.route().subresource.empty()) keep_server_fields(before, after);
   api::set(after, {"metadata", "name"}, std::string(stored->key.name()));
   if (call.type().namespaced) api::set(after, {"metadata", "namespace"}, std::string(stored->key.ns()));
   if (const Result<void> valid = api::validate(call.type(), after, &before); !valid)
     return fail(about(valid.error(), call.type(), stored->key.name()));
   if (const Result<void> admitted = admit_update(call, before, after); !admitted)
     return fail(admitted.error());
-  if (after == before) return show(call, 200, stored);
+  if (api::same(after, before)) return show(call, 200, stored);
   if (counts_generations(call.type())) {
     const Json* spec_before = api::find(before, {"spec"});
     const Json* spec_after = api::find(after, {"spec"});
-    const bool changed = !spec_before != !spec_after || (spec_before && *spec_before != *spec_after);
+    const bool changed =
+        !spec_before != !spec_after || (spec_before && !api::same(*spec_before, *spec_after));
     if (changed)
       api::set(after, {"metadata", "generation"},
                api::int_at(before, {"metadata", "generation"}).value_or(0) + 1);
@@ -242,7 +257,7 @@ Result<Outcome> patch_object(Call& call) {
   const api::ObjectPtr stored = call.view.get(call.type().resource(), route.ns, route.name);
   if (!stored) return fail(not_found(call.type(), route.name));
   const Json before = stored->parse();
-  Result<Json> patched = apply_patch(call, before);
+  Result<Json> patched = apply_patch(call, patched_part(call, before));
   if (!patched) return fail(about(patched.error(), call.type(), route.name));
   Result<api::Decoded> decoded =
       api::conform(*call.services.registry, call.type(), std::move(*patched), call.in.validation);
