@@ -14,9 +14,6 @@ namespace {
 constexpr std::string_view kPods = "pods";
 constexpr size_t kMostPrefix = 58;  // of a generated name (apiserver: pkg/storage/names)
 
-bool mentions(const api::Object& object, std::string_view text) {
-  return object.json.find(text) != std::string::npos;
-}
 bool has_ended(const Json& pod) {
   const std::string_view phase = api::string_at(pod, {"status", "phase"});
   return phase == "Succeeded" || phase == "Failed";
@@ -28,10 +25,10 @@ Key beside(const Key& key, std::string_view resource, std::string_view name) {
 void watch(const Seen& seen, const Enqueue& enqueue) {
   const Key& key = seen.key();
   const bool deleted = seen.change.deleted;
-  if (key.resource() == kPods && mentions(*seen.change.object, "\"resourceClaims\"")) {
+  if (key.resource() == kPods && seen.change.object->mentions("\"resourceClaims\"")) {
     if (!deleted) enqueue(key);
-    const bool over = deleted || mentions(*seen.change.object, "\"phase\":\"Succeeded\"") ||
-                      mentions(*seen.change.object, "\"phase\":\"Failed\"");
+    const bool over = deleted || seen.change.object->mentions("\"phase\":\"Succeeded\"") ||
+                      seen.change.object->mentions("\"phase\":\"Failed\"");
     if (!over) return;
     const Json pod = seen.change.object->parse();
     for (const Json& named : api::array_at(pod, {"spec", "resourceClaims"}))
@@ -157,7 +154,7 @@ void settle_claim(Plan& plan, const Snapshot& in, const ObjectPtr& object) {
 void serve_waiting(Plan& plan, const Snapshot& in, const Key& source) {
   in.range(kPods, source.ns(), [&](const ObjectPtr& pod) {
     plan.again = plan.writes.size() + 64 > kMaxWrites;
-    if (!plan.again && mentions(*pod, "\"resourceClaimTemplateName\"")) make_claims(plan, in, pod);
+    if (!plan.again && pod->mentions("\"resourceClaimTemplateName\"")) make_claims(plan, in, pod);
     return !plan.again;
   });
 }

@@ -9,10 +9,6 @@
 namespace ingot::controllers {
 namespace {
 
-bool mentions(const api::Object& object, std::string_view text) {
-  return object.json.find(text) != std::string::npos;
-}
-
 // The owner's resource; nullptr for a kind nobody here serves.
 const api::Resource* resource_of(const Facts& facts, const OwnerRef& owner) {
   const size_t slash = owner.api_version.find('/');
@@ -26,10 +22,10 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
   const Key& key = seen.key();
   const api::Object& object = *seen.change.object;
   if (!seen.change.deleted) {
-    const bool waits = mentions(object, "\"deletionTimestamp\"") &&
-                       (mentions(object, "\"foregroundDeletion\"") || mentions(object, "\"orphan\""));
-    if (waits || (!seen.owners.empty() && (!seen.change.before || mentions(object, "\"deletionTimestamp\"") ||
-                                           !mentions(*seen.change.before, "\"ownerReferences\""))))
+    const bool waits = object.mentions("\"deletionTimestamp\"") &&
+                       (object.mentions("\"foregroundDeletion\"") || object.mentions("\"orphan\""));
+    if (waits || (!seen.owners.empty() && (!seen.change.before || object.mentions("\"deletionTimestamp\"") ||
+                                           !seen.change.before->mentions("\"ownerReferences\""))))
       enqueue(key);
     return;
   }

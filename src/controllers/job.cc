@@ -16,9 +16,8 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
   for (const OwnerRef& owner : seen.owners)
     if (owner.controller && owner.kind == "Job")
       enqueue(Key(ClusterId{std::string(key.cluster())}, kJobs, key.ns(), owner.name));
-  const std::string& text = seen.change.object->json;
-  if (!seen.change.deleted && text.find("\"deletionTimestamp\"") != text.npos &&
-      text.find(kTrackingFinalizer) != text.npos)
+  const api::Object& pod = *seen.change.object;
+  if (!seen.change.deleted && pod.mentions("\"deletionTimestamp\"") && pod.mentions(kTrackingFinalizer))
     enqueue(key);
 }
 

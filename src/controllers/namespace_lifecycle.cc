@@ -12,8 +12,7 @@ namespace {
 void watch(const Seen& seen, const Enqueue& enqueue) {
   const Key& key = seen.key();
   if (key.resource() == "namespaces") {
-    if (!seen.change.deleted && seen.change.object->json.find("\"deletionTimestamp\"") != std::string::npos)
-      enqueue(key);
+    if (!seen.change.deleted && seen.change.object->mentions("\"deletionTimestamp\"")) enqueue(key);
     return;
   }
   if (!seen.index.any_ending() || key.ns().empty()) return;
@@ -33,11 +32,10 @@ void clear_type(Plan& plan, Remains& remains, const Snapshot& in, const api::Res
                 std::string_view ns) {
   in.range(type.resource(), ns, [&](const ObjectPtr& object) {
     ++remains.resources[long_name(type)];
-    if (object->json.find("\"finalizers\"") != std::string::npos)
+    if (object->mentions("\"finalizers\""))
       for (const Json& f : api::array_at(object->parse(), {"metadata", "finalizers"}))
         if (f.is_string()) ++remains.finalizers[std::string(f.get_string())];
-    if (object->json.find("\"deletionTimestamp\"") != std::string::npos && api::is_deleting(object->parse()))
-      return true;
+    if (object->mentions("\"deletionTimestamp\"") && api::is_deleting(object->parse())) return true;
     if (plan.writes.size() >= kMaxWrites) {
       plan.again = true;
       return false;

@@ -331,9 +331,9 @@ class Placement::Impl final : store::Follower::Handler {
       const WaitingPod* waiting = units_.waiting(b.pod);
       if (!waiting) continue;
       keys.push_back(waiting->key);
-      Bound bound{&b, turn.get(waiting->key), {}};
-      if (!bound.before || turn.get(root_key(kAllocations, b.pod))) continue;
-      bound.pod = bound.before->parse();
+      const ObjectPtr before = turn.get(waiting->key);
+      if (!before || turn.get(root_key(kAllocations, b.pod))) continue;
+      Bound bound{&b, before, before->parse()};
       auto claimed = claims_.grant(waiting->key, b, claims, now);
       if (!claimed || api::string_at(bound.pod, {"metadata", "uid"}) != b.pod ||
           scheduler::state_of(bound.pod) != scheduler::PodState::Pending || tenant_of(waiting->key).empty())

@@ -200,18 +200,19 @@ JsonArray queue_story(const Scene& scene, const store::Turn& turn, std::string_v
 std::optional<Estimate> estimate(const Scene& scene, const ClusterId& cluster, const Json& object,
                                  const Lookup& own, bool quick) {
   const bool job = string_at(object, {"kind"}) == "Job";
-  Json pod = object;
+  Json shape;
   if (job) {
-    const Json* shape = api::find(object, {"spec", "template"});
-    if (!shape) return std::nullopt;
-    pod = *shape;
+    const Json* of_job = api::find(object, {"spec", "template"});
+    if (!of_job) return std::nullopt;
+    shape = *of_job;
     if (const auto deadline = api::int_at(object, {"spec", "activeDeadlineSeconds"}))
-      api::set(pod, {"spec", "activeDeadlineSeconds"}, *deadline);
+      api::set(shape, {"spec", "activeDeadlineSeconds"}, *deadline);
     const std::string_view name = string_at(object, {"metadata", "name"});
     const std::string_view made = name.empty() ? string_at(object, {"metadata", "generateName"}) : name;
-    api::set(pod, {"metadata", "ownerReferences"},
+    api::set(shape, {"metadata", "ownerReferences"},
              JsonArray{JsonObject{{"kind", "Job"}, {"name", made}, {"controller", true}}});
   }
+  const Json& pod = job ? shape : object;
   Estimate out;
   const Key key{cluster, "pods", string_at(object, {"metadata", "namespace"}), "new"};
   scheduler::Unit unit = scene.units.unit_of(key, pod, "", &own);
