@@ -1,4 +1,5 @@
 #include "node/agent.h"
+#include "node/registration.h"
 
 #include "node/agent_fixture.h"
 
@@ -214,6 +215,17 @@ TEST_F(AgentTest, LostCallsAreMadeAgain) {
   t.loop.advance(120s);
   EXPECT_EQ(phase(), "Succeeded");
   EXPECT_TRUE(released());
+}
+
+TEST_F(AgentTest, WhatALateCallOfAnEarlierLifeSaidIsPutRight) {
+  config.gpus.boards = {gpu::Board{.uuid = "GPU-0", .index = 0, .model = "H100-80GB"}};
+  boot();
+  const std::string slice = "/clusters/root/apis/resource.k8s.io/v1/resourceslices/node-0-gpu.nvidia.com";
+  const auto devices = [&] { return api::to_text(*api::find(api.objects.at(slice), {"spec", "devices"})); };
+  const std::string healthy = devices();
+  api::set(api.objects.at(slice), {"spec", "devices"}, api::JsonArray{});
+  t.loop.advance(Registration::kReport + Registration::kHeartbeat);
+  EXPECT_EQ(devices(), healthy);
 }
 
 TEST_F(AgentTest, WatchesThatRepeatThemselvesChangeNothing) {

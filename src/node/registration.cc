@@ -219,9 +219,7 @@ Registration::~Registration() {
 void Registration::start() {
   since_ = gpu_since_ = env_.clock.wall();
   gpus_healthy_ = healthy_gpus(config_) == int64_t(config_.gpus.boards.size());
-  keep(node_);
-  if (!config_.gpus.boards.empty()) keep(slice_);
-  keep_parts();
+  report();
   heartbeat();
 }
 
@@ -236,6 +234,11 @@ void Registration::refresh() {
   const bool healthy = healthy_gpus(config_) == int64_t(config_.gpus.boards.size());
   if (std::exchange(gpus_healthy_, healthy) != healthy) gpu_since_ = env_.clock.wall();
   ++generation_;
+  report();
+}
+
+void Registration::report() {
+  reported_ = env_.clock.now();
   node_.dirty = slice_.dirty = true;
   keep(node_);
   if (!config_.gpus.boards.empty()) keep(slice_);
@@ -252,6 +255,7 @@ void Registration::keep_parts() {
 void Registration::heartbeat() {
   lease_.dirty = true;
   keep(lease_);
+  if (env_.clock.now() - reported_ >= kReport) report();
   // The first wait is of any length, so that nodes that start together do not all report at the same moments.
   const Duration wait = std::exchange(spread_, true)
                             ? kHeartbeat

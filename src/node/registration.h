@@ -27,6 +27,9 @@ api::JsonObject slice_object(const NodeConfig&, int64_t generation);
 class Registration {
  public:
   static constexpr Duration kHeartbeat = std::chrono::seconds(10);
+  // So often all is said again, changed or not, as kubelet does (nodeStatusReportFrequency): a request of an earlier life
+  // of this node may have come after those of this one.
+  static constexpr Duration kReport = std::chrono::minutes(5);
 
   Registration(env::Env&, Api&, const NodeConfig&);
   ~Registration();
@@ -48,6 +51,7 @@ class Registration {
   void create(Kept&);
   void drop(Kept&);
   void keep_parts();
+  void report();
   void patch_status(Kept&);
   void settled(Kept&, const Result<Answer>&, bool more);
   void heartbeat();
@@ -63,6 +67,7 @@ class Registration {
   Kept node_, lease_, slice_;
   std::deque<Kept> parts_;  // slices of partitions; those that no board fills are kept away
   env::TimerId heartbeat_ = 0;
+  Instant reported_{};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
