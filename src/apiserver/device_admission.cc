@@ -71,7 +71,8 @@ std::vector<std::string> ignored_of_devices(const api::Resource& type, const Jso
     const Json *now = one.kind == type.kind ? api::find(object, one.path) : nullptr,
                *was = before ? api::find(*before, one.path) : nullptr;
     const bool empty = !now || (now->is_array() && now->get_array().empty());
-    if (!empty && !(was && *was == *now)) out.push_back(fmt::format("{} is ignored: {}", one.field, one.why));
+    if (!empty && !(was && api::same(*was, *now)))
+      out.push_back(fmt::format("{} is ignored: {}", one.field, one.why));
   }
   return out;
 }

@@ -111,7 +111,7 @@ std::optional<Duration> GroupBook::write(store::Turn& turn, WallTime now) {
       const auto group = groups_.find(*at);
       Json status = this->status(group == groups_.end() ? nullptr : &group->second, object, now);
       const Json* said = api::find(object, {"status"});
-      if (!said || *said != status) {
+      if (!said || !api::same(*said, status)) {
         ++writes;
         api::set(object, {"status"}, std::move(status));
         if (!turn.put(*at, std::move(object), before->revision)) return kEvery;
