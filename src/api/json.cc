@@ -1,11 +1,11 @@
 #include "api/json.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include <boost/json/serializer.hpp>
 #include <limits>
-#include <span>
 
 namespace ingot::api {
 namespace bj = boost::json;
@@ -24,44 +24,23 @@ Result<Json> parse_json(std::string_view text, bj::storage_ptr storage) {
   return value;
 }
 
-std::string to_text(const Json& value) { return bj::serialize(value); }
-std::string to_text(const JsonObject& value) { return bj::serialize(value); }
-
 namespace {
-void write_with(std::string& out, const Json* at, std::span<const std::string_view> path, const Json& leaf) {
-  if (path.empty()) {
-    out += to_text(leaf);
-    return;
+template <class T>
+std::string serialized(const T& value) {
+  std::array<char, 16 * 1024> piece;  // most objects are one, so that the text has no more room than it needs
+  std::string out;
+  bj::serializer serializer;
+  serializer.reset(&value);
+  while (!serializer.done()) {
+    const bj::string_view some = serializer.read(piece.data(), piece.size());
+    out.append(some.data(), some.size());
   }
-  const auto begin = [&](const Json& name) {
-    ((out += out.back() == '{' ? "" : ",") += to_text(name)) += ':';
-  };
-  const bj::string_view step(path[0].data(), path[0].size());
-  bool there = false;
-  out += '{';
-  if (const JsonObject* object = at ? at->if_object() : nullptr)
-    for (const auto& member : *object) {
-      begin(member.key());
-      if (member.key() != step) {
-        out += to_text(member.value());
-        continue;
-      }
-      there = true;
-      write_with(out, &member.value(), path.subspan(1), leaf);
-    }
-  if (!there) {
-    begin(step);
-    write_with(out, nullptr, path.subspan(1), leaf);
-  }
-  out += '}';
+  return out;
 }
 }  // namespace
 
-std::string to_text_with(const Json& value, std::initializer_list<std::string_view> path, const Json& leaf) {
-  std::string out;
-  write_with(out, &value, {path.begin(), path.size()}, leaf);
-  return out;
-}
+std::string to_text(const Json& value) { return serialized(value); }
+std::string to_text(const JsonObject& value) { return serialized(value); }
 
 const Json* find(const JsonObject& object, std::initializer_list<std::string_view> path) {
   const JsonObject* at = &object;

@@ -31,8 +31,6 @@ boost::json::storage_ptr one_piece(size_t text_bytes);
 Result<Json> parse_json(std::string_view text, boost::json::storage_ptr = {});
 std::string to_text(const Json&);
 std::string to_text(const JsonObject&);
-// The text of a copy on which set() was called, without that copy.
-std::string to_text_with(const Json&, std::initializer_list<std::string_view> path, const Json& leaf);
 
 // find(pod, {"spec", "nodeName"}): nullptr when a step is absent or not an object.
 const Json* find(const Json&, std::initializer_list<std::string_view> path);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/json_text.h"
 #include "api/object.h"
 
 namespace ingot::api {
@@ -22,12 +23,13 @@ TEST(Same, IsEqualityWhateverTheOrderOfMembersAndTheKindOfNumber) {
   }
 }
 
-TEST(ToTextWith, SaysWhatSetWouldMakeOfACopy) {
-  for (const char* before : {R"({"m":{"a":{"k":"old","l":1}},"s":[1,"{"]})", R"({"m":{"n":"{"},"s":1})",
-                             R"({"s":{}})", R"({"m":"no object"})", "{}", "[]"}) {
+TEST(TextWith, SaysWhatSetWouldMakeOfACopy) {
+  for (const char* before :
+       {R"({"m":{"a":{"k":"old","l":1}},"s":[1,"{"]})", R"({"m":{"n":"{"},"s":1})", R"({"s":{}})",
+        R"({"m":"no object"})", R"({"m":{"\"a":"\\","a":{}}})", R"({"m":3,"n":-15})", "{}", "[]"}) {
     Json after = of(before);
     set(after, {"m", "a", "k"}, Json("new \"value\""));
-    EXPECT_EQ(of(to_text_with(of(before), {"m", "a", "k"}, Json("new \"value\""))), after) << before;
+    EXPECT_EQ(text_with(before, {"m", "a", "k"}, Json("new \"value\"")), to_text(after));
   }
 }
 

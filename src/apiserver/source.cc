@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/device_class.h"
+#include "api/json_text.h"
 #include "policy/pod_admission.h"
 
 namespace ingot::apiserver {
@@ -86,8 +87,8 @@ api::ObjectPtr project(Services& services, const api::ObjectPtr& object) {
 api::ObjectPtr with_cluster(const api::ObjectPtr& pod) {
   return std::make_shared<const api::Object>(
       api::Object{pod->key, pod->revision,
-                  api::to_text_with(pod->parse(), {"metadata", "annotations", policy::kClusterAnnotation},
-                                    api::Json(pod->key.cluster())),
+                  api::text_with(pod->json, {"metadata", "annotations", policy::kClusterAnnotation},
+                                 api::Json(pod->key.cluster())),
                   pod->node});
 }
 

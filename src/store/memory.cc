@@ -21,8 +21,7 @@ ObjectPtr encode(const Key& key, Json json, Revision revision) {
   object->key = key;
   object->revision = revision;
   object->node = api::node_of(key.resource(), json);
-  object->json.assign(
-      api::to_text(json));  // a copy, because the serializer leaves up to half of its buffer unused
+  object->json = api::to_text(json);
   return object;
 }
 

@@ -1,0 +1,88 @@
+#include "api/json_text.h"
+
+#include <span>
+
+#include "base/assert.h"
+
+namespace ingot::api {
+namespace {
+
+using Path = std::span<const std::string_view>;
+
+// From the opening quote to behind the closing one.
+size_t after_string(std::string_view text, size_t at) {
+  for (++at; text.at(at) != '"'; ++at) at += text[at] == '\\';
+  return at + 1;
+}
+
+size_t after_value(std::string_view text, size_t at) {
+  if (text.at(at) == '"') return after_string(text, at);
+  if (text[at] != '{' && text[at] != '[') return text.find_first_of(",]}", at);
+  for (int depth = 0;;) {
+    at = text.find_first_of("\"{}[]", at);
+    ASSERT(at != text.npos);
+    if (text[at] == '"') {
+      at = after_string(text, at);
+      continue;
+    }
+    depth += text[at] == '{' || text[at] == '[' ? 1 : -1;
+    ++at;
+    if (depth == 0) return at;
+  }
+}
+
+// Where the object's member of that name has its value, or where its closing brace is. The names that are asked for
+// need no escapes.
+struct Place {
+  size_t begin, end;
+  bool found;
+};
+Place place(std::string_view object, std::string_view name) {
+  size_t at = 1;
+  while (object.at(at) != '}') {
+    at += object[at] == ',';
+    const size_t name_end = after_string(object, at);
+    const std::string_view member = object.substr(at + 1, name_end - at - 2);
+    const size_t begin = name_end + 1, end = after_value(object, begin);
+    if (member == name) return {begin, end, true};
+    at = end;
+  }
+  return {at, at, false};
+}
+
+std::string made(Path path, const std::string& leaf) {
+  std::string text;
+  for (const std::string_view step : path) ((text += "{\"") += step) += "\":";
+  text += leaf;
+  text.append(path.size(), '}');
+  return text;
+}
+
+}  // namespace
+
+std::string text_with(std::string_view text, std::initializer_list<std::string_view> steps,
+                      const Json& leaf) {
+  const std::string value = to_text(leaf);
+  size_t from = 0, to = text.size();  // what is looked at
+  for (Path path(steps); !path.empty(); path = path.subspan(1)) {
+    const std::string_view here = text.substr(from, to - from);
+    if (!here.starts_with('{'))
+      return std::string(text.substr(0, from)) + made(path, value) + std::string(text.substr(to));
+    const Place at = place(here, path[0]);
+    if (!at.found) {
+      std::string out;
+      const std::string member = made(path, value);
+      out.reserve(text.size() + member.size());
+      out.append(text, 0, from + at.begin);
+      if (at.begin > 1) out += ',';
+      out.append(member, 1, member.size() - 2);
+      out.append(text, from + at.end);
+      return out;
+    }
+    to = from + at.end;
+    from += at.begin;
+  }
+  return std::string(text.substr(0, from)) + value + std::string(text.substr(to));
+}
+
+}  // namespace ingot::api
