@@ -215,7 +215,12 @@ void HttpSession::deliver(Delivery& letter) {
     case Delivery::Kind::Stop:
       return;
   }
-  if (!writing_) write();
+  if (!std::exchange(flush_due_, true)) host_.flush_later(*this);
+}
+
+void HttpSession::flush_stream() {
+  flush_due_ = false;
+  if (phase_ == Phase::Streaming && !writing_) write();
 }
 
 void HttpSession::start_reply(apiserver::Reply reply, bool streamed) {

@@ -45,6 +45,9 @@ class SessionHost {
   virtual std::string& scratch() = 0;           // a read buffer shared by all sessions of the thread
   virtual void interest(HttpSession&, bool read, bool write) = 0;
   virtual void closed(HttpSession&) = 0;
+  // Calls HttpSession::flush_stream once what else is in the thread's mail is read: pieces of one stream that come
+  // together leave together.
+  virtual void flush_later(HttpSession&) = 0;
   // Hands the request on; answers come through HttpSession::deliver until forget().
   virtual std::shared_ptr<HttpExchange> dispatch(HttpSession&, apiserver::Request) = 0;
   virtual void forget(const HttpExchange&) = 0;
@@ -57,6 +60,7 @@ class HttpSession {
 
   void ready(bool readable, bool writable, bool broken);
   void deliver(Delivery&);
+  void flush_stream();
   void tick();  // once a second: deadlines
   void stop();  // as soon as what is being answered is answered
   bool closed() const { return phase_ == Phase::Closed; }
@@ -101,6 +105,7 @@ class HttpSession {
   Phase phase_ = Phase::Handshake;
   bool reading_ = false, writing_ = false;  // epoll interest
   bool head_only_ = false, http_1_0_ = false, chunked_ = false, ended_ = false;
+  bool flush_due_ = false;
   bool used_ = false;  // since the last tick
   bool close_after_ = false, stopping_ = false, continued_ = false, in_body_ = false;
 };

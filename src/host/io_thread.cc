@@ -114,6 +114,7 @@ void IoThread::read_mail(std::vector<Delivery> letters) {
       to->second->deliver(letter);
     }
   }
+  for (HttpSession* session : std::exchange(streams_, {})) session->flush_stream();
 }
 
 void IoThread::adopt(Fd socket) {

@@ -49,6 +49,7 @@ class IoThread final : public SessionHost {
   std::string& scratch() override { return scratch_; }
   void interest(HttpSession&, bool read, bool write) override;
   void closed(HttpSession&) override;
+  void flush_later(HttpSession& session) override { streams_.push_back(&session); }
   std::shared_ptr<HttpExchange> dispatch(HttpSession&, apiserver::Request) override;
   void forget(const HttpExchange& exchange) override { waiting_.erase(&exchange); }
 
@@ -71,6 +72,7 @@ class IoThread final : public SessionHost {
   std::unordered_map<HttpSession*, std::unique_ptr<HttpSession>> sessions_;
   std::unordered_map<const HttpExchange*, HttpSession*> waiting_;  // whose answer goes where
   std::vector<HttpSession*> closed_;
+  std::vector<HttpSession*> streams_;  // that have something to say
   std::vector<Submission> submissions_;
   std::string scratch_;
   std::string date_;
