@@ -5,40 +5,54 @@
 namespace ingot::host {
 
 SideLane::~SideLane() {
+  if (rest_) loop_.cancel(rest_);
   for (auto& [id, timer] : timers_) loop_.cancel(timer.outer);
 }
 
 void SideLane::post(env::Task task) {
   {
     std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(task));
+    queue_.push_back({clock_.now(), std::move(task)});
     if (std::exchange(posted_, true)) return;
   }
   round();
 }
 
 void SideLane::round() {
-  loop_.post([this, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) run_slice();
+  loop_.post([this, posted = clock_.now(), alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    const Instant now = clock_.now();
+    const bool busy = now - posted >= slice_;
+    if (!busy || now >= rest_until_ || !patient()) return run_slice();
+    rest_ = loop_.at(rest_until_, [this] {
+      rest_ = 0;
+      run_slice();
+    });
   });
 }
 
-env::Task SideLane::next() {
+bool SideLane::patient() const {
+  std::lock_guard lock(mutex_);
+  return queue_.empty() || clock_.now() - queue_.front().since < kPatience;
+}
+
+std::optional<SideLane::Waiting> SideLane::next() {
   std::lock_guard lock(mutex_);
   if (queue_.empty()) {
     posted_ = false;
-    return nullptr;
+    return std::nullopt;
   }
-  env::Task task = std::move(queue_.front());
+  std::optional<Waiting> first = std::move(queue_.front());
   queue_.pop_front();
-  return task;
+  return first;
 }
 
 void SideLane::run_slice() {
   const Instant end = clock_.now() + slice_;
+  rest_until_ = end + kRest * slice_;
   const std::weak_ptr<char> alive = alive_;
-  while (env::Task task = next()) {
-    task();
+  while (std::optional<Waiting> first = next()) {
+    first->task();
     if (alive.expired()) return;  // the task ended the lane
     if (clock_.now() >= end) return round();
   }

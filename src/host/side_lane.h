@@ -1,6 +1,7 @@
 // A lane beside a loop, for work that requests must not wait for: the nodes of this process. Its tasks run on the loop's
-// thread, in order, but only for a slice of time in each round of the loop, so that the other tasks of a round wait for
-// no more than that, however many nodes there are.
+// thread, in order, but only for a slice of time in a round of the loop, so that the other tasks of a round wait for no
+// more than that, however many nodes there are. While the loop has other work, kRest slices of time lie between two
+// slices, unless a task has waited for kPatience: a burst of requests is not slowed by what it sets in motion.
 //
 // Thread rule: as env::Loop. Destroyed on the loop's thread, or once that has ended; what still waits is dropped.
 #pragma once
@@ -8,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "env/env.h"
@@ -20,6 +22,9 @@ class SideLane final : public env::Loop {
       : clock_(clock), loop_(loop), slice_(slice) {}
   ~SideLane() override;
 
+  static constexpr int kRest = 15;
+  static constexpr Duration kPatience = std::chrono::seconds(2);
+
   void post(env::Task) override;
   env::TimerId at(Instant, env::Task) override;
   void cancel(env::TimerId) override;
@@ -29,16 +34,23 @@ class SideLane final : public env::Loop {
     env::TimerId outer;  // of the loop, until it is due
     env::Task task;
   };
+  struct Waiting {
+    Instant since;
+    env::Task task;
+  };
   void round();
   void run_slice();
-  env::Task next();
+  std::optional<Waiting> next();
+  bool patient() const;
 
   const env::Clock& clock_;
   env::Loop& loop_;
   const Duration slice_;
-  std::mutex mutex_;
-  std::deque<env::Task> queue_;  // guarded
-  bool posted_ = false;          // guarded: a round is due
+  mutable std::mutex mutex_;
+  std::deque<Waiting> queue_;  // guarded
+  bool posted_ = false;        // guarded: a round is due
+  Instant rest_until_{};
+  env::TimerId rest_ = 0;
   std::unordered_map<env::TimerId, Timer> timers_;
   env::TimerId last_timer_ = 0;
   std::shared_ptr<char> alive_ = std::make_shared<char>();

@@ -13,6 +13,13 @@ struct SideLaneTest : testing::Test {
   std::string order;
   SideLane lane{t.clock, t.loop, 1ms};
 
+  // Other work of the loop: so many rounds of a millisecond.
+  void busy(int rounds) {
+    t.loop.post([this, rounds] {
+      t.clock.advance(1ms);
+      if (rounds > 1) busy(rounds - 1);
+    });
+  }
   env::Task says(char c, Duration takes = 0ms) {
     return [this, c, takes] {
       order += c;
@@ -26,6 +33,24 @@ TEST_F(SideLaneTest, ASliceEndsAndOthersComeBetween) {
   for (int i = 0; i < 3; ++i) t.loop.post(says('|'));
   t.loop.run_until_idle();
   EXPECT_EQ(order, "ab|||cd");
+}
+
+TEST_F(SideLaneTest, WhileTheLoopIsBusyItRestsBetweenSlices) {
+  busy(5);
+  lane.post(says('a', 1ms));
+  lane.post(says('b'));
+  t.loop.run_until_idle();
+  EXPECT_EQ(order, "a");
+  t.loop.advance(SideLane::kRest * 1ms);
+  EXPECT_EQ(order, "ab");
+}
+
+TEST_F(SideLaneTest, WhoHasWaitedForLongIsNotKeptWaiting) {
+  busy(5);
+  lane.post(says('a', SideLane::kPatience));
+  lane.post(says('b'));
+  t.loop.run_until_idle();
+  EXPECT_EQ(order, "ab");
 }
 
 TEST_F(SideLaneTest, ATaskNeverRunsInline) {
