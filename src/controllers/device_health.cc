@@ -35,8 +35,8 @@ class DeviceHealth::Impl final : store::Follower::Handler {
   Impl(env::Env& env, store::Shard& shard)
       : env_(env),
         follower_(env, shard,
-                  {{{kRootCluster.value, std::string(kAllocations), ""},
-                    {kRootCluster.value, std::string(kSlices), ""}}},
+                  store::later({{kRootCluster.value, std::string(kAllocations), ""},
+                                {kRootCluster.value, std::string(kSlices), ""}}),
                   *this) {}
 
   Stats stats() const { return {.unhealthy = unhealthy_.size(), .evicted = evicted_}; }

@@ -49,9 +49,9 @@ class Idleness::Impl final : store::Follower::Handler {
         telemetry_(telemetry),
         options_(options),
         follower_(env, shard,
-                  {{{kRootCluster.value, std::string(kAllocations), ""},
-                    {kRootCluster.value, std::string(kNodes), ""},
-                    {kRootCluster.value, std::string(kPools), ""}}},
+                  store::later({{kRootCluster.value, std::string(kAllocations), ""},
+                                {kRootCluster.value, std::string(kNodes), ""},
+                                {kRootCluster.value, std::string(kPools), ""}}),
                   *this) {}
 
   Stats stats() const {

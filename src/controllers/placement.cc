@@ -8,6 +8,7 @@
 #include "api/device_class.h"
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "controllers/announcer.h"
 #include "controllers/claim_charge.h"
 #include "controllers/claims.h"
 #include "controllers/group_book.h"
@@ -49,7 +50,10 @@ Key root_key(std::string_view resource, std::string_view name) { return {kRootCl
 class Placement::Impl final : store::Follower::Handler {
  public:
   Impl(env::Env& env, store::Shard& shard, PlacementOptions options)
-      : env_(env), options_(options), follower_(env, shard, {placement_scopes(), kKeysPerTurn}, *this) {}
+      : env_(env),
+        options_(options),
+        announcer_(env, shard),
+        follower_(env, shard, {placement_scopes(), kKeysPerTurn}, *this) {}
 
   Scene scene() { return {model_, units_, options_.policy, env_.clock.wall()}; }
 
@@ -81,6 +85,7 @@ class Placement::Impl final : store::Follower::Handler {
     claims_.clear();
     later_.clear();
     own_.clear();
+    announcer_.clear();
     loaded_ = again_ = false;
     passed_ = 0;
   }
@@ -366,8 +371,8 @@ class Placement::Impl final : store::Follower::Handler {
       const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
       ASSERT(granted && placed);
       if (bound.claims.any()) load_allocation(turn, uid);  // with the claims that it has
-      const std::string where = assigned(bound.before->key, *bound.binding);
-      say(turn, {bound.before->key, "Pod", uid, "Normal", "Scheduled", where, kScheduler}, now);
+      announcer_.say(turn,
+                     {bound.before->key, uid, "Scheduled", assigned(bound.before->key, *bound.binding), now});
       units_.set_placed(bound.before->key, **placed);
       own_.insert_or_assign(bound.before->key, (*placed)->revision);
       ++stats_.bound;
@@ -428,6 +433,7 @@ class Placement::Impl final : store::Follower::Handler {
   Instant estimates_since_{};
   size_t estimates_ = 0;
   PlacementStats stats_;
+  Announcer announcer_;
   store::Follower follower_;  // last: what it calls outlives it
 };
 

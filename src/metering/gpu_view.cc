@@ -37,8 +37,8 @@ class GpuView::Impl final : store::Follower::Handler {
  public:
   Impl(env::Env& env, store::Shard& shard)
       : follower_(env, shard,
-                  {{{kRootCluster.value, std::string(kAllocations), ""},
-                    {kRootCluster.value, std::string(kSlices), ""}}},
+                  store::later({{kRootCluster.value, std::string(kAllocations), ""},
+                                {kRootCluster.value, std::string(kSlices), ""}}),
                   *this) {}
 
   bool settle(size_t most) {

@@ -163,7 +163,8 @@ Prices current_prices(const store::Turn& turn) {
 class Ledger::Impl final : store::Follower::Handler {
  public:
   Impl(env::Env& env, store::Shard& shard)
-      : env_(env), follower_(env, shard, {{{kRootCluster.value, std::string(kAllocations), ""}}}, *this) {}
+      : env_(env),
+        follower_(env, shard, store::later({{kRootCluster.value, std::string(kAllocations), ""}}), *this) {}
   uint64_t booked() const { return booked_; }
 
   std::vector<TenantTotals> totals(WallTime now) {

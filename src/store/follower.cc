@@ -99,9 +99,11 @@ struct Follower::Impl : std::enable_shared_from_this<Follower::Impl> {
   void submit() {
     if (queued || !wanted || complete < options.scopes.size()) return;
     queued = true;
-    auto taken = shard.submit([weak = weak_from_this()](Turn& turn) {
-      if (const auto at = weak.lock()) at->turn(turn);
-    });
+    auto taken = shard.submit(
+        [weak = weak_from_this()](Turn& turn) {
+          if (const auto at = weak.lock()) at->turn(turn);
+        },
+        options.kind);
     if (taken) return;
     env.loop.at(env.clock.now() + kRetry, [weak = weak_from_this()] {
       if (const auto at = weak.lock()) {

@@ -17,7 +17,13 @@ namespace ingot::store {
 struct FollowerOptions {
   std::vector<Scope> scopes;
   size_t keys_per_turn = 1'000;
+  Shard::Kind kind = Shard::Kind::Writes;
 };
+
+// For who keeps books of what happened: nobody waits for it, and nobody waits long while it does.
+inline FollowerOptions later(std::vector<Scope> scopes) {
+  return {std::move(scopes), 32, Shard::Kind::Later};
+}
 
 class Follower {
  public:

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "store/errors.h"
 #include "store/file.h"
+#include "store/inputs.h"
 #include "store/memory.h"
 #include "store/watches.h"
 
@@ -61,13 +62,13 @@ class Engine final : public Shard {
     return staged_.batch.writes.size() >= options_.staged_writes ||
            staged_.batch.bytes >= options_.staged_bytes;
   }
-  size_t queued() const { return reads_.size() + writes_.size(); }
   bool may_write() const {
     return !(flight_ && crowded()) && durable_.value - watches_.published().value < options_.staged_writes;
   }
-  bool idle() const { return reads_.empty() && (writes_.empty() || !may_write()); }
+  bool idle() const { return !inputs_.any(Kind::Reads) && (inputs_.size() == 0 || !may_write()); }
   void schedule_turn();
   void turn();
+  void run(Input, std::vector<Done>& ready);
   void start_commit();
   void publish();
   void publish_all() {
@@ -90,7 +91,7 @@ class Engine final : public Shard {
   const std::shared_ptr<File> file_;  // shared with work under way
   Memory memory_;
   Watches watches_;
-  std::deque<Input> reads_, writes_;  // what is queued
+  Inputs inputs_;
   Pending staged_;
   std::shared_ptr<Pending> flight_;
   std::vector<Done> drains_;
@@ -233,19 +234,18 @@ Result<void> Engine::submit(Input input, Kind kind) {
     return fail({.reason = Reason::ServiceUnavailable,
                  .message = "the store is reading " + options_.path + " again after a failed write",
                  .retry_after_s = 1});
-  if (queued() >= options_.queue_inputs)
+  if (inputs_.size() >= options_.queue_inputs)
     return fail({.reason = Reason::TooManyRequests,
-                 .message = "too many requests wait for the store (" + std::to_string(queued()) +
+                 .message = "too many requests wait for the store (" + std::to_string(inputs_.size()) +
                             "), please try again later",
                  .retry_after_s = 1});
-  (kind == Kind::Reads ? reads_ : writes_).push_back(std::move(input));
+  inputs_.add(std::move(input), kind);
   schedule_turn();
   return {};
 }
 
 void Engine::schedule_turn() {
-  if (turn_posted_ || reloading_ || idle()) return;
-  turn_posted_ = true;
+  if (reloading_ || idle() || std::exchange(turn_posted_, true)) return;
   env_.loop.post(guarded([this] { turn(); }));
 }
 
@@ -257,21 +257,30 @@ void Engine::turn() {
   const Instant end = env_.clock.now() + options_.turn_time;
   bool late = false, wrote = false;
   for (size_t n = 0; n < options_.turn_inputs && !(late && wrote); ++n) {
-    std::deque<Input>& from = reads_.empty() || late ? writes_ : reads_;
-    if (from.empty() || (&from == &writes_ && crowded())) break;
-    wrote |= &from == &writes_;
-    Input input = std::move(from.front());
-    from.pop_front();
-    Step step(*this);
-    input(step);
-    step.settle(ready);
+    const bool writes = late || !inputs_.any(Kind::Reads);
+    std::optional<Input> input;
+    if (!writes || !crowded()) input = inputs_.take(writes ? Kind::Writes : Kind::Reads);
+    if (!input) break;
+    wrote |= writes;
+    run(std::move(*input), ready);
     late = env_.clock.now() >= end;
+  }
+  const Instant began = env_.clock.now();
+  if (auto input = crowded() ? std::nullopt : inputs_.take_later(began)) {
+    run(std::move(*input), ready);
+    inputs_.later_took(began, env_.clock.now());
   }
   start_commit();
   schedule_turn();
   settle_drains();
   // Last, because a callback may destroy the shard.
   for (Done& done : ready) done({});
+}
+
+void Engine::run(Input input, std::vector<Done>& ready) {
+  Step step(*this);
+  input(step);
+  step.settle(ready);
 }
 
 void Engine::take_doomed(Batch& batch) {
@@ -322,8 +331,7 @@ void Engine::publish() {
   const Instant end = env_.clock.now() + options_.turn_time;
   const bool all = watches_.publish(memory_, durable_, [&] { return env_.clock.now() < end; });
   memory_.compact(watches_.published());
-  if (all || publish_posted_) return;
-  publish_posted_ = true;
+  if (all || std::exchange(publish_posted_, true)) return;
   env_.loop.post(guarded([this] {
     publish_posted_ = false;
     after_commit();
@@ -379,8 +387,7 @@ void Engine::reload() {
 
 // Only deletes until the ballast can be made again.
 void Engine::enter_full() {
-  if (full_) return;
-  full_ = true;
+  if (std::exchange(full_, true)) return;
   env_.log.error("store.disk_full", {{"path", options_.path}});
   await_space();
 }
@@ -421,8 +428,7 @@ Result<uint64_t> Engine::watch(Scope scope, Revision from, std::shared_ptr<Watch
 }
 
 void Engine::schedule_steps() {
-  if (steps_posted_ || !watches_.behind()) return;
-  steps_posted_ = true;
+  if (!watches_.behind() || std::exchange(steps_posted_, true)) return;
   env_.loop.post(guarded([this] {
     steps_posted_ = false;
     // Of many watches that lack little several catch up at once; a whole piece of one is enough for now.
@@ -436,8 +442,7 @@ void Engine::schedule_steps() {
 }
 
 void Engine::schedule_bookmark() {
-  if (bookmark_set_ || watches_.size() == 0) return;
-  bookmark_set_ = true;
+  if (watches_.size() == 0 || std::exchange(bookmark_set_, true)) return;
   env_.loop.at(env_.clock.now() + options_.bookmark_every, guarded([this] {
                  bookmark_set_ = false;
                  watches_.bookmark();
@@ -465,7 +470,7 @@ void Engine::drain(Done done) {
 }
 
 void Engine::settle_drains() {
-  if (drains_.empty() || queued() > 0 || flight_ || reloading_ || !staged_.batch.empty()) return;
+  if (drains_.empty() || inputs_.size() > 0 || flight_ || reloading_ || !staged_.batch.empty()) return;
   env_.loop.post([drains = std::exchange(drains_, {})]() mutable {
     for (Done& done : drains) done({});
   });
@@ -477,7 +482,7 @@ Stats Engine::stats() const {
   stats.durable = durable_;
   stats.objects = memory_.size();
   stats.watchers = watches_.size();
-  stats.queued = queued();
+  stats.queued = inputs_.size();
   stats.disk_full = full_;
   return stats;
 }

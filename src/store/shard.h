@@ -7,7 +7,8 @@
 // waiting `then` gets the error.
 //
 // Nothing here holds the loop for long: a turn and the publishing of what a commit made durable stop after a
-// millisecond and go on after whatever else waits, and inputs that only read go before those that write.
+// millisecond and go on after whatever else waits. Inputs that only read go before those that write, and those that
+// nobody waits for come last, though never for good.
 //
 // Thread rule: everything here on the loop's thread; after open() all SQL runs in env.worker. Invariants: revisions
 // grow with every write (a failed commit leaves a gap: its numbers are not given again); what a watcher or a `then`
@@ -156,9 +157,10 @@ class Shard {
   virtual ~Shard() = default;
 
   // Queues an input for a coming turn. One that only reads goes before all that write, though a turn that begins with
-  // reads always takes a write too. TooManyRequests when the queue is full, ServiceUnavailable while the file is
-  // being read again after a failed commit; the input is then not taken.
-  enum class Kind : uint8_t { Writes, Reads };
+  // reads always takes a write too. One that may come later goes when nothing else waits, or else one a turn and no
+  // more than an eighth of the time. TooManyRequests when the queue is full, ServiceUnavailable while the file is being
+  // read again after a failed commit; the input is then not taken.
+  enum class Kind : uint8_t { Writes, Reads, Later };
   virtual Result<void> submit(Input, Kind = Kind::Writes) = 0;
 
   // Changes after `from`; Revision{0} first delivers every live object in scope as a create (on the loop, before

@@ -326,6 +326,31 @@ TEST(Queue, ALongTurnEndsEarlyButNeverWithoutAWrite) {
   EXPECT_EQ(order, "xaybz");
 }
 
+TEST(Queue, WhatMayComeLaterGetsAnEighthOfTheTimeOfOthers) {
+  Fixture f([](Options& o) { o.turn_time = std::chrono::milliseconds(1); });
+  std::string order;
+  const auto slow = [&](char name) {
+    return [&, name](Turn&) {
+      order += name;
+      f.t.clock.advance(std::chrono::milliseconds(1));
+    };
+  };
+  for (const char name : {'X', 'Y', 'Z'}) ASSERT_TRUE(f.shard->submit(slow(name), Shard::Kind::Later));
+  for (char name = 'a'; name < 'k'; ++name) ASSERT_TRUE(f.shard->submit(slow(name)));
+  f.t.loop.run_until_idle();
+  EXPECT_EQ(order, "aXbcdefghYijZ");
+}
+
+TEST(Queue, WhatMayComeLaterIsWaitedForAtTheEnd) {
+  Held h;
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(h.shard->submit([](Turn&) {}, Shard::Kind::Later));
+  h.shard->drain(h.note("drained"));
+  EXPECT_EQ(h.shard->stats().queued, 3u);
+  h.t.loop.run_until_idle();
+  EXPECT_EQ(h.shard->stats().queued, 0u);
+  EXPECT_EQ(h.told, "drained ");
+}
+
 TEST(Commit, ReadsGoOnWhileWritesWaitForTheDisk) {
   Held h([](Options& o) { o.staged_writes = 1; });
   for (const char* name : {"a", "b", "c"}) h.put(name);
