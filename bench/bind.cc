@@ -131,7 +131,6 @@ class Bench {
   void send(Connection& c, std::string request) {
     c.busy = true;
     c.wire->send(std::move(request));
-    advance(c);
   }
 
   void create(Connection& c) {

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -39,11 +40,11 @@ inline SSL_CTX* client_context(const std::string& ca, const std::string& cert, c
   return context;
 }
 
-// One connection, registered edge-triggered with `epoll` under `tag`.
+// One connection, registered with `epoll` under `tag`.
 class Wire {
  public:
-  Wire(SSL_CTX* context, const std::string& host, int port, int epoll, void* tag) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  Wire(SSL_CTX* context, const std::string& host, int port, int epoll, void* tag) : epoll_(epoll), tag_(tag) {
+    const int fd = fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(uint16_t(port));
@@ -56,21 +57,36 @@ class Wire {
     SSL_set_fd(ssl_, fd);
     if (SSL_connect(ssl_) != 1) die("TLS handshake failed");
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLOUT | EPOLLET;
-    event.data.ptr = tag;
-    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+    watch(EPOLL_CTL_ADD);
   }
   Wire(const Wire&) = delete;
 
+  // The answer comes with a later pump().
   void send(std::string request) {
     out_ = std::move(request);
     written_ = 0;
-    pump();
+    write();
   }
 
   // Writes what can be written; what can be read is appended to `in`.
   void pump() {
+    write();
+    char buffer[16384];
+    do {
+      const int n = SSL_read(ssl_, buffer, sizeof buffer);
+      if (n <= 0) {
+        const int error = SSL_get_error(ssl_, n);
+        if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return;
+        die("the server closed a connection");
+      }
+      in.append(buffer, size_t(n));
+    } while (SSL_has_pending(ssl_));  // what it does not hold, epoll tells of
+  }
+
+  std::string in;
+
+ private:
+  void write() {
     while (written_ < out_.size()) {
       const int n = SSL_write(ssl_, out_.data() + written_, int(out_.size() - written_));
       if (n > 0)
@@ -80,24 +96,21 @@ class Wire {
       else
         die("the server closed a connection while it was written to");
     }
-    char buffer[16384];
-    for (;;) {
-      const int n = SSL_read(ssl_, buffer, sizeof buffer);
-      if (n <= 0) {
-        const int error = SSL_get_error(ssl_, n);
-        if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return;
-        die("the server closed a connection");
-      }
-      in.append(buffer, size_t(n));
-    }
+    if (std::exchange(blocked_, written_ < out_.size()) != blocked_) watch(EPOLL_CTL_MOD);
+  }
+  void watch(int how) {
+    epoll_event event{};
+    event.events = EPOLLIN | (blocked_ ? EPOLLOUT : 0u);
+    event.data.ptr = tag_;
+    epoll_ctl(epoll_, how, fd_, &event);
   }
 
-  std::string in;
-
- private:
+  int epoll_, fd_ = -1;
+  void* tag_;
   SSL* ssl_ = nullptr;
   std::string out_;
   size_t written_ = 0;
+  bool blocked_ = false;
 };
 
 inline std::string get(const std::string& host, const std::string& path) {
@@ -113,11 +126,10 @@ inline std::string post(const std::string& host, const std::string& path, const 
 inline std::optional<int> take_answer(std::string& in) {
   const size_t head = in.find("\r\n\r\n");
   if (head == in.npos) return std::nullopt;
-  std::string lower = in.substr(0, head);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char ch) { return char(std::tolower(ch)); });
-  const size_t length = lower.find("\r\ncontent-length:");
-  if (length == lower.npos) die("an answer without Content-Length");
-  const size_t whole = head + 4 + std::stoul(lower.substr(length + 17));
+  constexpr std::string_view kLength = "\r\nContent-Length: ";
+  const size_t length = in.find(kLength);
+  if (length > head) die("an answer without Content-Length");
+  const size_t whole = head + 4 + std::stoul(in.substr(length + kLength.size(), 20));
   if (in.size() < whole) return std::nullopt;
   const int code = std::stoi(in.substr(9, 3));
   in.erase(0, whole);

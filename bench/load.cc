@@ -136,7 +136,6 @@ class Load {
     c.busy = true;
     c.due = due;
     c.wire->send(std::move(text));
-    advance(c);
   }
 
   // Open-loop groups: hands due requests to free connections.
