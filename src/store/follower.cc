@@ -1,12 +1,40 @@
 #include "store/follower.h"
 
+#include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <deque>
 #include <optional>
-#include <set>
 
 namespace ingot::store {
 namespace {
 
 constexpr Duration kRetry = std::chrono::milliseconds(50);
+
+// Keys in the order in which they first changed, each once. The objects that hold their texts are kept meanwhile.
+class Changed {
+ public:
+  void add(const ObjectPtr& object) {
+    if (known_.insert(object->key.text()).second) order_.push_back(object);
+  }
+  std::vector<Key> take(size_t most) {
+    std::vector<Key> keys;
+    for (; !order_.empty() && keys.size() < most; order_.pop_front()) {
+      known_.erase(order_.front()->key.text());
+      keys.push_back(order_.front()->key);
+    }
+    std::ranges::sort(keys);
+    return keys;
+  }
+  bool empty() const { return order_.empty(); }
+  void clear() {
+    known_.clear();
+    order_.clear();
+  }
+
+ private:
+  std::deque<ObjectPtr> order_;
+  boost::unordered_flat_set<std::string_view> known_;
+};
 
 }  // namespace
 
@@ -19,7 +47,7 @@ struct Follower::Impl : std::enable_shared_from_this<Follower::Impl> {
   uint64_t life = 0;  // grows with every start: what belongs to an earlier one is dropped
   std::vector<uint64_t> watches;
   size_t complete = 0;  // watches that have delivered every live object
-  std::set<Key> changed;
+  Changed changed;
   bool wanted = false, queued = false;
   env::TimerId timer = 0;
   std::optional<Instant> due;
@@ -39,7 +67,7 @@ struct Follower::Impl : std::enable_shared_from_this<Follower::Impl> {
     bool on_change(const Change& change) override {
       const auto at = current();
       if (!at) return false;
-      at->changed.insert(change.object->key);
+      at->changed.add(change.object);
       at->want();
       return true;
     }
@@ -117,9 +145,7 @@ struct Follower::Impl : std::enable_shared_from_this<Follower::Impl> {
     queued = false;
     if (complete < options.scopes.size()) return;  // it started again meanwhile
     wanted = false;
-    std::vector<Key> batch;
-    while (!changed.empty() && batch.size() < options.keys_per_turn)
-      batch.push_back(std::move(changed.extract(changed.begin()).value()));
+    const std::vector<Key> batch = changed.take(options.keys_per_turn);
     const bool again = handler.follow(turn, batch, !changed.empty());
     turn.then(turn.revision(), [weak = weak_from_this(), was = life](const Result<void>& durable) {
       const auto at = weak.lock();

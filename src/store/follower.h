@@ -1,5 +1,5 @@
 // Follows parts of a shard: which keys changed since somebody last looked, handed over inside a turn, a batch at a
-// time. The objects are read from that turn, so whoever follows never works on what is not the newest.
+// time, first those that changed first. The objects are read from that turn, so whoever follows never works on what is not the newest.
 //
 // Thread rule: the loop. Invariants: nothing is handed over before every live object in the scopes is known; a changed
 // key is handed over at least once after its change; when a commit fails (what was read may not have happened) or a
