@@ -1,6 +1,7 @@
 #include "controllers/placement.h"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <map>
 #include <set>
 #include <span>
@@ -128,11 +129,12 @@ class Placement::Impl final : store::Follower::Handler {
   void load(store::Turn& turn, const Key& key) {
     const ObjectPtr object = turn.get(key);
     const std::string_view resource = key.resource();
-    if (resource == kPods) {
-      const auto own = own_.extract(key);
-      const bool known = !own.empty() && object && object->revision == own.mapped();
-      return known ? void() : units_.set_pod(key, object.get());
+    if (const auto own = own_.find(key.text()); own != own_.end()) {
+      const bool known = object && object->revision == own->second;
+      own_.erase(own);
+      if (known) return;
     }
+    if (resource == kPods) return units_.set_pod(key, object.get());
     if (resource == kNamespaces) return load_namespace(key, object);
     if (resource == kGroups) {
       told_.set_group(key);
@@ -163,7 +165,9 @@ class Placement::Impl final : store::Follower::Handler {
     }
     scheduler::Allocation open = scheduler::allocation_from(allocation);
     open.leaving = units_.is_leaving(open.uid);
-    runs_.opened(open.uid, allocation);
+    const auto at = [&](std::string_view field) { return api::string_at(allocation, {"spec", field}); };
+    runs_.opened(open.uid, Key{ClusterId(std::string(at("cluster"))), kPods, at("namespace"), at("pod")},
+                 open.work);
     model_.open(std::move(open));
   }
 
@@ -370,11 +374,16 @@ class Placement::Impl final : store::Follower::Handler {
       bind_pod(bound.pod, bound.binding->node, now);
       const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
       ASSERT(granted && placed);
-      if (bound.claims.any()) load_allocation(turn, uid);  // with the claims that it has
+      const scheduler::Allocation& open = *model_.allocation(uid);
+      runs_.opened(uid, bound.before->key, open.work);
+      if (bound.claims.any())
+        load_allocation(turn, uid);  // with the claims that it has
+      else
+        own_.insert_or_assign((*granted)->key.text(), (*granted)->revision);
       announcer_.say(turn,
                      {bound.before->key, uid, "Scheduled", assigned(bound.before->key, *bound.binding), now});
       units_.set_placed(bound.before->key, **placed);
-      own_.insert_or_assign(bound.before->key, (*placed)->revision);
+      own_.insert_or_assign(bound.before->key.text(), (*placed)->revision);
       ++stats_.bound;
     }
     for (auto& [key, claim] : claims) ASSERT(turn.put(key, std::move(claim.after), claim.before->revision));
@@ -424,8 +433,8 @@ class Placement::Impl final : store::Follower::Handler {
   PlacementClaims claims_{model_};
   GroupBook told_;
   PlacementUnits units_{model_, book_, claims_, told_};
-  std::set<Key> later_;          // pods to be set again
-  std::map<Key, Revision> own_;  // pods as we wrote them, until the follower tells of it
+  std::set<Key> later_;                                   // pods to be set again
+  boost::unordered_flat_map<std::string, Revision> own_;  // what we wrote, until the follower tells of it
   bool loaded_ = false;
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left

@@ -51,10 +51,8 @@ void RunBook::restore() {
   stored_.clear();
 }
 
-void RunBook::opened(const std::string& uid, const Json& allocation) {
-  if (string_at(allocation, {"spec", "work", "origin"}).empty()) return;
-  const auto at = [&](std::string_view field) { return string_at(allocation, {"spec", field}); };
-  pods_.insert_or_assign(uid, Key{ClusterId(std::string(at("cluster"))), "pods", at("namespace"), at("pod")});
+void RunBook::opened(const std::string& uid, const Key& pod, const scheduler::Work& work) {
+  if (!work.origin.empty()) pods_.insert_or_assign(uid, pod);
 }
 
 void RunBook::closing(const store::Turn& turn, std::string_view uid, const Json* released, WallTime now) {

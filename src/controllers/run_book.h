@@ -26,8 +26,8 @@ class RunBook {
 
   void load(const Key&, const ObjectPtr&);
   void restore();  // into the model, once its tenants are known
-  // An Allocation of the model, as its object says it.
-  void opened(const std::string& uid, const Json&);
+  // An Allocation of the model, and whose it is.
+  void opened(const std::string& uid, const Key& pod, const scheduler::Work&);
   // It is about to leave the model; `released`: its object, where there still is one.
   void closing(const store::Turn&, std::string_view uid, const Json* released, WallTime now);
   // Writes what it may; none: all is written, else how long until there is more to do.
