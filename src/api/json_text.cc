@@ -18,16 +18,11 @@ size_t after_string(std::string_view text, size_t at) {
 size_t after_value(std::string_view text, size_t at) {
   if (text.at(at) == '"') return after_string(text, at);
   if (text[at] != '{' && text[at] != '[') return text.find_first_of(",]}", at);
-  for (int depth = 0;;) {
-    at = text.find_first_of("\"{}[]", at);
-    ASSERT(at != text.npos);
-    if (text[at] == '"') {
-      at = after_string(text, at);
-      continue;
-    }
-    depth += text[at] == '{' || text[at] == '[' ? 1 : -1;
-    ++at;
-    if (depth == 0) return at;
+  for (int depth = 0;; ++at) {
+    const char c = text.at(at);
+    if (c == '"') at = after_string(text, at) - 1;
+    depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+    if (depth == 0) return at + 1;
   }
 }
 

@@ -41,15 +41,20 @@ Result<api::ObjectPtr> living_namespace(Call& call, std::string_view name) {
   return fail(std::move(error));
 }
 
-std::optional<Json> parsed(const api::ObjectPtr& object) {
-  return object ? std::optional<Json>(object->parse()) : std::nullopt;
+using Parsed = std::shared_ptr<const Json>;
+
+// Of what admission looks at again and again.
+Parsed parsed(Call& call, const api::ObjectPtr& object) {
+  if (!object) return nullptr;
+  return call.services.parsed.of(object,
+                                 [](Json value) { return std::make_shared<const Json>(std::move(value)); });
 }
 
-std::optional<Json> default_priority_class(const ClusterView& view) {
-  std::optional<Json> found;
-  view.range(kPriorityClasses, "", "", [&](const api::ObjectPtr& object) {
-    Json value = object->parse();
-    if (api::bool_at(value, {"globalDefault"})) found = std::move(value);
+Parsed default_priority_class(Call& call) {
+  Parsed found;
+  call.view.range(kPriorityClasses, "", "", [&](const api::ObjectPtr& object) {
+    Parsed value = parsed(call, object);
+    if (api::bool_at(*value, {"globalDefault"})) found = std::move(value);
     return !found;
   });
   return found;
@@ -59,11 +64,11 @@ Result<void> admit_pod(Call& call, Json& pod, const Json& ns) {
   const policy::AdmissionFacts facts{
       .service_account =
           [&](std::string_view name) {
-            return parsed(call.view.get("serviceaccounts", call.route().ns, name));
+            return parsed(call, call.view.get("serviceaccounts", call.route().ns, name));
           },
       .priority_class =
-          [&](std::string_view name) { return parsed(call.view.get(kPriorityClasses, "", name)); },
-      .default_priority_class = [&] { return default_priority_class(call.view); },
+          [&](std::string_view name) { return parsed(call, call.view.get(kPriorityClasses, "", name)); },
+      .default_priority_class = [&] { return default_priority_class(call); },
       .namespace_object = ns,
       .of_the_factory = call.view.is_root() && call.route().ns == "kube-system",
       .random = call.services.env.entropy.next()};
@@ -145,7 +150,7 @@ Result<void> admit_create(Call& call, Json& object) {
     const Result<api::ObjectPtr> ns = living_namespace(call, name);
     if (!ns) return fail(ns.error());
     if (resource == "pods") {
-      const Result<void> admitted = admit_pod(call, object, (*ns)->parse());
+      const Result<void> admitted = admit_pod(call, object, *parsed(call, *ns));
       if (admitted) foretell(call, object);
       return admitted;
     }

@@ -114,8 +114,9 @@ struct Services : std::enable_shared_from_this<Services> {
   Memo<api::ObjectPtr> projections{8192};   // Node, ResourceSlice → what a tenant sees of it
   Memo<std::string> tenant_clusters{4096};  // Tenant → status.cluster
   Memo<NamespaceFacts> namespaces{4096};
-  Memo<std::string> allocation_nodes{16'384};  // Allocation → spec.node
-  Memo<policy::QuotaNode> quotas{16'384};      // Queue or Tenant → what it promises
+  Memo<std::shared_ptr<const api::Json>> parsed{4096};  // Namespace, ServiceAccount, PriorityClass
+  Memo<std::string> allocation_nodes{16'384};           // Allocation → spec.node
+  Memo<policy::QuotaNode> quotas{16'384};               // Queue or Tenant → what it promises
   Memo<policy::QuotaAmounts> slice_gpus{16'384};
   Expectation expectation;  // may be empty
   std::shared_ptr<TenantKeeper> tenants;

@@ -200,8 +200,7 @@ void Holdings::add(const api::ObjectPtr& object) {
 }
 
 void Holdings::remove(const api::ObjectPtr& object) {
-  const Json value = object->parse();
-  const auto node = by_node_.find(api::string_at(value, {"spec", "node"}));
+  const auto node = by_node_.find(object->node);
   if (node == by_node_.end()) return;
   const auto pod = node->second.find(std::string(object->key.name()));
   if (pod == node->second.end()) return;

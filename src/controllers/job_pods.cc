@@ -116,7 +116,8 @@ uint64_t hash(const Json& job, uint64_t salt) {
 
 policy::AdmissionFacts admission_facts(const Snapshot& in, const std::string& ns,
                                        const Json& namespace_object, uint64_t random) {
-  auto parsed = [](const ObjectPtr& o) { return o ? std::optional(o->parse()) : std::nullopt; };
+  using Found = policy::AdmissionFacts::Found;
+  auto parsed = [](const ObjectPtr& o) { return o ? std::make_shared<const Json>(o->parse()) : Found(); };
   return {
       .service_account =
           [&in, ns, parsed](std::string_view name) { return parsed(in.get("serviceaccounts", ns, name)); },
@@ -125,11 +126,11 @@ policy::AdmissionFacts admission_facts(const Snapshot& in, const std::string& ns
             return parsed(in.get("priorityclasses.scheduling.k8s.io", "", name));
           },
       .default_priority_class =
-          [&in] {
-            std::optional<Json> found;
+          [&in, parsed] {
+            Found found;
             in.range("priorityclasses.scheduling.k8s.io", "", [&](const ObjectPtr& o) {
-              Json value = o->parse();
-              if (api::bool_at(value, {"globalDefault"})) found = std::move(value);
+              Found value = parsed(o);
+              if (api::bool_at(*value, {"globalDefault"})) found = std::move(value);
               return !found;
             });
             return found;

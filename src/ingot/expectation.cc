@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "ingot/output.h"
-#include "metering/prices.h"
 
 namespace ingot {
 namespace {
@@ -31,9 +30,15 @@ std::string money(const std::string& currency, int64_t micro) {
 
 }  // namespace
 
-std::string expectation_text(const controllers::Estimate& e, const api::ObjectPtr& list, WallTime now) {
+const metering::Prices& PriceMemo::of(const api::ObjectPtr& list) {
+  if (list == list_) return prices_;
   const api::Json parsed = list ? list->parse() : api::Json();
-  const metering::Prices prices = metering::prices_from(list ? &parsed : nullptr);
+  prices_ = metering::prices_from(list ? &parsed : nullptr);
+  list_ = list;
+  return prices_;
+}
+
+std::string expectation_text(const controllers::Estimate& e, const metering::Prices& prices, WallTime now) {
   const metering::Load load{e.forecast.model, e.forecast.gpu_milli * e.pods, e.request.cpu_milli * e.pods,
                             (e.request.memory_bytes >> 20) * e.pods};
   const Duration time = e.run_time.value_or(std::chrono::hours(1));

@@ -144,14 +144,15 @@ Result<void> Factory::Impl::serve() {
     server->mount(history_route(real.env, *shard));
     server->mount(queues_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
-    server->expect_by(
-        [this](const apiserver::ClusterView& view, const api::Json& object, const api::ObjectPtr& prices) {
-          const controllers::Lookup own = [&](const api::Key& key) {
-            return view.get(key.resource(), key.ns(), key.name());
-          };
-          const auto estimate = placement ? placement->estimate(view.cluster(), object, own) : std::nullopt;
-          return estimate ? expectation_text(*estimate, prices, real.clock.wall()) : "";
-        });
+    server->expect_by([this, memo = std::make_shared<PriceMemo>()](const apiserver::ClusterView& view,
+                                                                   const api::Json& object,
+                                                                   const api::ObjectPtr& prices) {
+      const controllers::Lookup own = [&](const api::Key& key) {
+        return view.get(key.resource(), key.ns(), key.name());
+      };
+      const auto estimate = placement ? placement->estimate(view.cluster(), object, own) : std::nullopt;
+      return estimate ? expectation_text(*estimate, memo->of(prices), real.clock.wall()) : "";
+    });
     server->mount(metrics_route(metric_sources));
   });
   door.server = server.get();

@@ -80,7 +80,7 @@ Result<void> give_service_account(Json& pod, const AdmissionFacts& facts) {
   api::set(pod, {"spec", "serviceAccountName"}, name);
   api::set(pod, {"spec", "serviceAccount"}, name);
 
-  const std::optional<Json> account = facts.service_account(name);
+  const AdmissionFacts::Found account = facts.service_account(name);
   if (!account)
     return forbidden(pod, "error looking up service account " +
                               std::string(api::string_at(pod, {"metadata", "namespace"})) + "/" + name +
@@ -105,7 +105,7 @@ Result<void> give_priority(Json& pod, const AdmissionFacts& facts) {
   const std::string name(api::string_at(pod, {"spec", "priorityClassName"}));
   if (name.starts_with("system-") && !facts.of_the_factory)
     return forbidden(pod, "priority class " + name + " is reserved for the factory's own pods");
-  const std::optional<Json> found =
+  const AdmissionFacts::Found found =
       name.empty() ? facts.default_priority_class() : facts.priority_class(name);
   if (!found && !name.empty() && !builtin_priority(name))
     return forbidden(pod, "no PriorityClass with name " + name + " was found");

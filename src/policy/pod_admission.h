@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,10 +24,11 @@ inline constexpr std::string_view kClusterAnnotation = "factory.ingot.dev/cluste
 
 // What admission reads of the pod's own cluster.
 struct AdmissionFacts {
-  std::function<std::optional<api::Json>(std::string_view name)> service_account;  // in the pod's namespace
-  std::function<std::optional<api::Json>(std::string_view name)> priority_class;
-  std::function<std::optional<api::Json>()> default_priority_class;  // the one with globalDefault, if any
-  const api::Json& namespace_object;                                 // its labels ask for Pod Security levels
+  using Found = std::shared_ptr<const api::Json>;
+  std::function<Found(std::string_view name)> service_account;  // in the pod's namespace
+  std::function<Found(std::string_view name)> priority_class;
+  std::function<Found()> default_priority_class;  // the one with globalDefault, if any
+  const api::Json& namespace_object;              // its labels ask for Pod Security levels
   bool of_the_factory = false;  // the factory's own pod: may be critical to a node or a cluster
   uint64_t random = 0;          // names the token volume
 };

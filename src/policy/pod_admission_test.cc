@@ -20,9 +20,12 @@ struct World {
   bool of_the_factory = false;
 
   Result<std::vector<std::string>> admit(Json& pod) const {
-    return admit_pod(pod, {.service_account = [&](std::string_view) { return account; },
-                           .priority_class = [&](std::string_view) { return priority; },
-                           .default_priority_class = [&] { return default_priority; },
+    const auto found = [](const std::optional<Json>& o) {
+      return o ? std::make_shared<const Json>(*o) : nullptr;
+    };
+    return admit_pod(pod, {.service_account = [&](std::string_view) { return found(account); },
+                           .priority_class = [&](std::string_view) { return found(priority); },
+                           .default_priority_class = [&] { return found(default_priority); },
                            .namespace_object = ns,
                            .of_the_factory = of_the_factory,
                            .random = 7});
