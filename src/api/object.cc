@@ -41,6 +41,14 @@ std::string_view node_of(std::string_view resource, const Json& object) {
   return field.empty() ? field : string_at(object, {"spec", field.substr(field.find('.') + 1)});
 }
 
+Marks marks_of(const Json& object) {
+  const JsonObject& metadata = object_at(object, {"metadata"});
+  const std::string_view phase = string_at(object, {"status", "phase"});
+  return {.owned = metadata.contains("ownerReferences"),
+          .deleting = metadata.contains("deletionTimestamp"),
+          .ended = phase == "Succeeded" || phase == "Failed"};
+}
+
 bool Object::mentions(std::string_view text) const {
   return memmem(json.data(), json.size(), text.data(), text.size()) != nullptr;
 }

@@ -45,12 +45,21 @@ std::string_view node_field(std::string_view resource);
 // That field of an object; "" also while it has no node.
 std::string_view node_of(std::string_view resource, const Json& object);
 
+// What is looked for in every object that changes.
+struct Marks {
+  bool owned = false;     // has ownerReferences
+  bool deleting = false;  // has a deletionTimestamp
+  bool ended = false;     // its phase is Succeeded or Failed
+};
+Marks marks_of(const Json& object);
+
 struct Object {
   Key key;
   Revision revision;  // equals metadata.resourceVersion in `json`
   std::string json;   // the whole object, with apiVersion and kind
   std::string node =
-      {};  // node_of() of a stored object, so that whoever looks for one node's need not parse all
+      {};            // node_of() of a stored object, so that whoever looks for one node's need not parse all
+  Marks marks = {};  // marks_of() of a stored object
 
   // `json` was written by us: a parse error is our bug. All of it lies in one piece of memory, which goes with the last
   // copy of any part of it.

@@ -27,8 +27,7 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
   const bool deleted = seen.change.deleted;
   if (key.resource() == kPods && seen.change.object->mentions("\"resourceClaims\"")) {
     if (!deleted) enqueue(key);
-    const bool over = deleted || seen.change.object->mentions("\"phase\":\"Succeeded\"") ||
-                      seen.change.object->mentions("\"phase\":\"Failed\"");
+    const bool over = deleted || seen.change.object->marks.ended;
     if (!over) return;
     const Json pod = seen.change.object->parse();
     for (const Json& named : api::array_at(pod, {"spec", "resourceClaims"}))

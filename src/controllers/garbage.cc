@@ -22,10 +22,10 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
   const Key& key = seen.key();
   const api::Object& object = *seen.change.object;
   if (!seen.change.deleted) {
-    const bool waits = object.mentions("\"deletionTimestamp\"") &&
-                       (object.mentions("\"foregroundDeletion\"") || object.mentions("\"orphan\""));
-    if (waits || (!seen.owners.empty() && (!seen.change.before || object.mentions("\"deletionTimestamp\"") ||
-                                           !seen.change.before->mentions("\"ownerReferences\""))))
+    const bool waits =
+        object.marks.deleting && (object.mentions("\"foregroundDeletion\"") || object.mentions("\"orphan\""));
+    if (waits || (!seen.owners.empty() &&
+                  (!seen.change.before || object.marks.deleting || !seen.change.before->marks.owned)))
       enqueue(key);
     return;
   }

@@ -25,7 +25,7 @@ std::vector<OwnerRef> owners_of(const api::Json& object) {
   return owners;
 }
 std::vector<OwnerRef> owners_of(const api::Object& object) {
-  if (!object.mentions("\"ownerReferences\"")) return {};
+  if (!object.marks.owned) return {};
   return owners_of(object.parse());
 }
 
@@ -34,9 +34,8 @@ Traits traits_of(const api::Object& object) {
   const bool pod = object.key.resource() == "pods";
   traits.owners = owners_of(object);
   if (pod) traits.node = object.node;
-  traits.ended =
-      pod && (object.mentions("\"phase\":\"Succeeded\"") || object.mentions("\"phase\":\"Failed\""));
-  traits.ends = object.key.resource() == "namespaces" && object.mentions("\"deletionTimestamp\"");
+  traits.ended = pod && object.marks.ended;
+  traits.ends = object.key.resource() == "namespaces" && object.marks.deleting;
   return traits;
 }
 

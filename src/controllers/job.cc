@@ -17,8 +17,7 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
     if (owner.controller && owner.kind == "Job")
       enqueue(Key(ClusterId{std::string(key.cluster())}, kJobs, key.ns(), owner.name));
   const api::Object& pod = *seen.change.object;
-  if (!seen.change.deleted && pod.mentions("\"deletionTimestamp\"") && pod.mentions(kTrackingFinalizer))
-    enqueue(key);
+  if (!seen.change.deleted && pod.marks.deleting && pod.mentions(kTrackingFinalizer)) enqueue(key);
 }
 
 // A deleted pod that no job will count any more: its job is gone or not its own.

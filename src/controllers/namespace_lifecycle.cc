@@ -12,7 +12,7 @@ namespace {
 void watch(const Seen& seen, const Enqueue& enqueue) {
   const Key& key = seen.key();
   if (key.resource() == "namespaces") {
-    if (!seen.change.deleted && seen.change.object->mentions("\"deletionTimestamp\"")) enqueue(key);
+    if (!seen.change.deleted && seen.change.object->marks.deleting) enqueue(key);
     return;
   }
   if (!seen.index.any_ending() || key.ns().empty()) return;
@@ -35,7 +35,7 @@ void clear_type(Plan& plan, Remains& remains, const Snapshot& in, const api::Res
     if (object->mentions("\"finalizers\""))
       for (const Json& f : api::array_at(object->parse(), {"metadata", "finalizers"}))
         if (f.is_string()) ++remains.finalizers[std::string(f.get_string())];
-    if (object->mentions("\"deletionTimestamp\"") && api::is_deleting(object->parse())) return true;
+    if (object->marks.deleting) return true;
     if (plan.writes.size() >= kMaxWrites) {
       plan.again = true;
       return false;

@@ -8,9 +8,6 @@
 namespace ingot::controllers {
 namespace {
 
-bool may_have_ended(const api::Object& pod) {
-  return pod.mentions("\"phase\":\"Succeeded\"") || pod.mentions("\"phase\":\"Failed\"");
-}
 bool has_ended(const Json& pod) {
   const std::string_view phase = api::string_at(pod, {"status", "phase"});
   return phase == "Succeeded" || phase == "Failed";
@@ -26,8 +23,8 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
   if (key.resource() != "pods" || seen.change.deleted) return;
   // A pod first seen with a node: at start-up, when its node may have gone meanwhile.
   if (!seen.change.before && !seen.change.object->node.empty()) enqueue(key);
-  if (!may_have_ended(*seen.change.object)) return;
-  if (seen.change.object->mentions("\"deletionTimestamp\"")) enqueue(key);
+  if (!seen.change.object->marks.ended) return;
+  if (seen.change.object->marks.deleting) enqueue(key);
   if (seen.index.ended_pods(key.cluster()) > seen.facts.terminated_pods) enqueue(whole_cluster(key));
 }
 
@@ -63,10 +60,8 @@ Plan end_pod(const Snapshot& in, const Key& key, WallTime now) {
 Plan thin_out(const Snapshot& in) {
   std::vector<std::pair<std::string, ObjectPtr>> ended;  // by when they were made
   in.range("pods", "", [&](const ObjectPtr& object) {
-    if (!may_have_ended(*object)) return true;
-    const Json pod = object->parse();
-    if (has_ended(pod) && !api::is_deleting(pod))
-      ended.emplace_back(api::string_at(pod, {"metadata", "creationTimestamp"}), object);
+    if (object->marks.ended && !object->marks.deleting)
+      ended.emplace_back(api::string_at(object->parse(), {"metadata", "creationTimestamp"}), object);
     return true;
   });
   Plan plan;

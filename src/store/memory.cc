@@ -21,6 +21,7 @@ ObjectPtr encode(const Key& key, Json json, Revision revision) {
   object->key = key;
   object->revision = revision;
   object->node = api::node_of(key.resource(), json);
+  object->marks = api::marks_of(json);
   object->json = api::to_text(json);
   return object;
 }
@@ -64,8 +65,13 @@ void Memory::replay(Revision revision, std::string_view key, const std::string_v
   object->key = Key(std::string(key));
   object->revision = revision;
   object->json = *json;
-  if (!api::node_field(object->key.resource()).empty())
-    object->node = api::node_of(object->key.resource(), object->parse());
+  const bool of_node = !api::node_field(object->key.resource()).empty();
+  const auto may_be = [&](auto... texts) { return (object->mentions(texts) || ...); };
+  if (of_node || may_be("\"ownerReferences\"", "\"deletionTimestamp\"", "\"Succeeded\"", "\"Failed\"")) {
+    const Json value = object->parse();
+    object->node = api::node_of(object->key.resource(), value);
+    object->marks = api::marks_of(value);
+  }
   if (in_history) return apply({std::move(object), before, false});
   if (before) doomed_.push_back({before->revision, revision});
   place(object);
