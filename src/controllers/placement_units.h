@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/object.h"
+#include "base/text_map.h"
 #include "controllers/group_book.h"
 #include "controllers/placement_claims.h"
 #include "controllers/queue_book.h"
@@ -90,13 +91,13 @@ class PlacementUnits {
   scheduler::Model& model_;
   const QueueBook& book_;
   PlacementClaims& claims_;
-  GroupBook& told_;                                           // what groups are told of their pods
-  std::set<std::string> nominated_;                           // uids
-  std::set<std::string, std::less<>> leaving_;                // uids
-  std::set<std::string, std::less<>> named_;                  // keys of waiting pods that name a queue
-  std::map<std::string, WaitingPod, std::less<>> waiting_;    // by uid
-  std::map<std::string, Place, std::less<>> places_;          // by pod key: pods that matter here
-  std::map<std::string, std::string, std::less<>> subjects_;  // pod key → uid: all that affinity sees
+  GroupBook& told_;                             // what groups are told of their pods
+  std::set<std::string> nominated_;             // uids
+  std::set<std::string, std::less<>> leaving_;  // uids
+  std::set<std::string, std::less<>> named_;    // keys of waiting pods that name a queue
+  HashMap<WaitingPod> waiting_;                 // by uid
+  TextMap<Place> places_;                       // by pod key: pods that matter here
+  TextMap<std::string> subjects_;               // pod key → uid: all that affinity sees
   std::map<std::string, std::set<std::string>, std::less<>> strays_;  // cluster of no known tenant → pod keys
   std::map<std::string, Gang, std::less<>> gangs_;                    // "cluster/namespace/name"
   std::set<std::string> changed_;                                     // gang ids to settle

@@ -22,7 +22,7 @@ class SideLane final : public env::Loop {
       : clock_(clock), loop_(loop), slice_(slice) {}
   ~SideLane() override;
 
-  static constexpr int kRest = 15;
+  static constexpr int kRest = 31;
   static constexpr Duration kPatience = std::chrono::seconds(2);
 
   void post(env::Task) override;

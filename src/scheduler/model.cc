@@ -48,7 +48,7 @@ int Model::slot(std::string_view name) {
     vacant_.pop_back();
   }
   nodes_[size_t(slot)].node.name = name;
-  slots_.emplace(name, slot);
+  slots_.try_emplace(std::string(name), slot);
   by_name_.clear();
   return slot;
 }

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text_map.h"
 #include "scheduler/affinity.h"
 #include "scheduler/cost.h"
 #include "scheduler/node_state.h"
@@ -87,7 +88,7 @@ class Model {
   const Node* node(std::string_view name) const;  // nullptr: not known
   int64_t free_gpus(std::string_view node) const;
   const Allocation* allocation(std::string_view uid) const;
-  const std::map<std::string, Allocation, std::less<>>& allocations() const { return allocations_; }
+  const std::map<std::string, Allocation, std::less<>>& allocations() const { return allocations_.ordered(); }
   // It and all that share a claim with it, directly or by another.
   std::set<std::string> sharers(std::string_view uid) const;
   bool shares() const { return shared_ > 0; }  // some claim has several allocations
@@ -191,7 +192,7 @@ class Model {
   std::vector<NodeState> nodes_;  // by slot
   std::vector<Sight> sights_;     // by slot
   std::vector<int> vacant_;
-  std::map<std::string, int, std::less<>> slots_;
+  TextMap<int> slots_;
   std::vector<int> by_name_;  // by slot: its place in name order; empty: to be made again
   std::vector<std::string> gpu_models_;
   std::vector<int64_t> least_memory_;  // of a board, by model, as far as known; 0: not
@@ -202,16 +203,16 @@ class Model {
   std::string leaving_queue_;                       // while it is erased
   std::map<std::string, Line, std::less<>> lines_;  // by leaf, none empty
   std::map<std::string, TenantState, std::less<>> tenants_;
-  std::map<std::string, Allocation, std::less<>> allocations_;
-  std::map<std::string, UnitState, std::less<>> units_;
+  TextMap<Allocation> allocations_;
+  TextMap<UnitState> units_;
   std::map<std::string, std::unique_ptr<Class>, std::less<>> classes_;
-  std::map<std::string, SubjectState, std::less<>> subjects_;  // by the pod's uid
+  HashMap<SubjectState> subjects_;  // by the pod's uid
   AffinityIndex affinity_;
   PastRuns past_runs_;
   size_t idle_classes_ = 0;
   uint64_t tenants_seen_ = 0;
   Costs costs_;
-  std::map<std::string, std::set<std::string>, std::less<>> held_by_;   // unit → uids
+  HashMap<std::set<std::string>> held_by_;                              // unit → uids
   std::map<std::string, std::map<int64_t, int>, std::less<>> running_;  // leaf → priority → allocations
   std::map<std::string, std::set<std::string>> sharing_, uncharged_;    // claim → uids of allocations
   size_t shared_ = 0;                                                   // claims with several

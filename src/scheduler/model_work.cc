@@ -133,7 +133,7 @@ void Model::set_unit(Unit unit) {
     else
       costs_.observe_slices(pod.request.profile, pod.request.gpus);
   std::string id = state.unit.id;
-  sort_in(units_.emplace(std::move(id), std::move(state)).first->second);
+  sort_in(units_.try_emplace(std::move(id), std::move(state)).first->second);
 }
 
 void Model::observe_parts(const Request& request) {
@@ -269,7 +269,7 @@ void Model::open(Allocation a) {
   movable_ += a.work.movable;
   std::string uid = a.uid;
   if (a.leaving) leaving_.insert(uid);
-  share(allocations_.emplace(std::move(uid), std::move(a)).first->second, true);
+  share(allocations_.try_emplace(std::move(uid), std::move(a)).first->second, true);
 }
 
 void Model::share(const Allocation& a, bool open) {
