@@ -55,29 +55,32 @@ std::string made(Path path, const std::string& leaf) {
 
 }  // namespace
 
-std::string text_with(std::string_view text, std::initializer_list<std::string_view> steps,
-                      const Json& leaf) {
+void append_with(std::string& out, std::string_view text, std::initializer_list<std::string_view> steps,
+                 const Json& leaf) {
   const std::string value = to_text(leaf);
-  size_t from = 0, to = text.size();  // what is looked at
+  size_t from = 0, to = text.size();  // what is looked at, and in the end replaced
+  std::string instead = value;
   for (Path path(steps); !path.empty(); path = path.subspan(1)) {
     const std::string_view here = text.substr(from, to - from);
-    if (!here.starts_with('{'))
-      return std::string(text.substr(0, from)) + made(path, value) + std::string(text.substr(to));
-    const Place at = place(here, path[0]);
-    if (!at.found) {
-      std::string out;
-      const std::string member = made(path, value);
-      out.reserve(text.size() + member.size());
-      out.append(text, 0, from + at.begin);
-      if (at.begin > 1) out += ',';
-      out.append(member, 1, member.size() - 2);
-      out.append(text, from + at.end);
-      return out;
+    if (!here.starts_with('{')) {
+      instead = made(path, value);
+      break;
     }
+    const Place at = place(here, path[0]);
     to = from + at.end;
     from += at.begin;
+    if (at.found) continue;
+    const std::string member = made(path, value);
+    instead = (at.begin > 1 ? "," : "") + member.substr(1, member.size() - 2);
+    break;
   }
-  return std::string(text.substr(0, from)) + value + std::string(text.substr(to));
+  ((out += text.substr(0, from)) += instead) += text.substr(to);
+}
+
+std::string text_with(std::string_view text, std::initializer_list<std::string_view> path, const Json& leaf) {
+  std::string out;
+  append_with(out, text, path, leaf);
+  return out;
 }
 
 }  // namespace ingot::api

@@ -84,12 +84,16 @@ api::ObjectPtr project(Services& services, const api::ObjectPtr& object) {
   });
 }
 
+void append_with_cluster(std::string& out, const api::Object& pod) {
+  api::append_with(out, pod.json, {"metadata", "annotations", policy::kClusterAnnotation},
+                   api::Json(pod.key.cluster()));
+}
+
 api::ObjectPtr with_cluster(const api::ObjectPtr& pod) {
+  std::string text;
+  append_with_cluster(text, *pod);
   return std::make_shared<const api::Object>(
-      api::Object{pod->key, pod->revision,
-                  api::text_with(pod->json, {"metadata", "annotations", policy::kClusterAnnotation},
-                                 api::Json(pod->key.cluster())),
-                  pod->node});
+      api::Object{pod->key, pod->revision, std::move(text), pod->node});
 }
 
 }  // namespace ingot::apiserver

@@ -31,5 +31,6 @@ class Source {
 api::ObjectPtr project(Services&, const api::ObjectPtr&);
 // A pod as the wildcard path shows it: with its cluster's id in annotation factory.ingot.dev/cluster.
 api::ObjectPtr with_cluster(const api::ObjectPtr&);
+void append_with_cluster(std::string& out, const api::Object&);
 
 }  // namespace ingot::apiserver

@@ -13,10 +13,20 @@ namespace {
 using namespace std::chrono_literals;
 constexpr Duration kBookmarkEvery = 60s;
 
+constexpr size_t kMore = 128;  // what is said beside the object
+
 Piece event_text(std::string_view type, std::string_view object) {
   std::string text;
-  text.reserve(object.size() + type.size() + 32);
+  text.reserve(object.size() + kMore);
   ((((text += R"({"type":")") += type) += R"(","object":)") += object) += "}\n";
+  return piece(std::move(text));
+}
+Piece event_with_cluster(std::string_view type, const api::Object& object) {
+  std::string text;
+  text.reserve(object.json.size() + 2 * kMore);
+  ((text += R"({"type":")") += type) += R"(","object":)";
+  append_with_cluster(text, object);
+  text += "}\n";
   return piece(std::move(text));
 }
 
@@ -71,16 +81,16 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
  private:
   bool send(std::string_view type, const api::ObjectPtr& object) {
     const bool first = !std::exchange(told_, true);  // a Table's columns are told once
-    return exchange_->write(services_.events->event(type, *plan_.type, plan_.wanted, object, first));
+    EventEncoder& encoder = *services_.events;
+    if (!plan_.every_cluster)
+      return exchange_->write(encoder.event(type, *plan_.type, plan_.wanted, object, first));
+    if (plan_.wanted.view == View::Plain) return exchange_->write(encoder.event_with_cluster(type, object));
+    return exchange_->write(encoder.event(type, *plan_.type, plan_.wanted, with_cluster(object), first));
   }
 
   bool send_change(const store::Change& change) {
     EventEncoder& encoder = *services_.events;
-    const auto shown = [&] {
-      return plan_.every_cluster ? encoder.with_cluster(change.object)
-             : plan_.projected   ? encoder.projected(change.object)
-                                 : change.object;
-    };
+    const auto shown = [&] { return plan_.projected ? encoder.projected(change.object) : change.object; };
     if (plan_.selection.everything())
       return send(change.deleted ? "DELETED" : change.before ? "MODIFIED" : "ADDED", shown());
 
@@ -94,7 +104,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
     if (now) return send(before ? "MODIFIED" : "ADDED", shown());
     if (!before) return true;
     // It left the selection: its last state in it, at the revision that took it out.
-    api::Json last = (plan_.every_cluster ? with_cluster(change.before) : change.before)->parse();
+    api::Json last = change.before->parse();
     api::set(last, {"metadata", "resourceVersion"}, std::to_string(change.revision().value));
     return send("DELETED", std::make_shared<const api::Object>(
                                api::Object{change.object->key, change.revision(), api::to_text(last)}));
@@ -179,12 +189,10 @@ Piece EventEncoder::event(std::string_view type, const api::Resource& resource, 
   return last_.piece;
 }
 
-api::ObjectPtr EventEncoder::with_cluster(const api::ObjectPtr& object) {
-  if (clustered_from_ != object) {
-    clustered_ = apiserver::with_cluster(object);
-    clustered_from_ = object;
-  }
-  return clustered_;
+Piece EventEncoder::event_with_cluster(std::string_view type, const api::ObjectPtr& object) {
+  if (clustered_.object != object || clustered_.type != type)
+    clustered_ = {object, type, apiserver::event_with_cluster(type, *object)};
+  return clustered_.piece;
 }
 api::ObjectPtr EventEncoder::projected(const api::ObjectPtr& object) { return project(services_, object); }
 

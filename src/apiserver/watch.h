@@ -15,8 +15,9 @@ class EventEncoder {
   const api::Json& parsed(const api::ObjectPtr&);
   Piece event(std::string_view type, const api::Resource&, const Wanted&, const api::ObjectPtr&,
               bool definitions);
-  // The object as watchers of every cluster, or tenants watching nodes and slices, see it.
-  api::ObjectPtr with_cluster(const api::ObjectPtr&);
+  // As watchers of every cluster see it, untouched otherwise.
+  Piece event_with_cluster(std::string_view type, const api::ObjectPtr&);
+  // The object as tenants watching nodes and slices see it.
   api::ObjectPtr projected(const api::ObjectPtr&);
 
  private:
@@ -28,8 +29,7 @@ class EventEncoder {
   Services& services_;
   api::ObjectPtr parsed_object_, parsed_before_;
   api::Json parsed_value_, parsed_before_value_;
-  Encoded last_;
-  api::ObjectPtr clustered_from_, clustered_;
+  Encoded last_, clustered_;
 };
 
 struct WatchPlan {

@@ -11,14 +11,13 @@ constexpr std::string_view kFactory = "/clusters/root/apis/factory.ingot.dev/v1a
 
 // Passes a watch on to the agent while it lives.
 struct Agent::Feed final : Api::Sink {
-  Feed(Agent& a, void (Agent::*r)(const api::JsonArray&),
-       void (Agent::*e)(std::string_view, const api::Json&))
+  Feed(Agent& a, void (Agent::*r)(const api::JsonArray&), void (Agent::*e)(std::string_view, api::Json))
       : agent(a), on_reset(r), on_event(e) {}
   void reset(const api::JsonArray& items) override { (agent.*on_reset)(items); }
-  void event(std::string_view type, const api::Json& object) override { (agent.*on_event)(type, object); }
+  void event(std::string_view type, api::Json object) override { (agent.*on_event)(type, std::move(object)); }
   Agent& agent;
   void (Agent::*on_reset)(const api::JsonArray&);
-  void (Agent::*on_event)(std::string_view, const api::Json&);
+  void (Agent::*on_event)(std::string_view, api::Json);
 };
 
 struct Agent::DeviceNews final : Devices::Listener {
@@ -153,8 +152,8 @@ void Agent::poke_all() {
   for (auto& [uid, worker] : workers_) worker->poke();
 }
 
-void Agent::put_pod(const api::Json& object) {
-  auto pod = parse_pod(object);
+void Agent::put_pod(api::Json object) {
+  auto pod = parse_pod(std::move(object));
   if (!pod) {
     env_.log.warn("node.pod.unreadable", {{"node", config_.name}, {"error", pod.error().message}});
     return;
@@ -185,8 +184,8 @@ void Agent::reset_pods(const api::JsonArray& items) {
   begin_if_ready();
 }
 
-void Agent::pod_event(std::string_view type, const api::Json& object) {
-  if (type != "DELETED") return put_pod(object);
+void Agent::pod_event(std::string_view type, api::Json object) {
+  if (type != "DELETED") return put_pod(std::move(object));
   const auto it = workers_.find(std::string(api::string_at(object, {"metadata", "uid"})));
   if (it != workers_.end()) it->second->set_gone();
 }
@@ -207,7 +206,7 @@ void Agent::reset_allocations(const api::JsonArray& items) {
   begin_if_ready();
 }
 
-void Agent::allocation_event(std::string_view type, const api::Json& object) {
+void Agent::allocation_event(std::string_view type, api::Json object) {
   auto allocation = parse_allocation(object);
   if (!allocation) {
     env_.log.warn("node.allocation.unreadable",
@@ -230,7 +229,7 @@ void Agent::reset_images(const api::JsonArray& items) {
   poke_all();
 }
 
-void Agent::image_event(std::string_view type, const api::Json& object) {
+void Agent::image_event(std::string_view type, api::Json object) {
   type == "DELETED" ? images_.erase(object) : images_.put(object);
   poke_all();
 }

@@ -60,12 +60,12 @@ class Agent {
   void forget(const std::string& uid);
 
   void reset_pods(const api::JsonArray&);
-  void pod_event(std::string_view type, const api::Json&);
-  void put_pod(const api::Json&);
+  void pod_event(std::string_view type, api::Json);
+  void put_pod(api::Json);
   void reset_allocations(const api::JsonArray&);
-  void allocation_event(std::string_view type, const api::Json&);
+  void allocation_event(std::string_view type, api::Json);
   void reset_images(const api::JsonArray&);
-  void image_event(std::string_view type, const api::Json&);
+  void image_event(std::string_view type, api::Json);
   void publish_gpus();
   void poke_all();
   void check_drained();

@@ -35,7 +35,7 @@ struct Api {
   struct Sink {
     virtual ~Sink() = default;
     virtual void reset(const api::JsonArray& items) = 0;
-    virtual void event(std::string_view type, const api::Json& object) = 0;
+    virtual void event(std::string_view type, api::Json object) = 0;
   };
   virtual std::unique_ptr<Watch> watch(std::string path, std::shared_ptr<Sink>) = 0;
 };

@@ -47,17 +47,17 @@ class Reflector final : public std::enable_shared_from_this<Reflector> {
 
   void line(std::string_view text) {
     if (text.empty() || stale_) return;
-    const auto parsed = api::parse_json(text);
-    if (!parsed) return;
+    auto parsed = api::parse_json(text, api::one_piece(text.size()));
+    if (!parsed || !parsed->is_object()) return;
     const std::string_view type = api::string_at(*parsed, {"type"});
-    const api::Json* object = api::find(*parsed, {"object"});
+    api::Json* object = parsed->get_object().if_contains("object");
     if (type == "ERROR" || !object) {  // 410: what we had is too old
       stale_ = true;
       return;
     }
     revision_ = api::string_at(*object, {"metadata", "resourceVersion"});
     backoff_ = kFirstBackoff;
-    if (type != "BOOKMARK") sink_->event(type, *object);
+    if (type != "BOOKMARK") sink_->event(type, std::move(*object));
   }
 
   void closed(Result<int> code) {

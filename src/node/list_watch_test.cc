@@ -31,7 +31,7 @@ struct FakeTransport final : Transport {
 
 struct Seen final : Api::Sink {
   void reset(const api::JsonArray& items) override { log += "reset " + std::to_string(items.size()) + ";"; }
-  void event(std::string_view type, const api::Json& object) override {
+  void event(std::string_view type, api::Json object) override {
     log += std::string(type) + " " + std::string(api::string_at(object, {"metadata", "name"})) + ";";
   }
   std::string log;

@@ -49,7 +49,7 @@ void Replay::reset(const api::JsonArray& items) {
   objects_.clear();
   for (const Json& item : items) event("ADDED", item);
 }
-void Replay::event(std::string_view type, const Json& object) {
+void Replay::event(std::string_view type, Json object) {
   if (type == "DELETED")
     objects_.erase(replay_key(object));
   else

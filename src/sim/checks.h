@@ -20,7 +20,7 @@ namespace ingot::sim {
 class Replay final : public node::Api::Sink {
  public:
   void reset(const api::JsonArray& items) override;
-  void event(std::string_view type, const api::Json& object) override;
+  void event(std::string_view type, api::Json object) override;
   const std::map<std::string, std::string>& objects() const {
     return objects_;
   }  // cluster/ns/name → resourceVersion
