@@ -3,6 +3,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
@@ -10,7 +12,8 @@
 namespace ingot::host {
 namespace {
 constexpr size_t kDrained = 64 * 1024;
-}
+constexpr size_t kLetters = 16;  // taken at once, beside the quick ones
+}  // namespace
 
 Mailbox::Mailbox() : wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { ASSERT(bool(wake_)); }
 
@@ -18,7 +21,7 @@ void Mailbox::put(Delivery letter) {
   bool wake = false;
   {
     std::lock_guard lock(mutex_);
-    letters_.push_back(std::move(letter));
+    (letter.quick ? quick_ : letters_).push_back(std::move(letter));
     wake = std::exchange(sleeping_, false);
   }
   const uint64_t one = 1;
@@ -27,8 +30,13 @@ void Mailbox::put(Delivery letter) {
 
 std::vector<Delivery> Mailbox::take(bool sleep) {
   std::lock_guard lock(mutex_);
-  sleeping_ = sleep && letters_.empty();
-  return std::exchange(letters_, {});
+  std::vector<Delivery> taken(std::make_move_iterator(quick_.begin()), std::make_move_iterator(quick_.end()));
+  quick_.clear();
+  const auto some = letters_.begin() + std::ptrdiff_t(std::min(letters_.size(), kLetters));
+  taken.insert(taken.end(), std::make_move_iterator(letters_.begin()), std::make_move_iterator(some));
+  letters_.erase(letters_.begin(), some);
+  sleeping_ = sleep && taken.empty();
+  return taken;
 }
 
 void Mailbox::acknowledge() {
@@ -41,8 +49,11 @@ HttpExchange::~HttpExchange() {
 }
 
 void HttpExchange::tell(Delivery::Kind kind, apiserver::Reply reply, apiserver::Piece piece) {
-  mailbox_->put(
-      {.kind = kind, .exchange = shared_from_this(), .reply = std::move(reply), .piece = std::move(piece)});
+  mailbox_->put({.kind = kind,
+                 .exchange = shared_from_this(),
+                 .reply = std::move(reply),
+                 .piece = std::move(piece),
+                 .quick = quick_ && kind == Delivery::Kind::Reply});
 }
 
 void HttpExchange::reply(apiserver::Reply reply) {

@@ -180,6 +180,7 @@ void HttpSession::dispatch() {
   continued_ = in_body_ = false;
   apiserver::Request request = parser_.take();
   head_only_ = request.method == "HEAD";
+  quick_ = head_only_ || request.method == "GET";
   request.remote = remote_;
   if (peer_ && peer_->not_after > host_.wall()) request.certificate = peer_->certificate;
   phase_ = Phase::Waiting;

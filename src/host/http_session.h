@@ -61,8 +61,9 @@ class HttpSession {
   void ready(bool readable, bool writable, bool broken);
   void deliver(Delivery&);
   void flush_stream();
-  void tick();  // once a second: deadlines
-  void stop();  // as soon as what is being answered is answered
+  void tick();                           // once a second: deadlines
+  void stop();                           // as soon as what is being answered is answered
+  bool quick() const { return quick_; }  // its last request only read, so the next may too
   bool closed() const { return phase_ == Phase::Closed; }
   int fd() const { return socket_.get(); }
 
@@ -105,7 +106,7 @@ class HttpSession {
   Phase phase_ = Phase::Handshake;
   bool reading_ = false, writing_ = false;  // epoll interest
   bool head_only_ = false, http_1_0_ = false, chunked_ = false, ended_ = false;
-  bool flush_due_ = false;
+  bool flush_due_ = false, quick_ = false;
   bool used_ = false;  // since the last tick
   bool close_after_ = false, stopping_ = false, continued_ = false, in_body_ = false;
 };

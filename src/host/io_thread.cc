@@ -19,7 +19,8 @@ namespace {
 
 constexpr size_t kScratch = 16 * 1024;  // a TLS record
 constexpr size_t kSubmitAt = 16;        // requests that go to the loop before the batch is through
-constexpr int kEvents = 256;
+constexpr int kEvents = 64;
+constexpr int kSlowEvents = 16;  // of them, of connections that last wrote; the rest is told of again
 constexpr Duration kTick = std::chrono::seconds(1);
 
 std::string peer_address(int fd) {
@@ -86,17 +87,19 @@ void IoThread::poll() {
   const int count = ::epoll_wait(epoll_.get(), events.data(), kEvents, wait_ms);
   read_clock();
   read_mail(std::move(letters));
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[size_t(i)];
-    auto* session = static_cast<HttpSession*>(event.data.ptr);
-    if (session == nullptr) {
-      mailbox_->acknowledge();
-      read_mail(mailbox_->take(false));
-      continue;
+  int slow = 0;
+  for (const bool quick : {true, false})
+    for (int i = 0; i < count && slow < kSlowEvents; ++i) {
+      const epoll_event& event = events[size_t(i)];
+      auto* session = static_cast<HttpSession*>(event.data.ptr);
+      if (session == nullptr && quick) {
+        mailbox_->acknowledge();
+        read_mail(mailbox_->take(false));
+      }
+      if (session == nullptr || session->closed() || session->quick() != quick) continue;
+      slow += !quick;
+      session->ready(event.events & EPOLLIN, event.events & EPOLLOUT, event.events & (EPOLLERR | EPOLLHUP));
     }
-    if (session->closed()) continue;
-    session->ready(event.events & EPOLLIN, event.events & EPOLLOUT, event.events & (EPOLLERR | EPOLLHUP));
-  }
   flush();
   if (now_ >= next_tick_) tick();
   for (HttpSession* session : std::exchange(closed_, {}))
@@ -147,7 +150,8 @@ void IoThread::closed(HttpSession& session) {
 }
 
 std::shared_ptr<HttpExchange> IoThread::dispatch(HttpSession& session, apiserver::Request request) {
-  auto exchange = std::make_shared<HttpExchange>(mailbox_, settings_.loop, settings_.streams);
+  auto exchange =
+      std::make_shared<HttpExchange>(mailbox_, settings_.loop, settings_.streams, session.quick());
   waiting_.emplace(exchange.get(), &session);
   submissions_.push_back({settings_.door.prepare(std::move(request)), exchange});
   if (submissions_.size() >= kSubmitAt) flush();
