@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <mimalloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -88,8 +87,6 @@ int run(const Common& common, const UpOptions& options, const Endpoint& listen, 
         Clock::time_point started) {
   catch_signals();
   allow_many_files();
-  // A burst of pods is mostly fresh memory: a fault for each 4 KiB of it is a tenth of the loop's time.
-  mi_option_enable(mi_option_large_os_pages);
   auto factory = Factory::start({.data = common.data,
                                  .listen_address = listen.address,
                                  .listen_port = listen.port,
