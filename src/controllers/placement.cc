@@ -35,7 +35,7 @@ using api::Key;
 using api::ObjectPtr;
 
 constexpr size_t kKeysPerTurn =
-    24;  // so that a turn stays near a millisecond, as does a pass of so many units
+    8;  // so that a turn stays near a millisecond, as does a pass of so many units
 constexpr size_t kLongQueue = 1'000, kLaterPerTurn = 100;
 constexpr Duration kPassPerUnit =
     std::chrono::microseconds(20);  // ten times what a waiting unit costs a pass

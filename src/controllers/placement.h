@@ -21,7 +21,7 @@
 namespace ingot::controllers {
 
 struct PlacementOptions {
-  scheduler::Policy policy{.max_units = 12};
+  scheduler::Policy policy{.max_units = 6};
   size_t reasons_per_turn = 128;                     // conditions rewritten in one turn
   Duration reason_every = std::chrono::seconds(10);  // how often one pod's reason may change, while few wait
 };
