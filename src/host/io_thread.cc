@@ -154,7 +154,7 @@ std::shared_ptr<HttpExchange> IoThread::dispatch(HttpSession& session, apiserver
       std::make_shared<HttpExchange>(mailbox_, settings_.loop, settings_.streams, session.quick());
   waiting_.emplace(exchange.get(), &session);
   submissions_.push_back({settings_.door.prepare(std::move(request)), exchange});
-  if (submissions_.size() >= kSubmitAt) flush();
+  if (session.quick() || submissions_.size() >= kSubmitAt) flush();
   return exchange;
 }
 
