@@ -63,7 +63,7 @@ IoThread::~IoThread() { stop(Duration::zero()); }
 
 void IoThread::run() {
   pthread_setname_np(pthread_self(), "http");
-  prefer_short_slices();
+  go_first();
   sigset_t pipe;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);

@@ -12,16 +12,14 @@ namespace {
 
 constexpr Duration kLongestSleep = std::chrono::seconds(60);
 
-void begin_thread(const std::string& name) {
-  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-  prefer_short_slices();
-}
+void name_thread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, 15).c_str()); }
 
 }  // namespace
 
 ThreadLoop::ThreadLoop(const env::Clock& clock, std::string name) : clock_(clock) {
   thread_ = std::thread([this, name = std::move(name)] {
-    begin_thread(name);
+    name_thread(name);
+    go_first();
     run();
   });
 }
@@ -104,7 +102,8 @@ void ThreadLoop::run_timers() {
 
 ThreadWorker::ThreadWorker(env::Loop& loop, std::string name) : loop_(loop) {
   thread_ = std::thread([this, name = std::move(name)] {
-    begin_thread(name);
+    name_thread(name);
+    prefer_short_slices();
     this->loop();
   });
 }

@@ -9,6 +9,8 @@ namespace ingot::host {
 namespace {
 
 constexpr uint64_t kSliceNs = 100'000;  // the least the kernel takes
+constexpr int32_t kFirst = -10;         // nice
+constexpr uint64_t kResetOnFork = 1;    // SCHED_FLAG_RESET_ON_FORK
 
 // The kernel's struct sched_attr; its header cannot be included beside glibc's.
 struct Attributes {
@@ -20,13 +22,21 @@ struct Attributes {
 };
 static_assert(sizeof(Attributes) == 48);
 
+bool set(int32_t nice, uint64_t flags) {
+  Attributes attributes;
+  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return false;
+  attributes.runtime_ns = kSliceNs;
+  attributes.flags |= flags;
+  attributes.nice += nice;
+  return ::syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+}
+
 }  // namespace
 
-void prefer_short_slices() {
-  Attributes attributes;
-  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  attributes.runtime_ns = kSliceNs;
-  (void)::syscall(SYS_sched_setattr, 0, &attributes, 0);
+void prefer_short_slices() { (void)set(0, 0); }
+
+void go_first() {
+  if (!set(kFirst, kResetOnFork)) prefer_short_slices();
 }
 
 }  // namespace ingot::host

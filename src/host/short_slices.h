@@ -7,4 +7,8 @@ namespace ingot::host {
 
 void prefer_short_slices();
 
+// The same, and a larger share than what else runs on this machine, pods and the disk's thread with it, where the
+// process may ask for that (CAP_SYS_NICE). What the thread starts does not inherit it.
+void go_first();
+
 }  // namespace ingot::host

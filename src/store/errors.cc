@@ -30,4 +30,28 @@ Error conflict(const Key& key) {
           ": the object has been modified; please apply your changes to the latest version and try again");
 }
 
+Error too_new(Revision asked, Revision current) {
+  return {.reason = Reason::Timeout,
+          .message = "Too large resource version: " + std::to_string(asked.value) +
+                     ", current: " + std::to_string(current.value),
+          .retry_after_s = 1};
+}
+Error disk_full(const std::string& path) {
+  return {.reason = Reason::ServiceUnavailable,
+          .message =
+              "the disk that holds " + path + " is full: free space, or delete objects (deletes still work)",
+          .retry_after_s = 1};
+}
+Error queue_full(size_t queued) {
+  return {.reason = Reason::TooManyRequests,
+          .message =
+              "too many requests wait for the store (" + std::to_string(queued) + "), please try again later",
+          .retry_after_s = 1};
+}
+Error reading_again(const std::string& path) {
+  return {.reason = Reason::ServiceUnavailable,
+          .message = "the store is reading " + path + " again after a failed write",
+          .retry_after_s = 1};
+}
+
 }  // namespace ingot::store

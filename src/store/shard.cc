@@ -38,9 +38,14 @@ class Engine final : public Shard {
   Result<void> submit(Input, Kind) override;
   Result<uint64_t> watch(Scope, Revision from, std::shared_ptr<Watcher>) override;
   void unwatch(uint64_t id) override { watches_.remove(id); }
-  void rows(RowQuery, RowsDone) override;
+  void rows(RowQuery query, RowsDone done) override {
+    scan(std::make_shared<const RowQuery>(std::move(query)), std::make_shared<RowScan>(), std::move(done));
+  }
   std::optional<std::string> meta(std::string_view name) const override { return find(durable_meta_, name); }
-  void drain(Done) override;
+  void drain(Done done) override {
+    drains_.push_back(std::move(done));
+    settle_drains();
+  }
   Stats stats() const override;
 
  private:
@@ -79,6 +84,8 @@ class Engine final : public Shard {
   void failed(Failure, Pending lost);
   void reload();
   void after_commit();
+  void go_on();
+  void tell();
   void enter_full();
   void await_space();
   void scan(std::shared_ptr<const RowQuery>, std::shared_ptr<RowScan>, RowsDone);
@@ -94,13 +101,14 @@ class Engine final : public Shard {
   Inputs inputs_;
   Pending staged_;
   std::shared_ptr<Pending> flight_;
+  std::deque<Done> durable_waiting_;  // to be told that all is well
   std::vector<Done> drains_;
   Revision newest_;    // of memory_
   Revision assigned_;  // ever, so that the numbers of a failed commit do not come again
   Revision durable_;
   uint64_t next_sequence_ = 1;
   Meta meta_, durable_meta_;
-  bool turn_posted_ = false, publish_posted_ = false, steps_posted_ = false, bookmark_set_ = false;
+  bool turn_posted_ = false, go_on_posted_ = false, steps_posted_ = false, bookmark_set_ = false;
   bool reloading_ = false, full_ = false;
   Stats stats_;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();
@@ -141,11 +149,7 @@ class Engine::Step final : public Turn {
 
 Result<void> Engine::Step::range_at(Revision at, std::string_view prefix, std::string_view after,
                                     const Visit& visit) const {
-  if (at > e_.newest_)
-    return fail({.reason = Reason::Timeout,
-                 .message = "Too large resource version: " + std::to_string(at.value) +
-                            ", current: " + std::to_string(e_.newest_.value),
-                 .retry_after_s = 1});
+  if (at > e_.newest_) return fail(too_new(at, e_.newest_));
   return e_.memory_.range_at(at, prefix, after, visit);
 }
 
@@ -171,10 +175,7 @@ Result<ObjectPtr> Engine::Step::put(const Key& key, Json object, std::optional<R
   ObjectPtr now = get(key);
   if (auto refused = refusal(key, now, expect)) return fail(std::move(*refused));
   if (e_.full_ && !api::find(object, {"metadata", "deletionTimestamp"}))
-    return fail({.reason = Reason::ServiceUnavailable,
-                 .message = "the disk that holds " + e_.options_.path +
-                            " is full: free space, or delete objects (deletes still work)",
-                 .retry_after_s = 1});
+    return fail(disk_full(e_.options_.path));
   ObjectPtr next = encode(key, std::move(object), Revision(e_.assigned_.value + 1));
   return stage({std::move(next), std::move(now), false});
 }
@@ -230,15 +231,8 @@ void Engine::Step::settle(std::vector<Done>& ready) {
 }
 
 Result<void> Engine::submit(Input input, Kind kind) {
-  if (reloading_)
-    return fail({.reason = Reason::ServiceUnavailable,
-                 .message = "the store is reading " + options_.path + " again after a failed write",
-                 .retry_after_s = 1});
-  if (inputs_.size() >= options_.queue_inputs)
-    return fail({.reason = Reason::TooManyRequests,
-                 .message = "too many requests wait for the store (" + std::to_string(inputs_.size()) +
-                            "), please try again later",
-                 .retry_after_s = 1});
+  if (reloading_) return fail(reading_again(options_.path));
+  if (inputs_.size() >= options_.queue_inputs) return fail(queue_full(inputs_.size()));
   inputs_.add(std::move(input), kind);
   schedule_turn();
   return {};
@@ -312,9 +306,8 @@ void Engine::committed(std::expected<void, Failure> outcome) {
   durable_ = std::max(durable_, done->last);
   for (auto& [name, value] : done->batch.meta) durable_meta_[name] = std::move(value);
   start_commit();  // the worker writes while the loop publishes
+  std::ranges::move(done->waiting, std::back_inserter(durable_waiting_));
   after_commit();
-  std::vector<Done> waiting = std::move(done->waiting);
-  for (Done& then : waiting) then({});
 }
 
 void Engine::after_commit() {
@@ -323,6 +316,28 @@ void Engine::after_commit() {
   schedule_steps();
   schedule_bookmark();
   schedule_turn();
+  tell();
+}
+
+void Engine::go_on() {
+  if (std::exchange(go_on_posted_, true)) return;
+  env_.loop.post(guarded([this] {
+    go_on_posted_ = false;
+    after_commit();
+  }));
+}
+
+// Who waited for the commit, after a slow disk hundreds of them: a slice at a time too.
+void Engine::tell() {
+  const Instant end = env_.clock.now() + options_.turn_time;
+  const std::weak_ptr<char> alive = alive_;  // a callback may destroy the shard
+  while (!durable_waiting_.empty()) {
+    if (env_.clock.now() >= end) return go_on();
+    Done then = std::move(durable_waiting_.front());
+    durable_waiting_.pop_front();
+    then({});
+    if (alive.expired()) return;
+  }
   settle_drains();
 }
 
@@ -331,11 +346,7 @@ void Engine::publish() {
   const Instant end = env_.clock.now() + options_.turn_time;
   const bool all = watches_.publish(memory_, durable_, [&] { return env_.clock.now() < end; });
   memory_.compact(watches_.published());
-  if (all || std::exchange(publish_posted_, true)) return;
-  env_.loop.post(guarded([this] {
-    publish_posted_ = false;
-    after_commit();
-  }));
+  if (!all) go_on();
 }
 
 void Engine::failed(Failure failure, Pending lost) {
@@ -406,11 +417,7 @@ void Engine::await_space() {
 
 Result<uint64_t> Engine::watch(Scope scope, Revision from, std::shared_ptr<Watcher> watcher) {
   ASSERT(scope.node.empty() || !scope.resource.empty());
-  if (from > assigned_)
-    return fail({.reason = Reason::Timeout,
-                 .message = "Too large resource version: " + std::to_string(from.value) +
-                            ", current: " + std::to_string(assigned_.value),
-                 .retry_after_s = 1});
+  if (from > assigned_) return fail(too_new(from, assigned_));
   std::vector<ObjectPtr> first;
   if (from == Revision{}) {
     from = durable_;
@@ -449,10 +456,6 @@ void Engine::schedule_bookmark() {
                }));
 }
 
-void Engine::rows(RowQuery query, RowsDone done) {
-  scan(std::make_shared<const RowQuery>(std::move(query)), std::make_shared<RowScan>(), std::move(done));
-}
-
 // In pieces, so that commits get their turn between them.
 void Engine::scan(std::shared_ptr<const RowQuery> query, std::shared_ptr<RowScan> scan, RowsDone done) {
   auto outcome = std::make_shared<Result<void>>();
@@ -464,13 +467,9 @@ void Engine::scan(std::shared_ptr<const RowQuery> query, std::shared_ptr<RowScan
                   }));
 }
 
-void Engine::drain(Done done) {
-  drains_.push_back(std::move(done));
-  settle_drains();
-}
-
 void Engine::settle_drains() {
-  if (drains_.empty() || inputs_.size() > 0 || flight_ || reloading_ || !staged_.batch.empty()) return;
+  if (drains_.empty() || !durable_waiting_.empty()) return;
+  if (inputs_.size() > 0 || flight_ || reloading_ || !staged_.batch.empty()) return;
   env_.loop.post([drains = std::exchange(drains_, {})]() mutable {
     for (Done& done : drains) done({});
   });
