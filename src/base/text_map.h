@@ -17,6 +17,18 @@ struct TextHash {
   size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
 };
 
+// A text that lies elsewhere, with its hash: a table of many that grows touches none of the texts, which would hold up a
+// turn for milliseconds.
+struct HashedText {
+  explicit HashedText(std::string_view t) : text(t), hash(TextHash()(t)) {}
+  bool operator==(const HashedText& other) const { return hash == other.hash && text == other.text; }
+  struct Hash {
+    size_t operator()(const HashedText& t) const { return t.hash; }
+  };
+  std::string_view text;
+  size_t hash;
+};
+
 // Never iterated: its order is nobody's. References to values stay while the map changes.
 template <class Value>
 using HashMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
@@ -49,31 +61,32 @@ class TextMap {
   const Map& ordered() const { return map_; }
 
   iterator lower_bound(std::string_view key) { return map_.lower_bound(key); }
-  bool contains(std::string_view key) const { return places_.contains(key); }
+  bool contains(std::string_view key) const { return places_.contains(HashedText(key)); }
   iterator find(std::string_view key) {
-    const auto known = places_.find(key);
+    const auto known = places_.find(HashedText(key));
     return known == places_.end() ? map_.end() : known->second;
   }
   const_iterator find(std::string_view key) const {
-    const auto known = places_.find(key);
+    const auto known = places_.find(HashedText(key));
     return known == places_.end() ? map_.end() : const_iterator(known->second);
   }
 
   template <class... Args>
   std::pair<iterator, bool> try_emplace(std::string key, Args&&... value) {
-    if (const auto known = places_.find(key); known != places_.end()) return {known->second, false};
+    if (const auto known = places_.find(HashedText(key)); known != places_.end())
+      return {known->second, false};
     const iterator at = map_.try_emplace(std::move(key), std::forward<Args>(value)...).first;
-    places_.emplace(at->first, at);
+    places_.emplace(HashedText(at->first), at);
     return {at, true};
   }
   Value& operator[](std::string key) { return try_emplace(std::move(key)).first->second; }
 
   iterator erase(iterator at) {
-    places_.erase(at->first);
+    places_.erase(HashedText(at->first));
     return map_.erase(at);
   }
   size_t erase(std::string_view key) {
-    const auto known = places_.find(key);
+    const auto known = places_.find(HashedText(key));
     if (known == places_.end()) return 0;
     erase(known->second);
     return 1;
@@ -85,10 +98,10 @@ class TextMap {
 
  private:
   void index() {
-    for (iterator at = map_.begin(); at != map_.end(); ++at) places_.emplace(at->first, at);
+    for (iterator at = map_.begin(); at != map_.end(); ++at) places_.emplace(HashedText(at->first), at);
   }
   Map map_;
-  boost::unordered_flat_map<std::string_view, iterator> places_;  // the texts are the map's
+  boost::unordered_flat_map<HashedText, iterator, HashedText::Hash> places_;  // the texts are the map's
 };
 
 }  // namespace ingot

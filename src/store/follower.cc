@@ -5,6 +5,8 @@
 #include <deque>
 #include <optional>
 
+#include "base/text_map.h"
+
 namespace ingot::store {
 namespace {
 
@@ -14,12 +16,12 @@ constexpr Duration kRetry = std::chrono::milliseconds(50);
 class Changed {
  public:
   void add(const ObjectPtr& object) {
-    if (known_.insert(object->key.text()).second) order_.push_back(object);
+    if (known_.emplace(object->key.text()).second) order_.push_back(object);
   }
   std::vector<Key> take(size_t most) {
     std::vector<Key> keys;
     for (; !order_.empty() && keys.size() < most; order_.pop_front()) {
-      known_.erase(order_.front()->key.text());
+      known_.erase(HashedText(order_.front()->key.text()));
       keys.push_back(order_.front()->key);
     }
     std::ranges::sort(keys);
@@ -33,7 +35,7 @@ class Changed {
 
  private:
   std::deque<ObjectPtr> order_;
-  boost::unordered_flat_set<std::string_view> known_;
+  boost::unordered_flat_set<HashedText, HashedText::Hash> known_;
 };
 
 }  // namespace

@@ -33,16 +33,16 @@ ObjectPtr tombstone(const Object& last, Revision deleted_at) {
 void Memory::place(const ObjectPtr& object) {
   ++edits_;
   if (const auto known = places_.find(std::string_view(object->key.text())); known != places_.end())
-    (*known)->object = object;
+    known->at->object = object;
   else
-    places_.insert(live_.emplace(object).first);
+    places_.insert({live_.emplace(object).first, TextHash()(object->key.text())});
 }
 
 void Memory::remove(std::string_view key) {
   const auto known = places_.find(key);
   ASSERT(known != places_.end());
   ++edits_;
-  const Live::const_iterator it = *known;
+  const Live::const_iterator it = known->at;
   places_.erase(known);
   live_.erase(it);
 }
@@ -79,7 +79,7 @@ void Memory::replay(Revision revision, std::string_view key, const std::string_v
 
 ObjectPtr Memory::get(std::string_view key) const {
   const auto known = places_.find(key);
-  return known == places_.end() ? nullptr : (*known)->object;
+  return known == places_.end() ? nullptr : known->at->object;
 }
 
 Memory::Live::const_iterator Memory::first(std::string_view prefix, std::string_view after) const {

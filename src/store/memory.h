@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "base/text_map.h"
 #include "store/shard.h"
 
 namespace ingot::store {
@@ -57,11 +58,17 @@ class Memory {
     bool operator()(const auto& a, const auto& b) const { return key(a) < key(b); }
   };
   using Live = std::set<Slot, ByKey>;
+  // With its hash, so that a table that grows looks at no object.
+  struct Place {
+    Live::const_iterator at;
+    size_t hash;
+  };
   struct SameKey {
     using is_transparent = void;
-    static std::string_view key(Live::const_iterator at) { return ByKey::key(*at); }
+    static std::string_view key(const Place& p) { return ByKey::key(*p.at); }
     static std::string_view key(std::string_view s) { return s; }
-    size_t operator()(const auto& a) const { return std::hash<std::string_view>()(key(a)); }
+    size_t operator()(const Place& p) const { return p.hash; }
+    size_t operator()(std::string_view s) const { return TextHash()(s); }
     bool operator()(const auto& a, const auto& b) const { return key(a) == key(b); }
   };
 
@@ -70,8 +77,7 @@ class Memory {
   Live::const_iterator first(std::string_view prefix, std::string_view after) const;
 
   Live live_;
-  boost::unordered_flat_set<Live::const_iterator, SameKey, SameKey>
-      places_;          // all of live_, for one look at a key
+  boost::unordered_flat_set<Place, SameKey, SameKey> places_;  // all of live_, for one look at a key
   uint64_t edits_ = 0;  // how often live_ changed: a walk finds its place again
   std::deque<Change> history_;
   std::deque<Doomed> doomed_;

@@ -55,11 +55,7 @@ class Watches {
 
   Group all_;
   Group behind_;
-  struct Name {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  boost::unordered_flat_map<std::string, Group, Name, std::equal_to<>>
+  boost::unordered_flat_map<std::string, Group, TextHash, std::equal_to<>>
       synced_;  // by "cluster/resource", either of them empty for every one, and "@node" where the scope has one
   uint64_t last_ = 0, stepped_ = 0;
   Revision published_;
