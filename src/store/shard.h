@@ -128,7 +128,7 @@ struct Scope {
 struct Options {
   std::string path;                                     // the SQLite file
   size_t turn_inputs = 256;                             // most inputs a turn drains
-  Duration turn_time = std::chrono::microseconds(500);  // a turn or a round of publishing ends after this
+  Duration turn_time = std::chrono::microseconds(250);  // a turn or a round of publishing ends after this
   size_t queue_inputs = 16'384;                         // submit() refuses beyond (429 TooManyRequests)
   size_t history_changes = 50'000;                      // kept for watches and lists from an earlier revision
   size_t history_bytes = 256u << 20;
