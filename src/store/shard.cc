@@ -30,7 +30,7 @@ class Engine final : public Shard {
     newest_ = assigned_ = durable_ = loaded.revision;
     next_sequence_ = loaded.next_sequence;
     meta_ = durable_meta_ = std::move(loaded.meta);
-    publish_all();
+    watches_.publish(memory_, durable_, [] { return true; });
     memory_.compact(durable_);
     if (loaded.disk_full) enter_full();
   }
@@ -76,9 +76,6 @@ class Engine final : public Shard {
   void run(Input, std::vector<Done>& ready);
   void start_commit();
   void publish();
-  void publish_all() {
-    watches_.publish(memory_, durable_, [] { return true; });
-  }
   void take_doomed(Batch&);
   void committed(std::expected<void, Failure>);
   void failed(Failure, Pending lost);
@@ -91,6 +88,7 @@ class Engine final : public Shard {
   void scan(std::shared_ptr<const RowQuery>, std::shared_ptr<RowScan>, RowsDone);
   void schedule_steps();
   void schedule_bookmark();
+  void bookmark();
   void settle_drains();
 
   env::Env& env_;
@@ -157,8 +155,7 @@ std::optional<Error> Engine::Step::refusal(const Key& key, const ObjectPtr& now,
                                            std::optional<Revision> expect) const {
   if (!expect || (now ? now->revision : Revision{}) == *expect) return std::nullopt;
   if (e_.env_.faults.fires("store.put.ignore_expect")) return std::nullopt;
-  if (*expect == Revision{}) return already_exists(key);
-  return now ? conflict(key) : not_found(key);
+  return *expect == Revision{} ? already_exists(key) : now ? conflict(key) : not_found(key);
 }
 
 ObjectPtr Engine::Step::stage(Change change) {
@@ -350,7 +347,7 @@ void Engine::publish() {
 }
 
 void Engine::failed(Failure failure, Pending lost) {
-  publish_all();  // before the history may be another
+  watches_.publish(memory_, durable_, [] { return true; });  // before the history may be another
   ++stats_.failed_commits;
   env_.log.error("store.commit_failed", {{"error", failure.error.message}});
   std::vector<Done> waiting = std::move(lost.waiting);
@@ -450,10 +447,13 @@ void Engine::schedule_steps() {
 
 void Engine::schedule_bookmark() {
   if (watches_.size() == 0 || std::exchange(bookmark_set_, true)) return;
-  env_.loop.at(env_.clock.now() + options_.bookmark_every, guarded([this] {
-                 bookmark_set_ = false;
-                 watches_.bookmark();
-               }));
+  env_.loop.at(env_.clock.now() + options_.bookmark_every, guarded([this] { bookmark(); }));
+}
+
+void Engine::bookmark() {
+  const Instant end = env_.clock.now() + options_.turn_time;
+  bookmark_set_ = !watches_.bookmark([&] { return env_.clock.now() < end; });
+  if (bookmark_set_) env_.loop.post(guarded([this] { bookmark(); }));
 }
 
 // In pieces, so that commits get their turn between them.
@@ -492,8 +492,7 @@ Result<std::unique_ptr<Shard>> Shard::open(env::Env& env, Options options) {
   if (!file) return fail(file.error());
   Result<Loaded> loaded = (*file)->load();
   if (!loaded) return fail(loaded.error());
-  return std::make_unique<Engine>(env, std::move(options), std::shared_ptr<File>(std::move(*file)),
-                                  std::move(*loaded));
+  return std::make_unique<Engine>(env, std::move(options), std::move(*file), std::move(*loaded));
 }
 
 }  // namespace ingot::store

@@ -161,16 +161,18 @@ bool Watches::catch_up(uint64_t id, Watch& watch, const Memory& memory) {
   return true;
 }
 
-void Watches::bookmark() {
-  for (auto it = all_.begin(); it != all_.end();) {
-    const uint64_t id = it->first;
+bool Watches::bookmark(const std::function<bool()>& more) {
+  for (auto it = all_.upper_bound(bookmarked_); it != all_.end(); it = all_.upper_bound(bookmarked_)) {
+    bookmarked_ = it->first;
     const WatchPtr watch = it->second;
-    if (!behind_.contains(id) && watch->told < published_) {
+    if (!behind_.contains(bookmarked_) && watch->told < published_) {
       watch->told = published_;
       watch->watcher->on_revision(published_);
     }
-    it = all_.upper_bound(id);
+    if (!more()) return false;
   }
+  bookmarked_ = 0;
+  return true;
 }
 
 }  // namespace ingot::store

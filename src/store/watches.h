@@ -27,8 +27,8 @@ class Watches {
   // One piece for one watch that is behind; false when there is none.
   bool step(const Memory&);
   size_t behind() const { return behind_.size(); }
-  // Tells synced watches how far they are, where they do not know.
-  void bookmark();
+  // Tells synced watches how far they are, where they do not know; as long as `more()` says, false when there are others.
+  bool bookmark(const std::function<bool()>& more);
 
   static bool covers(const Scope&, const Key&);
   static bool covers(const Scope&, const Change&);
@@ -57,7 +57,7 @@ class Watches {
   Group behind_;
   boost::unordered_flat_map<std::string, Group, TextHash, std::equal_to<>>
       synced_;  // by "cluster/resource", either of them empty for every one, and "@node" where the scope has one
-  uint64_t last_ = 0, stepped_ = 0;
+  uint64_t last_ = 0, stepped_ = 0, bookmarked_ = 0;
   Revision published_;
 };
 
