@@ -23,14 +23,24 @@ TEST(Same, IsEqualityWhateverTheOrderOfMembersAndTheKindOfNumber) {
   }
 }
 
-TEST(TextWith, SaysWhatSetWouldMakeOfACopy) {
+TEST(AppendWith, SaysWhatSetWouldMakeOfACopy) {
   for (const char* before :
        {R"({"m":{"a":{"k":"old","l":1}},"s":[1,"{"]})", R"({"m":{"n":"{"},"s":1})", R"({"s":{}})",
         R"({"m":"no object"})", R"({"m":{"\"a":"\\","a":{}}})", R"({"m":3,"n":-15})", "{}", "[]"}) {
     Json after = of(before);
     set(after, {"m", "a", "k"}, Json("new \"value\""));
-    EXPECT_EQ(text_with(before, {"m", "a", "k"}, Json("new \"value\"")), to_text(after));
+    std::string text = ">";
+    append_with(text, before, {"m", "a", "k"}, Json("new \"value\""));
+    EXPECT_EQ(text, ">" + to_text(after));
   }
+}
+
+// Whoever wrote it, and however: nodes go by this annotation.
+TEST(AppendWith, ReplacesWhatAnAuthorWroteUnderTheSameName) {
+  const std::string written = to_text(of(R"({"metadata":{"annotations":{"f.dev\u002fcluster":"other"}}})"));
+  std::string text;
+  append_with(text, written, {"metadata", "annotations", "f.dev/cluster"}, Json("own"));
+  EXPECT_EQ(text, R"({"metadata":{"annotations":{"f.dev/cluster":"own"}}})");
 }
 
 TEST(ObjectParse, APartOutlivesTheWhole) {

@@ -77,10 +77,4 @@ void append_with(std::string& out, std::string_view text, std::initializer_list<
   ((out += text.substr(0, from)) += instead) += text.substr(to);
 }
 
-std::string text_with(std::string_view text, std::initializer_list<std::string_view> path, const Json& leaf) {
-  std::string out;
-  append_with(out, text, path, leaf);
-  return out;
-}
-
 }  // namespace ingot::api

@@ -12,6 +12,5 @@ namespace ingot::api {
 // Appends the text of what set() would make of it. `text` is valid JSON without space between its parts.
 void append_with(std::string& out, std::string_view text, std::initializer_list<std::string_view> path,
                  const Json& leaf);
-std::string text_with(std::string_view text, std::initializer_list<std::string_view> path, const Json& leaf);
 
 }  // namespace ingot::api

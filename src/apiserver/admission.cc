@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "api/deletion.h"
 #include "apiserver/device_admission.h"
 #include "apiserver/node_authorizer.h"
 #include "apiserver/quotas.h"
@@ -18,7 +19,16 @@ bool is_immortal(std::string_view ns) {
   return ns == "default" || ns == "kube-system" || ns == "kube-public";
 }
 
-Result<api::ObjectPtr> living_namespace(Call& call, std::string_view name) {
+using Parsed = std::shared_ptr<const Json>;
+
+// Of what admission looks at again and again.
+Parsed parsed(Call& call, const api::ObjectPtr& object) {
+  if (!object) return nullptr;
+  return call.services.parsed.of(object,
+                                 [](Json value) { return std::make_shared<const Json>(std::move(value)); });
+}
+
+Result<Parsed> living_namespace(Call& call, std::string_view name) {
   const api::ObjectPtr object = call.view.get("namespaces", "", call.route().ns);
   if (!object) {
     Error error{.reason = Reason::NotFound,
@@ -27,11 +37,8 @@ Result<api::ObjectPtr> living_namespace(Call& call, std::string_view name) {
     error.name = call.route().ns;
     return fail(std::move(error));
   }
-  const NamespaceFacts& facts = call.services.namespaces.of(object, [](const Json& value) {
-    return NamespaceFacts{.terminating = api::string_at(value, {"status", "phase"}) == "Terminating" ||
-                                         !api::string_at(value, {"metadata", "deletionTimestamp"}).empty()};
-  });
-  if (!facts.terminating) return object;
+  const Parsed ns = parsed(call, object);
+  if (api::string_at(*ns, {"status", "phase"}) != "Terminating" && !api::is_deleting(*ns)) return ns;
   Error error =
       forbidden(call.type(), name,
                 fmt::format("unable to create new content in namespace {} because it is being terminated",
@@ -39,15 +46,6 @@ Result<api::ObjectPtr> living_namespace(Call& call, std::string_view name) {
   error.causes.push_back({"NamespaceTerminating", "metadata.namespace",
                           fmt::format("namespace {} is being terminated", call.route().ns)});
   return fail(std::move(error));
-}
-
-using Parsed = std::shared_ptr<const Json>;
-
-// Of what admission looks at again and again.
-Parsed parsed(Call& call, const api::ObjectPtr& object) {
-  if (!object) return nullptr;
-  return call.services.parsed.of(object,
-                                 [](Json value) { return std::make_shared<const Json>(std::move(value)); });
 }
 
 Parsed default_priority_class(Call& call) {
@@ -147,15 +145,15 @@ Result<void> admit_create(Call& call, Json& object) {
       tenant && tenant->ending)
     return fail(forbidden(call.type(), name, fmt::format("tenant {} is being deleted", tenant->name)));
   if (call.type().namespaced) {
-    const Result<api::ObjectPtr> ns = living_namespace(call, name);
+    const Result<Parsed> ns = living_namespace(call, name);
     if (!ns) return fail(ns.error());
     if (resource == "pods") {
-      const Result<void> admitted = admit_pod(call, object, *parsed(call, *ns));
+      const Result<void> admitted = admit_pod(call, object, **ns);
       if (admitted) foretell(call, object);
       return admitted;
     }
     if (const Json* pod = api::find(object, {"spec", "template"}); pod && resource == "jobs.batch") {
-      std::ranges::move(policy::template_warnings(*pod, (*ns)->parse()), std::back_inserter(call.warnings));
+      std::ranges::move(policy::template_warnings(*pod, **ns), std::back_inserter(call.warnings));
       foretell(call, object);
     }
   }

@@ -81,12 +81,6 @@ class Factory {
   ClusterView root_;
 };
 
-// What admission asks about a namespace, compiled from the object.
-struct NamespaceFacts {
-  bool terminating = false;
-  std::string enforce, warn, enforce_version;
-};
-
 // How many requests of each tenant are being served.
 class InFlight {
  public:
@@ -111,9 +105,8 @@ struct Services : std::enable_shared_from_this<Services> {
   Authenticator authenticator;
   Rbac rbac;
   std::vector<api::ObjectPtr> priority_classes, device_classes;
-  Memo<api::ObjectPtr> projections{8192};   // Node, ResourceSlice → what a tenant sees of it
-  Memo<std::string> tenant_clusters{4096};  // Tenant → status.cluster
-  Memo<NamespaceFacts> namespaces{4096};
+  Memo<api::ObjectPtr> projections{8192};               // Node, ResourceSlice → what a tenant sees of it
+  Memo<std::string> tenant_clusters{4096};              // Tenant → status.cluster
   Memo<std::shared_ptr<const api::Json>> parsed{4096};  // Namespace, ServiceAccount, PriorityClass
   Memo<std::string> allocation_nodes{16'384};           // Allocation → spec.node
   Memo<policy::QuotaNode> quotas{16'384};               // Queue or Tenant → what it promises

@@ -13,21 +13,19 @@ namespace {
 using namespace std::chrono_literals;
 constexpr Duration kBookmarkEvery = 60s;
 
-constexpr size_t kMore = 128;  // what is said beside the object
-
-Piece event_text(std::string_view type, std::string_view object) {
+// `object` appends it, in about so many bytes.
+template <class Append>
+Piece event_of(std::string_view type, size_t bytes, Append object) {
+  constexpr size_t kMore = 256;  // what is said beside it
   std::string text;
-  text.reserve(object.size() + kMore);
-  ((((text += R"({"type":")") += type) += R"(","object":)") += object) += "}\n";
-  return piece(std::move(text));
-}
-Piece event_with_cluster(std::string_view type, const api::Object& object) {
-  std::string text;
-  text.reserve(object.json.size() + 2 * kMore);
+  text.reserve(bytes + kMore);
   ((text += R"({"type":")") += type) += R"(","object":)";
-  append_with_cluster(text, object);
+  object(text);
   text += "}\n";
   return piece(std::move(text));
+}
+Piece event_text(std::string_view type, std::string_view object) {
+  return event_of(type, object.size(), [&](std::string& text) { text += object; });
 }
 
 class Session final : public store::Watcher, public std::enable_shared_from_this<Session> {
@@ -191,7 +189,9 @@ Piece EventEncoder::event(std::string_view type, const api::Resource& resource, 
 
 Piece EventEncoder::event_with_cluster(std::string_view type, const api::ObjectPtr& object) {
   if (clustered_.object != object || clustered_.type != type)
-    clustered_ = {object, type, apiserver::event_with_cluster(type, *object)};
+    clustered_ = {object, type, event_of(type, object->json.size(), [&](std::string& text) {
+                    append_with_cluster(text, *object);
+                  })};
   return clustered_.piece;
 }
 api::ObjectPtr EventEncoder::projected(const api::ObjectPtr& object) { return project(services_, object); }

@@ -3,10 +3,38 @@
 #include "base/encoding.h"
 #include "base/error.h"
 #include "base/quantity.h"
+#include "base/text_map.h"
 #include "base/time.h"
 
 namespace ingot {
 namespace {
+
+TEST(TextMap, IsLookedUpByHashAndWalkedInOrder) {
+  TextMap<int> map;
+  for (int i = 99; i >= 0; --i) EXPECT_TRUE(map.try_emplace("k" + std::to_string(i), i).second);
+  EXPECT_FALSE(map.try_emplace("k7", 0).second);
+  EXPECT_EQ(map.begin()->first, "k0");
+  EXPECT_EQ(map.lower_bound("k9")->first, "k9");
+  map["k7"] = 70;
+  EXPECT_EQ(map.erase("k8"), 1u);
+  map.erase(map.find("k9"));
+  EXPECT_EQ(map.find("k8"), map.end());
+  EXPECT_EQ(map.find("k9"), map.end());
+  EXPECT_EQ(map.find("k7")->second, 70);
+}
+
+TEST(TextMap, ACopyLooksIntoItself) {
+  TextMap<int> map;
+  map["a"] = 1;
+  TextMap<int> copy = map;
+  map.clear();
+  ASSERT_NE(copy.find("a"), copy.end());
+  EXPECT_EQ(&*copy.find("a"), &*copy.begin());
+  TextMap<int> moved = std::move(copy);
+  EXPECT_EQ(moved.find("a")->second, 1);
+  moved = {};
+  EXPECT_EQ(moved.find("a"), moved.end());
+}
 
 TEST(Quantity, ReadsUpstreamForms) {
   const std::pair<const char*, int64_t> kCases[] = {

@@ -57,11 +57,9 @@ class TextMap {
   const_iterator begin() const { return map_.begin(); }
   const_iterator end() const { return map_.end(); }
   size_t size() const { return map_.size(); }
-  bool empty() const { return map_.empty(); }
   const Map& ordered() const { return map_; }
 
   iterator lower_bound(std::string_view key) { return map_.lower_bound(key); }
-  bool contains(std::string_view key) const { return places_.contains(HashedText(key)); }
   iterator find(std::string_view key) {
     const auto known = places_.find(HashedText(key));
     return known == places_.end() ? map_.end() : known->second;

@@ -13,7 +13,7 @@ constexpr size_t kPerInput = 16;
 constexpr Duration kRetry = std::chrono::milliseconds(50);  // the shard takes nothing for now
 
 void write(store::Turn& turn, const Announcement& a) {
-  say(turn, {a.pod, "Pod", a.uid, "Normal", a.reason, a.message, kScheduler}, a.at);
+  say(turn, {a.pod, "Pod", a.uid, "Normal", "Scheduled", a.message, kScheduler}, a.at);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Says a little later what happened: Events that nobody waits for, written when the shard has nothing better to do
-// (Kind::Later), a few an input. As everywhere with Events, a crash can lose those of the last moment.
+// (Kind::Later), a few an input. As everywhere with Events, a crash or a commit that fails can lose those of the last
+// moment.
 //
 // Thread rule: the loop. At most kMost wait; what comes then is said at once, in the turn of who says it.
 #pragma once
@@ -14,11 +15,10 @@
 
 namespace ingot::controllers {
 
-// Of a pod, from the scheduler.
+// That a pod was given its node: Event Scheduled.
 struct Announcement {
   api::Key pod;
   std::string uid;
-  std::string_view reason;  // of static storage
   std::string message;
   WallTime at;
 };
@@ -33,7 +33,7 @@ class Announcer {
   Announcer& operator=(const Announcer&) = delete;
 
   void say(store::Turn&, Announcement);
-  void clear();  // what was to be told of did not happen
+  void clear();  // some of it may not have happened
 
  private:
   struct Impl;

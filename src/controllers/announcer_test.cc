@@ -13,7 +13,7 @@ struct AnnouncerTest : testing::Test {
 
   Announcement of(int pod) {
     const std::string name = "p" + std::to_string(pod);
-    return {api::Key("c1/pods/default/" + name), "uid-" + name, "Scheduled", "onto n", f.t.clock.wall()};
+    return {api::Key("c1/pods/default/" + name), "uid-" + name, "onto n", f.t.clock.wall()};
   }
   size_t events() {
     size_t n = 0;

@@ -35,8 +35,9 @@ class DeviceHealth::Impl final : store::Follower::Handler {
   Impl(env::Env& env, store::Shard& shard)
       : env_(env),
         follower_(env, shard,
-                  store::later({{kRootCluster.value, std::string(kAllocations), ""},
-                                {kRootCluster.value, std::string(kSlices), ""}}),
+                  {{{kRootCluster.value, std::string(kAllocations), ""},
+                    {kRootCluster.value, std::string(kSlices), ""}},
+                   store::kFewKeys},
                   *this) {}
 
   Stats stats() const { return {.unhealthy = unhealthy_.size(), .evicted = evicted_}; }

@@ -34,9 +34,10 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
       : env_(env),
         options_(options),
         follower_(env, shard,
-                  store::later({{kRootCluster.value, std::string(kNodes), ""},
-                                {kRootCluster.value, std::string(kLeases), std::string(kLeaseNamespace)},
-                                {kRootCluster.value, std::string(kAllocations), ""}}),
+                  {{{kRootCluster.value, std::string(kNodes), ""},
+                    {kRootCluster.value, std::string(kLeases), std::string(kLeaseNamespace)},
+                    {kRootCluster.value, std::string(kAllocations), ""}},
+                   store::kFewKeys},
                   *this) {}
   uint64_t evicted() const { return evicted_; }
 

@@ -1,7 +1,6 @@
 #include "controllers/placement.h"
 
 #include <algorithm>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <map>
 #include <set>
 #include <span>
@@ -9,6 +8,7 @@
 #include "api/device_class.h"
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "base/text_map.h"
 #include "controllers/announcer.h"
 #include "controllers/claim_charge.h"
 #include "controllers/claims.h"
@@ -34,8 +34,7 @@ using api::Json;
 using api::Key;
 using api::ObjectPtr;
 
-constexpr size_t kKeysPerTurn =
-    8;  // so that a turn stays near a millisecond, as does a pass of so many units
+constexpr size_t kKeysPerTurn = 8;  // half a millisecond, as are the units of a pass
 constexpr size_t kLongQueue = 1'000, kLaterPerTurn = 100;
 constexpr Duration kPassPerUnit =
     std::chrono::microseconds(20);  // ten times what a waiting unit costs a pass
@@ -374,14 +373,13 @@ class Placement::Impl final : store::Follower::Handler {
       bind_pod(bound.pod, bound.binding->node, now);
       const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
       ASSERT(granted && placed);
-      const scheduler::Allocation& open = *model_.allocation(uid);
-      runs_.opened(uid, bound.before->key, open.work);
-      if (bound.claims.any())
+      if (bound.claims.any()) {
         load_allocation(turn, uid);  // with the claims that it has
-      else
+      } else {
+        runs_.opened(uid, bound.before->key, model_.allocation(uid)->work);
         own_.insert_or_assign((*granted)->key.text(), (*granted)->revision);
-      announcer_.say(turn,
-                     {bound.before->key, uid, "Scheduled", assigned(bound.before->key, *bound.binding), now});
+      }
+      announcer_.say(turn, {bound.before->key, uid, assigned(bound.before->key, *bound.binding), now});
       units_.set_placed(bound.before->key, **placed);
       own_.insert_or_assign(bound.before->key.text(), (*placed)->revision);
       ++stats_.bound;
@@ -433,8 +431,8 @@ class Placement::Impl final : store::Follower::Handler {
   PlacementClaims claims_{model_};
   GroupBook told_;
   PlacementUnits units_{model_, book_, claims_, told_};
-  std::set<Key> later_;                                   // pods to be set again
-  boost::unordered_flat_map<std::string, Revision> own_;  // what we wrote, until the follower tells of it
+  std::set<Key> later_;    // pods to be set again
+  HashMap<Revision> own_;  // what we wrote, until the follower tells of it
   bool loaded_ = false;
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left

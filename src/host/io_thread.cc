@@ -87,19 +87,22 @@ void IoThread::poll() {
   const int count = ::epoll_wait(epoll_.get(), events.data(), kEvents, wait_ms);
   read_clock();
   read_mail(std::move(letters));
-  int slow = 0;
-  for (const bool quick : {true, false})
-    for (int i = 0; i < count && slow < kSlowEvents; ++i) {
-      const epoll_event& event = events[size_t(i)];
-      auto* session = static_cast<HttpSession*>(event.data.ptr);
-      if (session == nullptr && quick) {
-        mailbox_->acknowledge();
-        read_mail(mailbox_->take(false));
-      }
-      if (session == nullptr || session->closed() || session->quick() != quick) continue;
-      slow += !quick;
-      session->ready(event.events & EPOLLIN, event.events & EPOLLOUT, event.events & (EPOLLERR | EPOLLHUP));
+  // First those that are likely to read.
+  const auto session_of = [](const epoll_event& event) { return static_cast<HttpSession*>(event.data.ptr); };
+  const auto slow = std::partition(events.begin(), events.begin() + count, [&](const epoll_event& e) {
+    return session_of(e) == nullptr || session_of(e)->quick();
+  });
+  const auto end = std::min(events.begin() + count, slow + kSlowEvents);
+  for (auto event = events.begin(); event < end; ++event) {
+    HttpSession* session = session_of(*event);
+    if (session == nullptr) {
+      mailbox_->acknowledge();
+      read_mail(mailbox_->take(false));
+    } else if (!session->closed()) {
+      session->ready(event->events & EPOLLIN, event->events & EPOLLOUT,
+                     event->events & (EPOLLERR | EPOLLHUP));
     }
+  }
   flush();
   if (now_ >= next_tick_) tick();
   for (HttpSession* session : std::exchange(closed_, {}))

@@ -30,14 +30,6 @@ std::string money(const std::string& currency, int64_t micro) {
 
 }  // namespace
 
-const metering::Prices& PriceMemo::of(const api::ObjectPtr& list) {
-  if (list == list_) return prices_;
-  const api::Json parsed = list ? list->parse() : api::Json();
-  prices_ = metering::prices_from(list ? &parsed : nullptr);
-  list_ = list;
-  return prices_;
-}
-
 std::string expectation_text(const controllers::Estimate& e, const metering::Prices& prices, WallTime now) {
   const metering::Load load{e.forecast.model, e.forecast.gpu_milli * e.pods, e.request.cpu_milli * e.pods,
                             (e.request.memory_bytes >> 20) * e.pods};

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apiserver/memo.h"
 #include "apiserver/server.h"
 #include "controllers/device_health.h"
 #include "controllers/manager.h"
@@ -144,15 +145,18 @@ Result<void> Factory::Impl::serve() {
     server->mount(history_route(real.env, *shard));
     server->mount(queues_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
-    server->expect_by([this, memo = std::make_shared<PriceMemo>()](const apiserver::ClusterView& view,
-                                                                   const api::Json& object,
-                                                                   const api::ObjectPtr& prices) {
-      const controllers::Lookup own = [&](const api::Key& key) {
-        return view.get(key.resource(), key.ns(), key.name());
-      };
-      const auto estimate = placement ? placement->estimate(view.cluster(), object, own) : std::nullopt;
-      return estimate ? expectation_text(*estimate, memo->of(prices), real.clock.wall()) : "";
-    });
+    server->expect_by(
+        [this, unset = metering::prices_from(nullptr),
+         read = std::make_shared<apiserver::Memo<metering::Prices>>(1)](
+            const apiserver::ClusterView& view, const api::Json& object, const api::ObjectPtr& list) {
+          const controllers::Lookup own = [&](const api::Key& key) {
+            return view.get(key.resource(), key.ns(), key.name());
+          };
+          const auto estimate = placement ? placement->estimate(view.cluster(), object, own) : std::nullopt;
+          if (!estimate) return std::string();
+          const auto prices = [](const api::Json& said) { return metering::prices_from(&said); };
+          return expectation_text(*estimate, list ? read->of(list, prices) : unset, real.clock.wall());
+        });
     server->mount(metrics_route(metric_sources));
   });
   door.server = server.get();

@@ -1,5 +1,6 @@
 // Follows parts of a shard: which keys changed since somebody last looked, handed over inside a turn, a batch at a
-// time, first those that changed first. The objects are read from that turn, so whoever follows never works on what is not the newest.
+// time, first those that changed first. The objects are read from that turn, so whoever follows never works on what is
+// not the newest.
 //
 // Thread rule: the loop. Invariants: nothing is handed over before every live object in the scopes is known; a changed
 // key is handed over at least once after its change; when a commit fails (what was read may not have happened) or a
@@ -20,9 +21,11 @@ struct FollowerOptions {
   Shard::Kind kind = Shard::Kind::Writes;
 };
 
-// For who keeps books of what happened: nobody waits for it, and nobody waits long while it does.
+inline constexpr size_t kFewKeys = 32;  // for who must not hold a turn for long
+
+// For who keeps books of what happened: nobody waits for it.
 inline FollowerOptions later(std::vector<Scope> scopes) {
-  return {std::move(scopes), 32, Shard::Kind::Later};
+  return {std::move(scopes), kFewKeys, Shard::Kind::Later};
 }
 
 class Follower {

@@ -40,6 +40,19 @@ TEST(Follower, HandsOverBatches) {
   EXPECT_EQ(notes.take(), (Seen{"+a +b …", "+c "}));
 }
 
+TEST(Follower, WhatChangedFirstComesFirst) {
+  Fixture f;
+  Notes notes;
+  Follower follower(f.t.env, *f.shard, {{{"", "pods"}}, 2}, notes);
+  f.t.loop.run_until_idle();
+  notes.take();
+  ASSERT_TRUE(f.input([](Turn& turn) {
+    for (const char* name : {"d", "b", "a", "d", "c"})
+      ASSERT_TRUE(turn.put(Fixture::key("pods", name), Json{}));
+  }));
+  EXPECT_EQ(notes.take(), (Seen{"+b +d …", "+a +c "}));
+}
+
 TEST(Follower, WakesWhenAskedAndAtATime) {
   using namespace std::chrono_literals;
   Fixture f;

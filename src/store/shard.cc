@@ -68,7 +68,8 @@ class Engine final : public Shard {
            staged_.batch.bytes >= options_.staged_bytes;
   }
   bool may_write() const {
-    return !(flight_ && crowded()) && durable_.value - watches_.published().value < options_.staged_writes;
+    return !(flight_ && crowded()) && durable_.value - watches_.published().value < options_.staged_writes &&
+           durable_waiting_.size() < options_.staged_writes;
   }
   bool idle() const { return !inputs_.any(Kind::Reads) && (inputs_.size() == 0 || !may_write()); }
   void schedule_turn();
@@ -312,7 +313,6 @@ void Engine::after_commit() {
   start_commit();  // of what compaction found, at rest
   schedule_steps();
   schedule_bookmark();
-  schedule_turn();
   tell();
 }
 
@@ -328,13 +328,14 @@ void Engine::go_on() {
 void Engine::tell() {
   const Instant end = env_.clock.now() + options_.turn_time;
   const std::weak_ptr<char> alive = alive_;  // a callback may destroy the shard
-  while (!durable_waiting_.empty()) {
-    if (env_.clock.now() >= end) return go_on();
+  while (!durable_waiting_.empty() && env_.clock.now() < end) {
     Done then = std::move(durable_waiting_.front());
     durable_waiting_.pop_front();
     then({});
     if (alive.expired()) return;
   }
+  schedule_turn();
+  if (!durable_waiting_.empty()) go_on();
   settle_drains();
 }
 

@@ -6,9 +6,9 @@
 // is durable. If a commit fails, everything not yet durable is forgotten: the shard reloads what is on disk and every
 // waiting `then` gets the error.
 //
-// Nothing here holds the loop for long: a turn and the publishing of what a commit made durable stop after a
-// millisecond and go on after whatever else waits. Inputs that only read go before those that write, and those that
-// nobody waits for come last, though never for good.
+// Nothing here holds the loop for long: a turn, the publishing of what a commit made durable and the telling of who
+// waited for it stop after turn_time and go on after whatever else waits. Inputs that only read go before those that
+// write, and those that nobody waits for come last, though never for good.
 //
 // Thread rule: everything here on the loop's thread; after open() all SQL runs in env.worker. Invariants: revisions
 // grow with every write (a failed commit leaves a gap: its numbers are not given again); what a watcher or a `then`
@@ -133,7 +133,8 @@ struct Options {
   size_t history_changes = 50'000;                      // kept for watches and lists from an earlier revision
   size_t history_bytes = 256u << 20;
   size_t staged_writes =
-      4'096;  // nothing that writes is taken while this much waits for the commit in flight
+      4'096;  // nothing that writes is taken while this much waits for the commit in flight, or
+              // so many for being told of one
   size_t staged_bytes = 8u << 20;
   size_t wal_pages = 4'000;  // of 8 KiB: how long the write-ahead log gets before it is copied
   Duration bookmark_every = std::chrono::seconds(5);

@@ -351,6 +351,25 @@ TEST(Queue, WhatMayComeLaterIsWaitedForAtTheEnd) {
   EXPECT_EQ(h.told, "drained ");
 }
 
+TEST(Commit, ThoseWhoWaitedForItAreToldInSlices) {
+  Held h([](Options& o) { o.turn_time = std::chrono::milliseconds(2); });
+  std::string order;
+  for (const char name : {'a', 'b', 'c', 'd', 'e'})
+    ASSERT_TRUE(h.shard->submit([&, name](Turn& turn) {
+      ASSERT_TRUE(turn.put(Fixture::key("pods", std::string(1, name)), Json{{"spec", 1}}));
+      turn.then(turn.revision(), [&, name](const Result<void>&) {
+        order += name;
+        h.t.clock.advance(std::chrono::milliseconds(1));
+        h.t.loop.post([&] { order += '|'; });
+      });
+    }));
+  h.t.loop.run_until_idle();
+  h.shard->drain(h.note("drained"));
+  while (h.worker.step()) h.t.loop.run_until_idle();
+  EXPECT_EQ(order, "ab||cd||e|");
+  EXPECT_EQ(h.told, "drained ");
+}
+
 TEST(Commit, ReadsGoOnWhileWritesWaitForTheDisk) {
   Held h([](Options& o) { o.staged_writes = 1; });
   for (const char* name : {"a", "b", "c"}) h.put(name);

@@ -53,6 +53,30 @@ TEST(Watch, SeesOnlyItsScope) {
   }
 }
 
+TEST(Watch, BookmarksOfManyAreToldInPieces) {
+  Fixture f;
+  struct Slow final : Watcher {
+    Fixture& f;
+    std::string& seen;
+    Slow(Fixture& fixture, std::string& s) : f(fixture), seen(s) {}
+    bool on_change(const Change&) override { return true; }
+    void on_revision(Revision) override {
+      seen += 'b';
+      f.t.clock.advance(std::chrono::milliseconds(2));
+      f.t.loop.post([this] { seen += '|'; });
+    }
+    void on_end(const Error&) override { seen += '!'; }
+  };
+  std::string seen;
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(f.shard->watch({"c1", "secrets"}, Revision(0), std::make_shared<Slow>(f, seen)));
+  f.t.loop.run_until_idle();
+  seen.clear();
+  ASSERT_TRUE(f.put("pods", "a"));
+  f.t.loop.advance(f.options.bookmark_every);
+  EXPECT_EQ(seen, "b|b|b|");
+}
+
 TEST(Watch, OfANodeSeesWhatIsOrWasItsAlone) {
   Fixture f;
   const auto bind = [&](std::string_view pod, std::string_view node) {

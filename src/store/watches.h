@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 
+#include "base/text_map.h"
 #include "store/memory.h"
 
 namespace ingot::store {
@@ -27,7 +28,8 @@ class Watches {
   // One piece for one watch that is behind; false when there is none.
   bool step(const Memory&);
   size_t behind() const { return behind_.size(); }
-  // Tells synced watches how far they are, where they do not know; as long as `more()` says, false when there are others.
+  // Tells synced watches how far they are, where they do not know, as long as `more()` says; false when there are
+  // others.
   bool bookmark(const std::function<bool()>& more);
 
   static bool covers(const Scope&, const Key&);
