@@ -17,6 +17,7 @@ ARROWS = {
     "scheduler": LOW | {"gpu"},
     "policy": LOW,
     "cel": LOW,
+    "expr": LOW,
     "store": LOW,
     "apiserver": LOW | {"store", "policy", "cel"},
     "controllers": LOW | {"store", "scheduler", "gpu", "policy", "cel"},
