@@ -18,6 +18,7 @@ ARROWS = {
     "policy": LOW,
     "cel": LOW,
     "expr": LOW,
+    "workflow": LOW | {"expr"},
     "store": LOW,
     "apiserver": LOW | {"store", "policy", "cel"},
     "controllers": LOW | {"store", "scheduler", "gpu", "policy", "cel"},

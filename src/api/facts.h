@@ -7,6 +7,7 @@ namespace ingot::api {
 
 std::string_view kubernetes_facts();
 std::string_view factory_facts();
+std::string_view argo_facts();
 std::string_view column_facts();
 
 }  // namespace ingot::api

@@ -31,6 +31,7 @@ std::vector<std::string> strings(std::string_view text, char at) {
 std::string full_name(std::string_view alias) {
   if (alias.starts_with("meta.")) return "io.k8s.apimachinery.pkg.apis." + std::string(alias);
   if (alias.starts_with("factory.")) return "dev.ingot." + std::string(alias);
+  if (alias.starts_with("argo.")) return "io.argoproj.workflow." + std::string(alias.substr(5));
   if (alias.starts_with("x-k8s.")) return "io." + std::string(alias);
   return "io.k8s.api." + std::string(alias);
 }
@@ -230,6 +231,7 @@ std::shared_ptr<const Registry> Registry::builtin() {
   RegistryReader reader(*registry);
   reader.read(kubernetes_facts());
   reader.read(factory_facts());
+  reader.read(argo_facts());
   reader.read(column_facts());
   reader.finish();
   return registry;

@@ -47,6 +47,23 @@ KINDS = [
     Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", short=("pc",)),
 ]
 
+# Short names: the kinds' CustomResourceDefinitions (manifests/base/crds/minimal of argo-workflows).
+ARGO = "argoproj.io"
+ARGO_KINDS = [
+    Kind(ARGO, "v1alpha1", "ClusterWorkflowTemplate", "clusterworkflowtemplates", short=("clusterwftmpl", "cwft")),
+    Kind(ARGO, "v1alpha1", "CronWorkflow", "cronworkflows", short=("cwf", "cronwf")),
+    Kind(ARGO, "v1alpha1", "Workflow", "workflows", short=("wf",)),
+    Kind(ARGO, "v1alpha1", "WorkflowTemplate", "workflowtemplates", short=("wftmpl",)),
+]
+# Fields that hold more than their definition says: values may be numbers, booleans or objects, and are read as text.
+ARGO_SHAPES = {
+    "Parameter.default": ("any", ""),
+    "Parameter.enum": ("any", "[]"),
+    "Parameter.value": ("any", ""),
+    "ValueFrom.default": ("any", ""),
+    "ValueFrom.supplied": ("any", ""),
+}
+
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 # Served or decoded, but not as resources of their own.
 SCHEMAS = [

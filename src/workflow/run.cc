@@ -1,0 +1,417 @@
+// A run's frame: how it begins, goes on, is told what happened, and ends.
+#include "workflow/run.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "workflow/values.h"
+
+namespace ingot::workflow {
+
+using api::array_at;
+
+using api::object_at;
+using api::string_at;
+
+Run::Run(FlowPtr flow, Facts facts) : flow_(std::move(flow)), facts_(std::move(facts)) {}
+
+Or<void> Run::arguments(const Json& given) {
+  std::map<std::string, Json> values;
+  std::vector<std::string> order;
+  // What was submitted goes before what the template says.
+  for (const Json* from : {api::find(flow_->spec(), {"arguments"}), &given})
+    for (const Json& p : from ? array_at(*from, {"parameters"}) : JsonArray{}) {
+      const std::string name(string_at(p, {"name"}));
+      if (!values.contains(name)) order.push_back(name);
+      Json& known = values[name];
+      if (!known.is_object()) known = JsonObject{};
+      for (const auto& [key, value] : p.as_object()) known.as_object()[key] = value;
+    }
+  for (const std::string& name : order) {
+    const Json& p = values[name];
+    std::optional<std::string> value;
+    if (const Json* v = api::find(p, {"value"})) value = text_of(*v);
+    if (!value && api::find(p, {"valueFrom", "configMapKeyRef"}) && facts_.config)
+      value = facts_.config(string_at(p, {"valueFrom", "configMapKeyRef", "name"}),
+                            string_at(p, {"valueFrom", "configMapKeyRef", "key"}));
+    if (!value)
+      if (const Json* v =
+              api::find(p, {"default"}) ? api::find(p, {"default"}) : api::find(p, {"valueFrom", "default"}))
+        value = text_of(*v);
+    if (!value) return std::unexpected("spec.arguments." + name + ".value is required");
+    if (const JsonArray& allowed = array_at(p, {"enum"});
+        !allowed.empty() &&
+        std::ranges::none_of(allowed, [&](const Json& a) { return text_of(a) == *value; }))
+      return std::unexpected("spec.arguments." + name + ".value: '" + *value + "' is not one of its enum");
+    arguments_["workflow.parameters." + name] = text_json(*value);
+    parameters_.push_back(JsonObject{{"name", text_json(name)}, {"value", text_json(*value)}});
+  }
+  return {};
+}
+
+JsonObject Run::globals(WallTime now) const {
+  JsonObject out = arguments_;
+  out["workflow.name"] = text_json(facts_.name);
+  out["workflow.namespace"] = text_json(facts_.ns);
+  out["workflow.uid"] = text_json(facts_.uid);
+  out["workflow.serviceAccountName"] = text_json(facts_.service_account);
+  out["workflow.mainEntrypoint"] = text_json(flow_->entry() ? flow_->entry()->name : "");
+  out["workflow.parameters"] = text_json(api::to_text(Json(parameters_)));
+  out["workflow.parameters.json"] = out["workflow.parameters"];
+  out["workflow.creationTimestamp"] = text_json(to_rfc3339(facts_.created));
+  out["workflow.creationTimestamp.RFC3339"] = out["workflow.creationTimestamp"];
+  out["workflow.creationTimestamp.s"] = text_json(std::to_string(
+      std::chrono::duration_cast<std::chrono::seconds>(facts_.created.time_since_epoch()).count()));
+  out["workflow.priority"] = text_json(std::to_string(facts_.priority));
+  if (!facts_.scheduled.empty()) out["workflow.scheduledTime"] = text_json(facts_.scheduled);
+  for (const auto& [name, value] : facts_.labels) out["workflow.labels." + std::string(name)] = value;
+  for (const auto& [name, value] : facts_.annotations)
+    out["workflow.annotations." + std::string(name)] = value;
+  const auto whole = [&](const JsonObject& all) { return text_json(api::to_text(all)); };
+  out["workflow.labels"] = out["workflow.labels.json"] = whole(facts_.labels);
+  out["workflow.annotations"] = out["workflow.annotations.json"] = whole(facts_.annotations);
+  for (const auto& [name, value] : global_outputs_) out[name] = value;
+  out["workflow.status"] = text_json(to_string(phase_ == Phase::Pending ? Phase::Running : phase_));
+  if (begun_ && !nodes_.empty())
+    out["workflow.duration"] =
+        text_json(std::to_string(std::chrono::duration<double>(now - nodes_.front().started).count()));
+  if (!exiting_) return out;
+  JsonArray failures;
+  for (const Node& n : nodes_)
+    if (n.type == NodeType::Pod && failed(n.phase) && failures.size() < 100)
+      failures.push_back(JsonObject{{"displayName", text_json(n.display)},
+                                    {"message", text_json(n.message)},
+                                    {"templateName", text_json(n.runs ? n.runs->name : "")},
+                                    {"phase", text_json(to_string(n.phase))},
+                                    {"podName", text_json(n.id)},
+                                    {"finishedAt", text_json(to_rfc3339(n.finished))}});
+  // A text of JSON in a text: what is pasted between quotes stays one.
+  out["workflow.failures"] = text_json(api::to_text(Json(std::move(failures))));
+  return out;
+}
+
+NodeIndex Run::find(std::string_view name) const {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? kNobody : at->second;
+}
+NodeIndex Run::by_id(std::string_view id) const {
+  const auto at = by_id_.find(id);
+  return at == by_id_.end() ? kNobody : at->second;
+}
+
+void Run::touch(NodeIndex node) { changed_.insert(node); }
+
+NodeIndex Run::add(std::string name, std::string display, NodeType type, NodeIndex boundary, NodeIndex parent,
+                   int32_t task, const Template* runs, WallTime now) {
+  const auto index = NodeIndex(nodes_.size());
+  Node& n = nodes_.emplace_back();
+  n.name = std::move(name);
+  n.display = std::move(display);
+  n.id = node_id(facts_.name, n.name);
+  while (by_id_.contains(n.id)) n.id += "x";  // hashes of 32 bits meet
+  n.type = type;
+  n.boundary = boundary;
+  n.parent = parent;
+  n.task = task;
+  n.runs = runs;
+  n.started = now;
+  n.phase = type == NodeType::Pod ? Phase::Pending : Phase::Running;
+  by_name_.emplace(n.name, index);
+  by_id_.emplace(n.id, index);
+  if (type == NodeType::Pod) {
+    ++active_pods_;
+    ++pods_known_;
+  }
+  if (boundary >= 0 && (type == NodeType::Pod || type == NodeType::Steps || type == NodeType::DAG))
+    if (const auto scope = scopes_.find(boundary); scope != scopes_.end()) ++scope->second->active;
+  touch(index);
+  return index;
+}
+
+void Run::end(NodeIndex node, Phase phase, std::string message, WallTime now) {
+  Node& n = nodes_[size_t(node)];
+  if (fulfilled(n.phase)) return;
+  n.phase = phase;
+  n.message = std::move(message);
+  n.finished = now;
+  touch(node);
+  if (n.type == NodeType::Pod) {
+    --active_pods_;
+    ++pods_done_;
+  }
+  if (n.boundary >= 0 && (n.type == NodeType::Pod || n.type == NodeType::Steps || n.type == NodeType::DAG))
+    if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end()) --scope->second->active;
+  for (const NodeIndex scope : std::exchange(starved_, {})) pumps_.insert(scope);
+  if (phase == Phase::Succeeded) publish(n);
+  ended(node, now);
+}
+
+// Its hooks run before who waits for it goes on.
+void Run::ended(NodeIndex node, WallTime now) {
+  Node& n = nodes_[size_t(node)];
+  const Task* task = nullptr;
+  if (n.boundary >= 0 && n.task >= 0 && !n.hooked && n.type != NodeType::StepGroup &&
+      n.type != NodeType::TaskGroup)
+    if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end())
+      task = &scope->second->runs->tasks[size_t(n.task)];
+  const bool attempt_of_retry = n.parent >= 0 && nodes_[size_t(n.parent)].type == NodeType::Retry;
+  if (task && completed(n.phase) && !attempt_of_retry && shutdown_ != Shutdown::Terminate)
+    if (const auto exit = task->hooks.find("exit"); exit != task->hooks.end()) {
+      JsonObject variables = variables_for(n.boundary, *task);
+      const bool steps = scopes_.at(n.boundary)->runs->kind == Kind::Steps;
+      add_values(variables, (steps ? "steps." : "tasks.") + task->name, n);
+      Json arguments = exit->second.arguments;
+      int64_t left = 1'000'000;
+      const auto filled = expr::fill_json(arguments, expr::Variables(std::move(variables)), left,
+                                          {.allow_unresolved = true, .surroundings = {now}});
+      const Or<Json> inputs = filled ? inputs_of(*exit->second.runs, arguments)
+                                     : Or<Json>(std::unexpected(filled.error().message));
+      const std::string name = n.name + ".onExit";
+      if (find(name) == kNobody) {
+        ++n.hooks;
+        NodeIndex hook = kNobody;
+        if (inputs) {
+          hook =
+              begin(*exit->second.runs, *inputs, name, n.display + ".onExit", n.boundary, node, n.task, now)
+                  .node;
+        } else {
+          hook = add(name, n.display + ".onExit", NodeType::Skipped, n.boundary, node, n.task,
+                     exit->second.runs, now);
+        }
+        nodes_[size_t(hook)].hooked = true;
+        nodes_[size_t(hook)].after.push_back(node);
+        if (!inputs) end(hook, Phase::Error, inputs.error(), now);
+      }
+    }
+  if (nodes_[size_t(node)].hooks == 0) settle(node);
+}
+
+void Run::settle(NodeIndex node) {
+  Node& n = nodes_[size_t(node)];
+  if (n.settled) return;
+  n.settled = true;
+  settled_.push_back(node);
+}
+
+void Run::work(WallTime now) {
+  while (!over_) {
+    if (!settled_.empty()) {
+      const NodeIndex node = settled_.front();
+      settled_.pop_front();
+      notify(node, now);
+    } else if (!pumps_.empty() && !suspended_) {
+      const NodeIndex scope = *pumps_.begin();
+      pumps_.erase(pumps_.begin());
+      pump(scope, now);
+    } else {
+      return;
+    }
+  }
+}
+
+void Run::notify(NodeIndex node, WallTime now) {
+  const NodeIndex parent = nodes_[size_t(node)].parent;
+  if (nodes_[size_t(node)].hooked) {
+    if (parent == kNobody) return finish(phase_, message_, now);  // the workflow's exit handler
+    Node& of = nodes_[size_t(parent)];
+    if (--of.hooks == 0 && fulfilled(of.phase)) settle(parent);
+    return;
+  }
+  if (parent == kNobody) {
+    phase_ = nodes_.front().phase;
+    message_ = nodes_.front().message;
+    return begin_exit(now);
+  }
+  Node& p = nodes_[size_t(parent)];
+  switch (p.type) {
+    case NodeType::Retry:
+      --p.open;
+      return retried(parent, node, now);
+    case NodeType::StepGroup:
+    case NodeType::TaskGroup:
+      --p.open;
+      return group_done(parent, now);
+    case NodeType::Steps:
+      return steps_group_done(parent, now);
+    case NodeType::DAG:
+      return task_settled(parent, node, now);
+    default:
+      return;
+  }
+}
+
+void Run::go_on(WallTime now) {
+  if (over_) return;
+  if (!begun_) {
+    begun_ = true;
+    if (!flow_->entry()) return finish(Phase::Error, "spec.entrypoint is required", now);
+    if (nodes_.empty()) {
+      phase_ = Phase::Running;
+      const Or<Json> inputs = inputs_of(
+          *flow_->entry(),
+          JsonObject{
+              {"arguments", JsonObject{{"parameters", parameters_},
+                                       {"artifacts", array_at(flow_->spec(), {"arguments", "artifacts"})}}}});
+      if (!inputs) return finish(Phase::Error, inputs.error(), now);
+      begin(*flow_->entry(), *inputs, facts_.name, facts_.name, kNobody, kNobody, -1, now);
+      if (const auto seconds = api::int_at(flow_->spec(), {"activeDeadlineSeconds"}); seconds && *seconds > 0)
+        at(now + std::chrono::seconds(*seconds), kNobody);
+    }
+  }
+  while (!timers_.empty() && timers_.begin()->first <= now && !over_) {
+    const NodeIndex node = timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    due(node, now);
+  }
+  work(now);
+}
+
+void Run::pod(NodeIndex node, const PodReport& report, WallTime now) {
+  if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
+  Node& n = nodes_[size_t(node)];
+  if (n.type != NodeType::Pod || fulfilled(n.phase)) return;
+  bool changed = false;
+  const auto take = [&](std::string& own, const std::string& value) {
+    if (value.empty() || own == value) return;
+    own = value;
+    changed = true;
+  };
+  take(n.host, report.host);
+  take(n.ip, report.ip);
+  if (fulfilled(report.phase)) {
+    if (report.outputs) n.outputs = report.outputs;
+    if (n.daemoned && report.phase == Phase::Succeeded) n.daemoned = false;
+    end(node, report.phase, report.message, now);
+    return work(now);
+  }
+  if (report.phase == Phase::Running && n.phase == Phase::Pending) {
+    n.phase = Phase::Running;
+    n.message.clear();
+    changed = true;
+  }
+  if (n.phase == Phase::Pending && n.message != report.message) {
+    n.message = report.message;
+    changed = true;
+  }
+  if (changed) touch(node);
+  if (n.runs && n.runs->daemon && report.ready && !n.daemoned) {
+    // A daemon is done with, for who waits for it, once it is ready; it runs on until its steps or dag end.
+    n.daemoned = true;
+    touch(node);
+    settle(node);
+  }
+  work(now);
+}
+
+void Run::pod_gone(NodeIndex node, WallTime now) {
+  if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
+  if (nodes_[size_t(node)].type != NodeType::Pod) return;
+  const bool stopped = shutdown_ != Shutdown::No;
+  end(node, stopped ? Phase::Failed : Phase::Error, stopped ? "workflow shutdown" : "pod deleted", now);
+  work(now);
+}
+
+void Run::answer(NodeIndex node, Phase phase, std::string message, Values outputs, WallTime now) {
+  if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
+  Node& n = nodes_[size_t(node)];
+  if (fulfilled(n.phase)) return;
+  if (outputs) n.outputs = std::move(outputs);
+  end(node, phase, std::move(message), now);
+  work(now);
+}
+
+void Run::set_suspended(bool suspended, WallTime now) {
+  if (suspended_ == suspended) return;
+  suspended_ = suspended;
+  work(now);
+}
+
+void Run::shut_down(Shutdown how, WallTime now) {
+  if (how == Shutdown::No || how <= shutdown_ || over_) return;
+  shutdown_ = how;
+  const std::string why = how == Shutdown::Stop ? "workflow shutdown with strategy:  Stop"
+                                                : "workflow shutdown with strategy:  Terminate";
+  for (size_t i = 0; i < nodes_.size() && !over_; ++i) {
+    Node& n = nodes_[i];
+    if (fulfilled(n.phase) || (how == Shutdown::Stop && exiting_)) continue;
+    if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
+    if (n.type == NodeType::Pod || n.type == NodeType::Suspend || n.type == NodeType::HTTP)
+      end(NodeIndex(i), Phase::Failed, why, now);
+  }
+  suspended_ = false;
+  // Nothing is begun any more: scopes close once what runs has ended.
+  for (auto& [node, scope] : scopes_) pumps_.insert(node);
+  work(now);
+}
+
+void Run::begin_exit(WallTime now) {
+  const auto exit = flow_->hooks().find("exit");
+  if (exiting_ || exit == flow_->hooks().end() || shutdown_ == Shutdown::Terminate)
+    return finish(phase_, message_, now);
+  exiting_ = true;
+  Json arguments = exit->second.arguments;
+  int64_t left = 1'000'000;
+  const auto filled = expr::fill_json(arguments, expr::Variables(globals(now)), left,
+                                      {.allow_unresolved = true, .surroundings = {now}});
+  const Or<Json> inputs =
+      filled ? inputs_of(*exit->second.runs, arguments) : Or<Json>(std::unexpected(filled.error().message));
+  if (!inputs) return finish(Phase::Error, "exit handler: " + inputs.error(), now);
+  const std::string name = facts_.name + ".onExit";
+  if (find(name) != kNobody) return;
+  const NodeIndex hook = begin(*exit->second.runs, *inputs, name, name, kNobody, kNobody, -1, now).node;
+  nodes_[size_t(hook)].hooked = true;
+}
+
+void Run::finish(Phase phase, std::string message, WallTime now) {
+  if (over_) return;
+  if (exiting_) {
+    const NodeIndex hook = find(facts_.name + ".onExit");
+    if (hook != kNobody && failed(nodes_[size_t(hook)].phase) && phase == Phase::Succeeded) {
+      phase = nodes_[size_t(hook)].phase;
+      message = nodes_[size_t(hook)].message;
+    }
+  }
+  over_ = true;
+  phase_ = phase;
+  message_ = std::move(message);
+  finished_ = now;
+}
+
+void Run::at(WallTime when, NodeIndex node) { timers_.emplace(when, node); }
+
+std::optional<WallTime> Run::wake_at() const {
+  if (over_ || timers_.empty()) return std::nullopt;
+  return timers_.begin()->first;
+}
+
+void Run::deadline(WallTime now) {
+  for (size_t i = 0; i < nodes_.size() && !over_; ++i) {
+    const Node& n = nodes_[i];
+    if (fulfilled(n.phase) || n.hooked) continue;
+    if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
+    if (n.type == NodeType::Pod || n.type == NodeType::Suspend || n.type == NodeType::HTTP)
+      end(NodeIndex(i), Phase::Failed, "Step exceeded its deadline", now);
+  }
+  shutdown_ = Shutdown::Stop;
+  for (auto& [node, scope] : scopes_) pumps_.insert(node);
+}
+
+Wanted Run::take() {
+  wanted_.changed.assign(changed_.begin(), changed_.end());
+  changed_.clear();
+  return std::exchange(wanted_, {});
+}
+
+void Run::publish(const Node& n) {
+  if (!n.outputs || !n.runs) return;
+  for (const Json& p : array_at(n.runs->body, {"outputs", "parameters"})) {
+    const std::string_view global = string_at(p, {"globalName"});
+    if (global.empty()) continue;
+    for (const Json& has : array_at(*n.outputs, {"parameters"}))
+      if (string_at(has, {"name"}) == string_at(p, {"name"}))
+        if (const Json* value = api::find(has, {"value"}))
+          global_outputs_["workflow.outputs.parameters." + std::string(global)] = text_json(text_of(*value));
+  }
+}
+
+}  // namespace ingot::workflow

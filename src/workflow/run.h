@@ -1,0 +1,201 @@
+// A run of a workflow: what was begun, how it stands, what comes next. A state machine: told what happened, it says what is
+// to be done. Knows no store, no clock, no pods but by name.
+//
+// Thread rule: its owner's. Invariants: everything it knows follows from the Flow, the facts and the stored nodes, so a run
+// that is read again goes on where it was; nothing is begun twice (a node's name says what it is); what is told twice
+// changes nothing.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "expr/template.h"
+#include "workflow/flow.h"
+#include "workflow/node.h"
+
+namespace ingot::workflow {
+
+// Of the Workflow itself.
+struct Facts {
+  std::string name, ns, uid, service_account;
+  JsonObject labels, annotations;
+  WallTime created{};
+  int64_t priority = 0;
+  std::string scheduled;  // of a CronWorkflow's
+  std::function<std::optional<std::string>(std::string_view config_map, std::string_view key)> config;
+};
+
+enum class Shutdown : uint8_t { No, Stop, Terminate };  // Stop: exit handlers run
+
+// What became of a node's pod.
+struct PodReport {
+  Phase phase = Phase::Pending;
+  std::string message, host, ip;
+  Values outputs;  // {result, exitCode, parameters, artifacts}
+  bool ready = false;
+};
+
+struct Wanted {
+  struct Pod {
+    NodeIndex node;
+    Json filled;  // the template with its inputs filled in
+  };
+  std::vector<NodeIndex> changed;  // nodes to be stored, each once
+  std::vector<Pod> pods;           // to be made
+  std::vector<NodeIndex> stop;     // whose pods must go
+  bool anything() const { return !changed.empty() || !pods.empty() || !stop.empty(); }
+};
+
+class Run {
+ public:
+  Run(FlowPtr, Facts);
+
+  // The parameters of the workflow; an error says which has no value. Before anything else.
+  Or<void> arguments(const Json& given);
+  void restore(std::vector<StoredNode>, WallTime now);
+
+  // Begins, or goes on after restore(); then whatever time has brought.
+  void go_on(WallTime now);
+  void pod(NodeIndex, const PodReport&, WallTime now);
+  void pod_gone(NodeIndex, WallTime now);
+  void set_suspended(bool, WallTime now);
+  void shut_down(Shutdown, WallTime now);
+  void answer(NodeIndex, Phase, std::string message, Values outputs,
+              WallTime now);  // of a suspended node, an http one
+
+  Wanted take();  // what is to be done since the last call
+  std::optional<WallTime> wake_at() const;
+
+  bool over() const { return over_; }
+  Phase phase() const { return phase_; }
+  const std::string& message() const { return message_; }
+  WallTime started() const { return nodes_.empty() ? WallTime{} : nodes_.front().started; }
+  WallTime finished() const { return finished_; }
+  const std::deque<Node>& nodes() const { return nodes_; }
+  NodeIndex find(std::string_view name) const;
+  NodeIndex by_id(std::string_view id) const;
+  int64_t pods_done() const { return pods_done_; }
+  int64_t pods_known() const { return pods_known_; }
+  const JsonObject& global_outputs() const { return global_outputs_; }
+  const Facts& facts() const { return facts_; }
+  const Flow& flow() const { return *flow_; }
+
+ private:
+  struct Expanding {
+    uint32_t task = 0;
+    NodeIndex group = kNobody;
+    Json body;
+    JsonArray items;
+    size_t next = 0;
+  };
+  // Steps or a dag that runs.
+  struct Scope {
+    const Template* runs = nullptr;
+    JsonObject variables;
+    std::vector<NodeIndex> node_of;                    // by task
+    std::map<uint32_t, std::vector<NodeIndex>> items;  // of a task that expands
+    std::vector<uint32_t> open;                        // of a dag: needs that are not settled, by task
+    std::deque<uint32_t> ready;  // of a dag: none open, not begun; of steps: of this group
+    size_t group = 0;
+    NodeIndex group_node = kNobody;
+    std::deque<Expanding> expanding;
+    int64_t active = 0;
+    size_t settled = 0;
+    bool held = false;  // of steps: the group waits for all of it to begin
+  };
+  struct Started {
+    NodeIndex node = kNobody;
+    bool no_room = false;
+  };
+
+  JsonObject globals(WallTime now) const;
+  // Work that waits: settled nodes, and scopes that may begin something.
+  void work(WallTime now);
+  void settle(NodeIndex);
+  void notify(NodeIndex, WallTime now);
+  void pump(NodeIndex scope, WallTime now);
+  bool pump_expanding(NodeIndex scope, Scope&, WallTime now);
+  void touch(NodeIndex);
+
+  NodeIndex add(std::string name, std::string display, NodeType, NodeIndex boundary, NodeIndex parent,
+                int32_t task, const Template*, WallTime now);
+  void end(NodeIndex, Phase, std::string message, WallTime now);
+  void ended(NodeIndex, WallTime now);  // exit hooks, locks
+  Scope& scope_of(NodeIndex node) { return *scopes_.at(node); }
+  bool room_for(NodeIndex boundary, const Template&) const;
+
+  // A task of steps or a dag.
+  Or<Json> filled_task(NodeIndex scope, const Task&, WallTime now) const;
+  Started begin_task(NodeIndex scope, uint32_t task, WallTime now);
+  Started begin_item(NodeIndex scope, Expanding&, size_t item, WallTime now);
+  Started begin_filled(NodeIndex scope, uint32_t task, const std::string& name, const std::string& display,
+                       NodeIndex parent, const Json& body, WallTime now);
+  void refuse(NodeIndex scope, uint32_t task, const std::string& name, const std::string& display,
+              NodeIndex parent, Phase, std::string why, WallTime now);
+  NodeIndex parent_of_tasks(NodeIndex scope) const;
+  void place(NodeIndex scope, uint32_t task, NodeIndex node, NodeIndex parent);
+  JsonObject variables_for(NodeIndex scope, const Task&) const;
+  std::vector<NodeIndex> outbound(NodeIndex) const;
+
+  // A template, with its inputs.
+  Started begin(const Template&, Json inputs, std::string name, std::string display, NodeIndex boundary,
+                NodeIndex parent, int32_t task, WallTime now);
+  Or<Json> inputs_of(const Template&, const Json& arguments) const;
+  NodeIndex attempt(NodeIndex retry, WallTime now);
+  void open_node(NodeIndex, WallTime now);
+  void open_pod(NodeIndex, WallTime now);
+  void open_scope(NodeIndex, bool again, WallTime now);
+  void begin_group(NodeIndex steps, WallTime now);
+  void retried(NodeIndex retry, NodeIndex child, WallTime now);
+  void group_done(NodeIndex, WallTime now);
+  void steps_group_done(NodeIndex steps, WallTime now);
+  void task_settled(NodeIndex dag, NodeIndex node, WallTime now);
+  void dag_done(NodeIndex dag, WallTime now);
+  void close_scope(NodeIndex, Phase, std::string message, WallTime now);
+  Or<Values> outputs_of(NodeIndex scope, WallTime now) const;
+  Or<Json> resolve_artifact(NodeIndex scope, const Json& argument, WallTime now) const;
+  void publish(const Node&);
+  Phase branch_phase(const Scope&, uint32_t task, std::vector<int8_t>& known) const;
+  bool task_is(const Scope&, uint32_t task, TaskResult) const;
+  void kill_daemons(NodeIndex scope, WallTime now);
+  void finish(Phase, std::string message, WallTime now);
+  void begin_exit(WallTime now);
+  void link(const std::vector<StoredNode>&);
+  int32_t task_of(const Node&) const;
+  void reopen(NodeIndex, WallTime now);
+  void reopen_steps(NodeIndex, Scope&, WallTime now);
+  void reopen_dag(NodeIndex, Scope&, WallTime now);
+  void reopen_items(NodeIndex scope, Scope&, uint32_t task, NodeIndex group, WallTime now);
+  void at(WallTime when, NodeIndex);
+  void arm(NodeIndex, WallTime now);
+  static std::optional<Duration> length(const std::string&);
+  static Or<Duration> backoff(const Json& strategy, int64_t attempts);
+  void due(NodeIndex, WallTime now);
+  void deadline(WallTime now);
+  Or<JsonObject> retry_variables(const Node&) const;
+
+  FlowPtr flow_;
+  Facts facts_;
+  JsonObject arguments_;  // "workflow.parameters.x"
+  JsonArray parameters_;
+  std::deque<Node> nodes_;
+  std::unordered_map<std::string_view, NodeIndex> by_name_, by_id_;
+  std::map<NodeIndex, std::unique_ptr<Scope>> scopes_;
+  std::deque<NodeIndex> settled_;
+  std::set<NodeIndex> pumps_, starved_;
+  std::multimap<WallTime, NodeIndex> timers_;
+  std::set<NodeIndex> changed_;
+  Wanted wanted_;
+  JsonObject global_outputs_;
+  int64_t active_pods_ = 0, pods_done_ = 0, pods_known_ = 0;
+  bool begun_ = false, over_ = false, suspended_ = false, exiting_ = false;
+  Shutdown shutdown_ = Shutdown::No;
+  Phase phase_ = Phase::Pending;
+  std::string message_;
+  WallTime finished_{};
+};
+
+}  // namespace ingot::workflow
