@@ -108,7 +108,8 @@ std::string count_fault(const Function& function, size_t given) {
   const std::string count = any             ? "at least " + std::to_string(least)
                             : least == most ? std::to_string(least)
                                             : std::to_string(least) + " to " + std::to_string(most);
-  return std::string(function.name) + " takes " + count + " arguments, not " + std::to_string(given);
+  return std::string(function.name) + " takes " + count + (count == "1" ? " argument" : " arguments") +
+         ", not " + std::to_string(given);
 }
 
 Made call(const Function& function, std::span<const Value> arguments, WallTime now, int64_t& steps) {

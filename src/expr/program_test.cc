@@ -188,7 +188,7 @@ TEST(Program, WhatMeansNothingDoesNotCompile) {
           {"sprig.genPrivateKey('rsa')", "1:7: sprig.genPrivateKey is not implemented"},
           {"sprig", "1:1: sprig's functions can only be called"},
           {"trim()", "1:1: trim takes 1 to 2 arguments, not 0"},
-          {"len(1, 2)", "1:1: len takes 1 arguments, not 2"},
+          {"len(1, 2)", "1:1: len takes 1 argument, not 2"},
           {"max()", "1:1: max takes at least 1 arguments, not 0"},
           {"filter([1])", "1:1: filter takes a list and a predicate"}});
 }
@@ -240,8 +240,9 @@ TEST(Program, IsBounded) {
        {"1..1000000000", "map(1..1000, map(1..1000, # + 1))", "repeat('x', 1000000000)",
         "sprig.repeat(1000000000, 'x')", "sprig.until(1000000000)",
         "reduce(1..100000, #acc + 'xxxxxxxxxx', '')", "replace(repeat('x', 100000), '', repeat('y', 1000))",
-        "sprig.indent(1000000000, 'x')", "reduce(1..100000, [#acc], [])", "uniq(1..100000)",
-        "map(1..1000, 'x' matches 'x')", "join(map(1..10000, 'x'), repeat('y', 10000))"})
+        "sprig.indent(1000000000, 'x')", "sprig.untilStep(0, 9223372036854775807, 1)",
+        "reduce(1..100000, [#acc], [])", "uniq(1..100000)", "map(1..1000, 'x' matches 'x')",
+        "join(map(1..10000, 'x'), repeat('y', 10000))"})
     EXPECT_EQ(result(dear), kTooDear) << dear;
 }
 

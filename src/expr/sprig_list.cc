@@ -122,24 +122,27 @@ Made numbered(const std::vector<std::string_view>& parts) {
 Made split_map(const Call& c) { return numbered(split(c.text(1), c.text(0))); }
 Made splitn(const Call& c) { return numbered(split(c.text(2), c.text(0), c.integer(1))); }
 
-Made steps(double from, double to, double by, const Call& c) {
+Made steps(int64_t from, int64_t to, int64_t by, const Call& c) {
   JsonArray out;
   if (by == 0 || (to < from) != (by < 0)) return out;
-  if (!c.may_make(16 * std::abs((to - from) / by))) return too_dear();
-  for (double n = from; by > 0 ? n < to : n > to; n += by) out.push_back(int64_t(n));
+  if (!c.may_make(16 * std::abs((double(to) - double(from)) / double(by)))) return too_dear();
+  for (int64_t n = from; by > 0 ? n < to : n > to;) {
+    out.push_back(n);
+    if (__builtin_add_overflow(n, by, &n)) break;
+  }
   return out;
 }
-Made until(const Call& c) { return steps(0, double(c.integer(0)), c.integer(0) < 0 ? -1 : 1, c); }
-Made until_step(const Call& c) {
-  return steps(double(c.integer(0)), double(c.integer(1)), double(c.integer(2)), c);
-}
+Made until(const Call& c) { return steps(0, c.integer(0), c.integer(0) < 0 ? -1 : 1, c); }
+Made until_step(const Call& c) { return steps(c.integer(0), c.integer(1), c.integer(2), c); }
 // seq(end), seq(from, end), seq(from, step, end): as text, the end with them.
 Made seq(const Call& c) {
   if (c.size() == 0 || c.size() > 3) return text("");
-  const double from = c.size() == 1 ? 1 : double(c.integer(0)), end = double(c.integer(c.size() - 1));
-  const double way = end < from ? -1 : 1, by = c.size() == 3 ? double(c.integer(1)) : way;
+  const int64_t from = c.size() == 1 ? 1 : c.integer(0), end = c.integer(c.size() - 1);
+  const int64_t way = end < from ? -1 : 1, by = c.size() == 3 ? c.integer(1) : way;
+  int64_t behind = 0;
   if (way < 0 && by > 0) return text("");
-  const Made all = steps(from, end + way, by, c);
+  if (__builtin_add_overflow(end, way, &behind)) return wrong("seq: out of range");
+  const Made all = steps(from, behind, by, c);
   if (!all) return all;
   std::string out;
   for (const Json& n : all->get_array()) (out += out.empty() ? "" : " ") += printed(n);

@@ -20,12 +20,13 @@ std::unexpected<FillError> too_long(size_t bytes) {
 
 }  // namespace
 
-Maybe<Template> Template::compile(std::string_view text) {
+Maybe<Template> Template::compile(std::string_view text, bool unclosed_may_stay) {
   Template out;
   for (;;) {
     const size_t open = text.find("{{");
     if (open == text.npos) break;
     const size_t close = text.find("}}", open + 2);
+    if (close == text.npos && unclosed_may_stay) break;
     if (close == text.npos) return wrong("a tag is not closed: " + std::string(text.substr(open, 40)));
     Tag tag{std::string(text.substr(0, open)), std::string(text.substr(open + 2, close - open - 2)), nullptr};
     if (tag.name.starts_with('=')) {
@@ -115,8 +116,7 @@ class JsonFiller {
  private:
   Filled<std::string> fill_text(std::string_view text) {
     if (!text.contains("{{")) return std::string(text);
-    const auto compiled = Template::compile(text);
-    if (!compiled && options_.allow_unresolved) return std::string(text);
+    const auto compiled = Template::compile(text, options_.allow_unresolved);
     if (!compiled) return std::unexpected(FillError{Kind::Failed, "", compiled.error()});
     auto filled = compiled->fill(variables_, steps_, options_);
     if (filled && (bytes_ += filled->size()) > options_.max_bytes) return too_long(options_.max_bytes);

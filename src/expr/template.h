@@ -37,8 +37,8 @@ using Filled = std::expected<T, FillError>;
 
 class Template {
  public:
-  // Error: a tag that is not closed, an expression that does not compile.
-  static Maybe<Template> compile(std::string_view text);
+  // Error: an expression that does not compile; a tag that is not closed, unless that may stay as it is.
+  static Maybe<Template> compile(std::string_view text, bool unclosed_may_stay = false);
 
   // As they are written: "inputs.parameters.x", "=a + 1". A tag in a tag is what follows the last "{{".
   std::vector<std::string> tags() const;
@@ -61,8 +61,8 @@ class Template {
   std::string after_;
 };
 
-// Every string of a JSON value, keys too. On an error the value is as it was. Texts that are no templates fail, or stay
-// where what is unresolved may.
+// Every string of a JSON value, keys too. On an error the value is as it was. Tags that are not closed may stay where
+// what is unresolved may.
 Filled<void> fill_json(Json&, const Variables&, int64_t& steps, const FillOptions& = {});
 
 }  // namespace ingot::expr

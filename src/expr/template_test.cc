@@ -112,13 +112,15 @@ TEST(Template, NamesWhatItReads) {
 
 TEST(Template, FillsJson) {
   Json json = *api::parse_json(
-      R"({"args": ["{{quote}}", 1, null, {"{{foo}}": "{{=asInt(inputs.parameters.n)}}"}], "x": "{{y"})");
+      R"({"args": ["{{quote}}", 1, null, {"{{foo}}": "{{=asInt(inputs.parameters.n)}}"}], "x": "{{foo}} {{y"})");
   int64_t steps = 100'000;
   ASSERT_TRUE(fill_json(json, variables(kNamed), steps, kAllowed));
-  EXPECT_EQ(api::to_text(json), R"({"args":["say \"hi\"\n",1,null,{"bar":"3"}],"x":"{{y"})");
+  EXPECT_EQ(api::to_text(json), R"({"args":["say \"hi\"\n",1,null,{"bar":"3"}],"x":"bar {{y"})");
   const auto strict = fill_json(json, variables(kNamed), steps, kStrict);
   ASSERT_FALSE(strict);
   EXPECT_THAT(strict.error().message, HasSubstr("a tag is not closed"));
+  Json bad("{{=foo +}}");
+  EXPECT_FALSE(fill_json(bad, variables(kNamed), steps, kAllowed)) << "it will never mean anything";
 }
 
 TEST(Template, IsBounded) {
