@@ -110,6 +110,11 @@ TEST(Query, AsArgoDocumentsIt) {
   EXPECT_EQ(result("jsonpath(workflow.parameters.config, '$.employees[?(@.name==\"Baris\")].age')", kNamed),
             "[43]");
   EXPECT_EQ(result("jsonpath(workflow.parameters.json, '$[0].value') == 'true'", kNamed), "true");
+  EXPECT_EQ(
+      result("map([jsonpath(sprig.b64dec('eyJ0ZW1wcyI6IFszNCwgMjcsIDE1LCA1NywgNDZdfQ=='), '$.temps')], {"
+             "  toJson({avg: sprig.add(#[0], #[1], #[2], #[3], #[4]) / 5, min: sprig.min(#[0], #[1], #[2])})"
+             "})[0]"),
+      R"("{\"avg\":35.8,\"min\":15}")");
   EXPECT_EQ(result("jsonpath(workflow.parameters.json, '$[1]')", kNamed), "jsonpath: index 1 is not there");
 }
 

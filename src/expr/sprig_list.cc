@@ -61,7 +61,7 @@ Made uniq(const Call& c) {
   return c.steps < 0 ? too_dear() : out;
 }
 Made without(const Call& c) {
-  c.steps -= int64_t(c.list(0).size() * c.size());
+  c.steps -= weight(c[0], c.steps) * int64_t(c.size());
   if (c.steps < 0) return too_dear();
   return kept(c.list(0), [&](const Json& item, const JsonArray&) {
     return std::ranges::none_of(c.arguments.subspan(1), [&](const Value& v) { return api::same(*v, item); });

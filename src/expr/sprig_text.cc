@@ -58,8 +58,7 @@ Made title(const Call& c) {
   std::string out(c.text(0));
   char before = ' ';
   for (char& ch : out) {
-    const bool letter = std::isalnum(static_cast<unsigned char>(before)) || before == '_' || before == '\'' ||
-                        (before & 0x80);
+    const bool letter = std::isalnum(static_cast<unsigned char>(before)) || before == '_' || (before & 0x80);
     if (!letter && ch >= 'a' && ch <= 'z') ch = char(ch - 32);
     before = ch;
   }

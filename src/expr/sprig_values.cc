@@ -6,6 +6,20 @@
 
 namespace ingot::expr {
 
+namespace {
+
+// "12" of "12.75"; what is no plain decimal stays.
+std::string_view whole_part(std::string_view text) {
+  const size_t point = text.find('.'), sign = text.starts_with('-') || text.starts_with('+');
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (point == text.npos || !std::ranges::all_of(text.substr(sign, point - sign), is_digit) ||
+      !std::ranges::all_of(text.substr(point + 1), is_digit))
+    return text;
+  return point == sign ? "0" : text.substr(0, point);
+}
+
+}  // namespace
+
 bool is_empty(const Json& json) {
   if (json.is_string()) return json.get_string().empty();
   if (json.is_bool()) return !json.get_bool();
@@ -19,10 +33,7 @@ int64_t as_int(const Json& json) {
   if (is_number(json)) return integer_of(json);
   if (json.is_bool()) return json.get_bool();
   if (!json.is_string()) return 0;
-  std::string_view text = text_of(json);
-  if (const size_t point = text.find('.');
-      point != text.npos && text.find_first_not_of('0', point + 1) == text.npos)
-    text = text.substr(0, point);
+  std::string_view text = whole_part(text_of(json));
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
   int base = 10;

@@ -6,7 +6,7 @@
 namespace ingot::expr {
 
 bool is_empty(const Json&);                      // nil, false, 0, "", [] and {}
-int64_t as_int(const Json&);                     // texts as Go's literals (0x1f, 017), without ".00"; else 0
+int64_t as_int(const Json&);                     // texts as Go's literals (0x1f, 017) or cut decimals; else 0
 double as_float(const Json&);                    // what is no number is 0
 std::vector<std::string> as_texts(const Json&);  // a list's items, or the one value; without nil
 
