@@ -86,9 +86,9 @@ const Function* builtin(std::string_view name) {
   return row(kTables, name);
 }
 const Function* sprig(std::string_view name) {
-  static const std::span<const Function> kTables[] = {sprig_text_rows(), sprig_list_rows(),
-                                                      sprig_map_rows(),  sprig_number_rows(),
-                                                      sprig_date_rows(), sprig_pattern_rows()};
+  static const std::span<const Function> kTables[] = {
+      sprig_text_rows(), sprig_list_rows(),    sprig_map_rows(), sprig_number_rows(),
+      sprig_date_rows(), sprig_pattern_rows(), sprig_path_rows()};
   return row(kTables, name);
 }
 

@@ -15,5 +15,6 @@ std::span<const Function> sprig_map_rows();
 std::span<const Function> sprig_number_rows();
 std::span<const Function> sprig_date_rows();
 std::span<const Function> sprig_pattern_rows();
+std::span<const Function> sprig_path_rows();
 
 }  // namespace ingot::expr

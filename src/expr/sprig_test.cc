@@ -24,6 +24,7 @@ TEST(Sprig, Texts) {
           {"trimPrefix('-', '-hello')", R"("hello")"},
           {"upper('hello')", R"("HELLO")"},
           {"title('hello world, it\\'s')", R"("Hello World, It'S")"},
+          {"untitle('Hello World')", R"("hello world")"},
           {"nospace('h e l')", R"("hel")"},
           {"initials('First Try')", R"("FT")"},
           {"swapcase('aB')", R"("Ab")"},
@@ -162,6 +163,21 @@ TEST(Sprig, DatesAreUtcAndTheClockIsGiven) {
        {"ago(sprig.dateModify('-95s', sprig.now()))", R"("1m35s")"},
        {"duration('95')", R"("1m35s")"},
        {"durationRound('2h10m5s')", R"("2h")"}});
+}
+
+TEST(Sprig, Paths) {
+  expect({{"base('/a/b.txt')", R"("b.txt")"},
+          {"base('a/b/')", R"("b")"},
+          {"base('')", R"(".")"},
+          {"base('//')", R"("/")"},
+          {"dir('/a/b.txt')", R"("/a")"},
+          {"dir('b')", R"(".")"},
+          {"clean('/../a//b/./../c/')", R"("/a/c")"},
+          {"clean('../a/../..')", R"("../..")"},
+          {"clean('')", R"(".")"},
+          {"ext('a/b.tar.gz')", R"(".gz")"},
+          {"ext('a.b/c')", R"("")"},
+          {"isAbs('/a')", "true"}});
 }
 
 TEST(Sprig, Patterns) {

@@ -53,7 +53,6 @@ Made nospace(const Call& c) {
   std::ranges::copy_if(c.text(0), std::back_inserter(out), [](char ch) { return !is_space(ch); });
   return text(out);
 }
-// The first letter of each word; of the first word alone for `untitle`.
 Made title(const Call& c) {
   std::string out(c.text(0));
   char before = ' ';
@@ -62,6 +61,12 @@ Made title(const Call& c) {
     if (!letter && ch >= 'a' && ch <= 'z') ch = char(ch - 32);
     before = ch;
   }
+  return text(out);
+}
+Made untitle(const Call& c) {
+  std::string out(c.text(0));
+  for (size_t i = 0; i < out.size(); ++i)
+    if (out[i] >= 'A' && out[i] <= 'Z' && (i == 0 || is_space(out[i - 1]))) out[i] = char(out[i] + 32);
   return text(out);
 }
 Made initials(const Call& c) {
@@ -164,6 +169,7 @@ constexpr Function kRows[] = {
     {"lower", "s", to_lower, true},
     {"nospace", "s", nospace, true},
     {"title", "s", title, true},
+    {"untitle", "s", untitle, true},
     {"initials", "s", initials, true},
     {"swapcase", "s", swapcase, true},
     {"repeat", "is", repeat, true},
