@@ -195,6 +195,8 @@ void SchedulingChecks::follow(const store::Change& change) {
   note(object.key.text(), pod);
 }
 
+bool SchedulingChecks::runs(const Pod& pod) { return pod.bound && !pod.deleting && !pod.finished; }
+
 // Evictions, and who of a gang runs.
 void SchedulingChecks::note(const std::string& key, const Pod& pod) {
   if (pod.evicted && evicted_.insert(pod.uid).second && !pod.job.empty() &&
@@ -203,7 +205,7 @@ void SchedulingChecks::note(const std::string& key, const Pod& pod) {
             " were sent away");
   if (pod.gang.empty()) return;
   std::set<std::string>& bound = bound_[pod.gang];
-  if (pod.bound && !pod.deleting && !pod.finished)
+  if (runs(pod))
     bound.insert(key);
   else
     bound.erase(key);
@@ -236,10 +238,10 @@ void SchedulingChecks::pods(store::Turn& turn) {
     });
   }
   pods_ = std::move(now);
-  for (const auto& [key, pod] : pods_)
-    if (pod.bound) note(key, pod);
-  for (const auto& [key, pod] : pods_)
-    if (!pod.bound) note(key, pod);
+  // First who runs: a gang of which one leaves is still whole.
+  for (const bool running : {true, false})
+    for (const auto& [key, pod] : pods_)
+      if (runs(pod) == running) note(key, pod);
 }
 
 // Some run and others, alive, wait, though never enough ran together: somebody saw a part.

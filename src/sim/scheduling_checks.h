@@ -61,6 +61,7 @@ class SchedulingChecks {
               const std::map<std::string, int64_t>& by_queue);
   void pods(store::Turn&);
   void gangs();
+  static bool runs(const Pod&);
   void note(const std::string& key, const Pod&);
   int64_t least(const Pod&) const;
   void claims(store::Turn&);
