@@ -1,4 +1,5 @@
 #include "apiserver/admission.h"
+#include "apiserver/workflows.h"
 
 #include <fmt/format.h>
 
@@ -157,6 +158,10 @@ Result<void> admit_create(Call& call, Json& object) {
       foretell(call, object);
     }
   }
+  if (holds_templates(call.type())) {
+    api::erase(object, {"status"});
+    return check_templates(call, object);
+  }
   if (resource == "podgroups.scheduling.x-k8s.io") warn_of_ignored(call, object);
   if (resource == "namespaces") complete_namespace(object);
   if (resource == Factory::kTenants) return admit_tenant(call, object);
@@ -174,6 +179,7 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   const std::string resource = call.type().resource();
   if (const Result<void> own = admit_node_write(call, &before, after); !own) return own;
   if (resource == "pods") return admit_pod_update(call, before, after);
+  if (holds_templates(call.type()) && !is_workflow(call.type())) return check_templates(call, after);
   if (resource == "resourceclaims.resource.k8s.io") return admit_claim_update(call, before, after);
   if (is_rbac(resource)) return check_escalation(call, after);
   if (resource == Factory::kTenants) return admit_tenant_update(call, before, after);

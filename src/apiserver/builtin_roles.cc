@@ -44,6 +44,7 @@ Rules view_rules() {
       rule(read(), {"resource.k8s.io"},
            {"resourceclaims", "resourceclaims/status", "resourceclaimtemplates"}),
       rule(read(), {"scheduling.x-k8s.io"}, {"podgroups", "podgroups/status"}),
+      rule(read(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
   };
 }
 
@@ -68,6 +69,7 @@ Rules edit_rules() {
       rule(write(), {"networking.k8s.io"}, {"networkpolicies", "ingresses"}),
       rule(write(), {"resource.k8s.io"}, {"resourceclaims", "resourceclaimtemplates"}),
       rule(write(), {"scheduling.x-k8s.io"}, {"podgroups"}),
+      rule(write(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
       rule(read(), {"coordination.k8s.io"}, {"leases"}),
       rule(write(), {"coordination.k8s.io"}, {"leases"}),
   };

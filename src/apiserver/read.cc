@@ -7,6 +7,7 @@
 #include "apiserver/encode.h"
 #include "apiserver/source.h"
 #include "apiserver/status.h"
+#include "apiserver/workflows.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -114,6 +115,8 @@ Result<Outcome> get_object(Call& call) {
   if (!wanted) return fail(wanted.error());
   if (*wanted && **wanted > call.view.revision()) return fail(too_new(**wanted, call.view.revision()));
   Answer answer{.shows = object->revision};
+  if (is_workflow(call.type()) && call.in.wanted.view == View::Plain)
+    object = whole_workflow(call.view, object);
   answer.reply.body.push_back(
       encode_object(call.in.wanted, call.type(), object, call.services.env.clock.wall()));
   return answer;
@@ -127,6 +130,7 @@ Result<Outcome> list_objects(Call& call) {
   if (!selection) return fail(selection.error());
 
   std::vector<api::ObjectPtr> items;
+  const bool nodes = is_workflow(type) && call.in.wanted.view == View::Plain;
   ListMeta meta{.revision = plan->at.value_or(call.view.revision())};
   const store::Visit take = [&](const api::ObjectPtr& object) {
     if (!selection->matches(object)) return true;
@@ -135,7 +139,7 @@ Result<Outcome> list_objects(Call& call) {
       meta.next = encode_continue({meta.revision, fmt::format("{}/{}", last.ns(), last.name())});
       return false;
     }
-    items.push_back(object);
+    items.push_back(nodes ? whole_workflow(call.view, object) : object);
     return true;
   };
   if (call.route().every_cluster) {

@@ -11,6 +11,7 @@
 #include "apiserver/prepare.h"
 #include "apiserver/source.h"
 #include "apiserver/status.h"
+#include "apiserver/workflows.h"
 #include "base/encoding.h"
 
 namespace ingot::apiserver {
@@ -184,19 +185,24 @@ Result<Json> apply_patch(Call& call, const Json& before) {
                   "server-side apply is not served yet: use kubectl apply without --server-side");
   }
 }
+api::ObjectPtr seen_by_clients(Call& call, const api::ObjectPtr& stored) {
+  return is_workflow(call.type()) ? whole_workflow(call.view, stored) : stored;
+}
 }  // namespace
 
 Outcome show(Call& call, int code, const api::ObjectPtr& object) {
   const WallTime now = call.services.env.clock.wall();
   Answer answer{.shows = object->revision};
-  answer.reply.body.push_back(encode_object(call.in.wanted, call.type(), object, now));
+  answer.reply.body.push_back(encode_object(call.in.wanted, call.type(), seen_by_clients(call, object), now));
   answer.reply.code = code;
   return answer;
 }
 
 Result<Outcome> create_object(Call& call) { return store_new(call, std::move(*call.in.body)); }
 
-Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const Json& before, Json after) {
+Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const Json& seen, Json after) {
+  const bool nodes_changed = is_workflow(call.type()) && keep_nodes(call, stored, after);
+  const Json before = is_workflow(call.type()) ? stored->parse() : seen;
   after = limited_to(call.route(), call.type(), before, std::move(after));
   if (call.route().subresource.empty()) keep_server_fields(before, after);
   api::set(after, {"metadata", "name"}, std::string(stored->key.name()));
@@ -205,7 +211,7 @@ Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const J
     return fail(about(valid.error(), call.type(), stored->key.name()));
   if (const Result<void> admitted = admit_update(call, before, after); !admitted)
     return fail(admitted.error());
-  if (api::same(after, before)) return show(call, 200, stored);
+  if (!nodes_changed && api::same(after, before)) return show(call, 200, stored);
   if (counts_generations(call.type())) {
     const Json* spec_before = api::find(before, {"spec"});
     const Json* spec_after = api::find(after, {"spec"});
@@ -245,7 +251,7 @@ Result<Outcome> update_object(Call& call) {
       return fail(complete.error());
     return store_new(call, std::move(after));
   }
-  const Json before = stored->parse();
+  const Json before = seen_by_clients(call, stored)->parse();
   if (const Result<void> same = check_same_object(call, before, after); !same) return fail(same.error());
   return replace_object(call, stored, before, std::move(after));
 }
@@ -256,7 +262,7 @@ Result<Outcome> patch_object(Call& call) {
     return fail(writable.error());
   const api::ObjectPtr stored = call.view.get(call.type().resource(), route.ns, route.name);
   if (!stored) return fail(not_found(call.type(), route.name));
-  const Json before = stored->parse();
+  const Json before = seen_by_clients(call, stored)->parse();
   Result<Json> patched = apply_patch(call, patched_part(call, before));
   if (!patched) return fail(about(patched.error(), call.type(), route.name));
   Result<api::Decoded> decoded =

@@ -28,6 +28,7 @@
 #include "ingot/routes.h"
 #include "ingot/server_names.h"
 #include "metering/ledger.h"
+#include "pipelines/engine.h"
 #include "store/shard.h"
 
 namespace ingot {
@@ -78,6 +79,7 @@ struct Factory::Impl {
   std::unique_ptr<controllers::Placement> placement;
   std::unique_ptr<controllers::NodeLifecycle> node_lifecycle;
   std::unique_ptr<controllers::DeviceHealth> device_health;
+  std::unique_ptr<pipelines::Engine> pipelines;
   std::unique_ptr<metering::Ledger> ledger;
   gpu::Telemetry telemetry;
   std::unique_ptr<controllers::Idleness> idleness;
@@ -180,6 +182,7 @@ Result<void> Factory::Impl::run_nodes() {
     placement = std::make_unique<controllers::Placement>(real.env, *shard);
     node_lifecycle = std::make_unique<controllers::NodeLifecycle>(real.env, *shard);
     device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
+    pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
     idleness = std::make_unique<controllers::Idleness>(real.env, *shard, telemetry);
     gpu_view = std::make_unique<metering::GpuView>(real.env, *shard);
@@ -320,6 +323,7 @@ void Factory::Impl::stop(bool keep_pods) {
     gpu_view = nullptr;
     idleness = nullptr;
     ledger = nullptr;
+    pipelines = nullptr;
     device_health = nullptr;
     node_lifecycle = nullptr;
     placement = nullptr;

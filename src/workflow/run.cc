@@ -31,9 +31,9 @@ Or<void> Run::arguments(const Json& given) {
     const Json& p = values[name];
     std::optional<std::string> value;
     if (const Json* v = api::find(p, {"value"})) value = text_of(*v);
-    if (!value && api::find(p, {"valueFrom", "configMapKeyRef"}) && facts_.config)
-      value = facts_.config(string_at(p, {"valueFrom", "configMapKeyRef", "name"}),
-                            string_at(p, {"valueFrom", "configMapKeyRef", "key"}));
+    if (!value && api::find(p, {"valueFrom", "configMapKeyRef"}) && config_)
+      value = config_(string_at(p, {"valueFrom", "configMapKeyRef", "name"}),
+                      string_at(p, {"valueFrom", "configMapKeyRef", "key"}));
     if (!value)
       if (const Json* v =
               api::find(p, {"default"}) ? api::find(p, {"default"}) : api::find(p, {"valueFrom", "default"}))
@@ -241,7 +241,7 @@ void Run::notify(NodeIndex node, WallTime now) {
 }
 
 void Run::go_on(WallTime now) {
-  if (over_) return;
+  if (over_ || (suspended_ && nodes_.empty())) return;
   if (!begun_) {
     begun_ = true;
     if (!flow_->entry()) return finish(Phase::Error, "spec.entrypoint is required", now);
@@ -323,7 +323,7 @@ void Run::answer(NodeIndex node, Phase phase, std::string message, Values output
 void Run::set_suspended(bool suspended, WallTime now) {
   if (suspended_ == suspended) return;
   suspended_ = suspended;
-  work(now);
+  go_on(now);
 }
 
 void Run::shut_down(Shutdown how, WallTime now) {

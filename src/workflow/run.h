@@ -25,8 +25,9 @@ struct Facts {
   WallTime created{};
   int64_t priority = 0;
   std::string scheduled;  // of a CronWorkflow's
-  std::function<std::optional<std::string>(std::string_view config_map, std::string_view key)> config;
 };
+// The value of a ConfigMap beside the Workflow; none: there is none.
+using Config = std::function<std::optional<std::string>(std::string_view config_map, std::string_view key)>;
 
 enum class Shutdown : uint8_t { No, Stop, Terminate };  // Stop: exit handlers run
 
@@ -53,6 +54,8 @@ class Run {
  public:
   Run(FlowPtr, Facts);
 
+  // Who reads ConfigMaps, while whatever is called below asks; to be set anew for each turn.
+  void read_config(Config config) { config_ = std::move(config); }
   // The parameters of the workflow; an error says which has no value. Before anything else.
   Or<void> arguments(const Json& given);
   void restore(std::vector<StoredNode>, WallTime now);
@@ -67,6 +70,7 @@ class Run {
               WallTime now);  // of a suspended node, an http one
 
   Wanted take();  // what is to be done since the last call
+  const Wanted& wanted() const { return wanted_; }
   std::optional<WallTime> wake_at() const;
 
   bool over() const { return over_; }
@@ -179,6 +183,7 @@ class Run {
 
   FlowPtr flow_;
   Facts facts_;
+  Config config_;
   JsonObject arguments_;  // "workflow.parameters.x"
   JsonArray parameters_;
   std::deque<Node> nodes_;

@@ -46,9 +46,9 @@ Or<Json> Run::inputs_of(const Template& t, const Json& holder) const {
       if (const Json* v = api::find(*from, {"value"}); v && !v->is_null()) {
         value = text_of(*v);
       } else if (api::find(*from, {"valueFrom", "configMapKeyRef"})) {
-        if (facts_.config)
-          value = facts_.config(string_at(*from, {"valueFrom", "configMapKeyRef", "name"}),
-                                string_at(*from, {"valueFrom", "configMapKeyRef", "key"}));
+        if (config_)
+          value = config_(string_at(*from, {"valueFrom", "configMapKeyRef", "name"}),
+                          string_at(*from, {"valueFrom", "configMapKeyRef", "key"}));
       }
       if (!value)
         for (const Json* v : {api::find(*from, {"default"}), api::find(*from, {"valueFrom", "default"})})

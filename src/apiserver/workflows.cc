@@ -1,0 +1,88 @@
+#include "apiserver/workflows.h"
+
+#include "api/json_text.h"
+#include "apiserver/status.h"
+#include "workflow/reading.h"
+#include "workflow/rows.h"
+
+namespace ingot::apiserver {
+namespace {
+
+using api::Json;
+using api::JsonObject;
+
+constexpr std::string_view kGroup = "argoproj.io";
+
+// Every row of the Workflow, in key order.
+template <class Visit>
+void each_row(const ClusterView& view, const api::ObjectPtr& workflow, Visit visit) {
+  const std::string prefix = workflow::row_name(workflow->key.name(), "");
+  // What is greater than "namespace/WORKFLOW:" and begins with it.
+  const std::string after = std::string(workflow->key.ns()) + "/" + prefix;
+  view.range(workflow::kNodeRows, workflow->key.ns(), after, [&](const api::ObjectPtr& row) {
+    if (!row->key.name().starts_with(prefix)) return false;
+    visit(row);
+    return true;
+  });
+}
+
+bool has_begun(const api::Object& workflow) { return workflow.mentions("\"startedAt\""); }
+
+}  // namespace
+
+bool is_workflow(const api::Resource& type) { return type.group == kGroup && type.kind == "Workflow"; }
+bool holds_templates(const api::Resource& type) { return type.group == kGroup; }
+
+api::ObjectPtr whole_workflow(const ClusterView& view, const api::ObjectPtr& workflow) {
+  if (!workflow || !has_begun(*workflow)) return workflow;
+  std::vector<Json> rows;
+  each_row(view, workflow, [&](const api::ObjectPtr& row) { rows.push_back(row->parse()); });
+  if (rows.empty()) return workflow;
+  std::string text;
+  api::append_with(text, workflow->json, {"status", "nodes"}, workflow::shown_nodes(std::move(rows)));
+  return std::make_shared<const api::Object>(
+      api::Object{workflow->key, workflow->revision, std::move(text), workflow->node, workflow->marks});
+}
+
+bool keep_nodes(Call& call, const api::ObjectPtr& stored, Json& after) {
+  const Json* shown = api::find(after, {"status", "nodes"});
+  const Json given = shown ? *shown : Json(JsonObject{});
+  api::erase(after, {"status", "nodes"});
+  std::vector<std::pair<api::ObjectPtr, std::optional<Json>>> changes;
+  each_row(call.view, stored, [&](const api::ObjectPtr& row) {
+    const Json before = row->parse();
+    const Json* own = api::find(given, {api::string_at(before, {"id"})});
+    if (!own)
+      changes.emplace_back(row, std::nullopt);
+    else if (auto changed = workflow::row_from_shown(before, *own))
+      changes.emplace_back(row, std::move(changed));
+  });
+  if (call.in.dry_run) return !changes.empty();
+  for (auto& [row, value] : changes) {
+    if (value)
+      (void)call.view.put(workflow::kNodeRows, row->key.ns(), row->key.name(), *std::move(value),
+                          row->revision);
+    else
+      (void)call.view.erase(workflow::kNodeRows, row->key.ns(), row->key.name(), row->revision);
+  }
+  return !changes.empty();
+}
+
+Result<void> check_templates(Call& call, const Json& object) {
+  const auto lookup = [&](bool cluster, std::string_view name) -> std::optional<Json> {
+    const api::ObjectPtr found =
+        call.view.get(cluster ? "clusterworkflowtemplates.argoproj.io" : "workflowtemplates.argoproj.io",
+                      cluster ? std::string_view() : std::string_view(call.route().ns), name);
+    return found ? std::optional(found->parse()) : std::nullopt;
+  };
+  const auto checked = workflow::check(call.type().kind, object, lookup);
+  if (checked) return {};
+  const std::string_view name = api::string_at(object, {"metadata", "name"});
+  Error error{.reason = Reason::Invalid, .message = checked.error()};
+  error.causes.push_back({"FieldValueInvalid", "spec", checked.error()});
+  error.message = std::string(call.type().kind) + ".argoproj.io \"" + std::string(name) +
+                  "\" is invalid: " + checked.error();
+  return fail(about(std::move(error), call.type(), name));
+}
+
+}  // namespace ingot::apiserver

@@ -1,0 +1,298 @@
+#include "pipelines/engine.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text_map.h"
+#include "pipelines/pods.h"
+#include "pipelines/reading.h"
+#include "pipelines/rows.h"
+#include "pipelines/workflow_status.h"
+#include "store/follower.h"
+#include "workflow/pod.h"
+
+namespace ingot::pipelines {
+namespace {
+
+using api::Json;
+using api::JsonArray;
+using api::JsonObject;
+using api::Key;
+using api::ObjectPtr;
+using api::string_at;
+using workflow::NodeIndex;
+using workflow::NodeType;
+using workflow::Phase;
+using workflow::Run;
+
+constexpr Duration kProgressEvery = std::chrono::seconds(1);  // how often a large Workflow says how far it is
+constexpr size_t kLarge = 64 * 1024;
+constexpr size_t kErased = 500;  // rows in a turn
+constexpr size_t kRunsPerTurn = 16;
+
+}  // namespace
+
+class Engine::Impl final : public store::Follower::Handler {
+ public:
+  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry)
+      : env_(env),
+        registry_(registry),
+        pod_spec_(*registry.find_key("pods")->schema->find("spec")->schema),
+        follower_(env, shard,
+                  {{{"", std::string(workflow::kWorkflows), ""}, {"", "pods", ""}},
+                   store::kFewKeys,
+                   store::Shard::Kind::Writes},
+                  *this) {}
+
+  EngineStats stats() const { return stats_; }
+
+ private:
+  struct Going {
+    std::unique_ptr<Run> run;
+    Revision seen{};             // of the Workflow, as we wrote or read it
+    std::set<std::string> pods;  // key texts of pods that changed
+    std::optional<WallTime> timer;
+    Instant progress_at{};
+  };
+  struct PodOf {
+    std::string workflow;  // key text
+    NodeIndex node;
+  };
+
+  void reset() override {
+    going_.clear();
+    pods_.clear();
+    todo_.clear();
+    timers_.clear();
+    stats_.runs = stats_.nodes = 0;
+  }
+
+  bool follow(store::Turn& turn, const std::vector<Key>& changed, bool) override {
+    const WallTime now = env_.clock.wall();
+    for (const Key& key : changed) {
+      if (key.resource() == workflow::kWorkflows) {
+        todo_.insert(key.text());
+      } else if (const auto pod = pods_.find(key.text()); pod != pods_.end()) {
+        going_[pod->second.workflow].pods.insert(key.text());
+        todo_.insert(pod->second.workflow);
+      }
+    }
+    while (!timers_.empty() && timers_.begin()->first <= now) {
+      todo_.insert(timers_.begin()->second);
+      timers_.erase(timers_.begin());
+    }
+    for (size_t n = 0; n < kRunsPerTurn && !todo_.empty(); ++n) {
+      const auto first = todo_.extract(todo_.begin());
+      operate(turn, Key(first.value()), now);
+    }
+    if (!timers_.empty()) follower_.wake_at(env_.clock.now() + (timers_.begin()->first - now));
+    return !todo_.empty();
+  }
+
+  void operate(store::Turn& turn, const Key& key, WallTime now) {
+    const ObjectPtr object = turn.get(key);
+    if (!object) {
+      forget(key);
+      if (erase_nodes(turn, key, kErased)) todo_.insert(key.text());
+      return;
+    }
+    const auto known = going_.find(key.text());
+    if (known == going_.end() || object->revision != known->second.seen) {
+      // New, or written by somebody else: what is stored says where it stands.
+      forget(key);
+      if (!begin(turn, object, now)) return;
+    }
+    Going& going = going_.at(key.text());
+    Run& run = *going.run;
+    for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
+    run.go_on(now);
+    carry_out(turn, key, going, now);
+    write_status(turn, object, going, now);
+    if (run.over()) return finished(turn, key, now);
+    rearm(key, going);
+  }
+
+  // Returns whether it goes on.
+  bool begin(store::Turn& turn, const ObjectPtr& object, WallTime now) {
+    Json json = object->parse();
+    const std::string_view phase = string_at(json, {"status", "phase"});
+    if (phase == "Succeeded" || phase == "Failed" || phase == "Error") {
+      look_after(turn, object->key, json, now);
+      return false;
+    }
+    if (api::find(json, {"metadata", "deletionTimestamp"})) return false;
+    if (phase.empty() && erase_nodes(turn, object->key, kErased)) {  // of one of the same name before
+      todo_.insert(object->key.text());
+      return false;
+    }
+    auto read = read_workflow(turn, object->key, json, flows_);
+    if (!read) {
+      refuse(turn, object, std::move(json), read.error(), now);
+      return false;
+    }
+    Going& going = going_[object->key.text()];
+    going.run = std::move(read->run);
+    going.seen = object->revision;
+    ++stats_.runs;
+    if (phase.empty()) ++stats_.begun;
+    Run& run = *going.run;
+    if (!phase.empty()) run.restore(stored_nodes(turn, object->key), now);
+    if (read->stored) {
+      // What templates of others said when it began.
+      if (const auto put = turn.put(object->key, std::move(json), object->revision))
+        going.seen = (*put)->revision;
+    }
+    run.set_suspended(read->suspended, now);
+    run.go_on(now);
+    for (size_t i = 0; i < run.nodes().size(); ++i)
+      if (const workflow::Node& n = run.nodes()[i]; n.type == NodeType::Pod && !fulfilled(n.phase)) {
+        const Key pod = pod_key(object->key, n);
+        pods_[pod.text()] = {object->key.text(), NodeIndex(i)};
+        if (turn.get(pod) || !phase.empty()) going.pods.insert(pod.text());
+      }
+    // Pods that it wants now do not exist yet, and are no news.
+    for (const auto& wanted : run.wanted().pods)
+      going.pods.erase(pod_key(object->key, run.nodes()[size_t(wanted.node)]).text());
+    run.shut_down(read->shutdown, now);
+    return true;
+  }
+
+  Key pod_key(const Key& workflow, const workflow::Node& node) const {
+    return {ClusterId{std::string(workflow.cluster())}, "pods", workflow.ns(),
+            workflow::pod_name(workflow.name(), node)};
+  }
+
+  void tell(store::Turn& turn, Going& going, const std::string& pod, WallTime now) {
+    const auto known = pods_.find(pod);
+    if (known == pods_.end()) return;
+    const NodeIndex node = known->second.node;
+    const ObjectPtr object = turn.get(Key(pod));
+    if (!object) {
+      pods_.erase(known);
+      return going.run->pod_gone(node, now);
+    }
+    going.run->pod(node, workflow::report_of(object->parse()), now);
+    if (object->marks.ended) pods_.erase(pod);
+  }
+
+  // Writes what the run wants, until it wants nothing more: a pod that may not be ends its node.
+  void carry_out(store::Turn& turn, const Key& key, Going& going, WallTime now) {
+    Run& run = *going.run;
+    for (workflow::Wanted wanted = run.take(); wanted.anything(); wanted = run.take()) {
+      for (const auto& pod : wanted.pods) make(turn, key, run, pod, now);
+      for (const NodeIndex node : wanted.stop) {
+        const Key pod = pod_key(key, run.nodes()[size_t(node)]);
+        stop_pod(turn, pod, now);
+        pods_.erase(pod.text());
+      }
+      for (const NodeIndex node : wanted.changed)
+        (void)turn.put(node_key(key, run.nodes()[size_t(node)].id),
+                       node_to_json(run.nodes()[size_t(node)], run.nodes()));
+      collect_pods(turn, key, run, wanted, now);
+    }
+  }
+
+  void make(store::Turn& turn, const Key& key, Run& run, const workflow::Wanted::Pod& wanted, WallTime now) {
+    const workflow::Node& node = run.nodes()[size_t(wanted.node)];
+    const Key pod = pod_key(key, node);
+    auto object = make_pod(run.flow(), run.facts(), node, wanted.filled, pod_spec_);
+    std::string why;
+    if (!object)
+      why = object.error();
+    else if (const auto made = create_pod(turn, env_, registry_, pod, *std::move(object));
+             !made && made.error().reason != Reason::AlreadyExists)
+      why = made.error().message;
+    if (why.empty())
+      pods_[pod.text()] = {key.text(), wanted.node};
+    else
+      run.pod(wanted.node, {.phase = Phase::Error, .message = why}, now);
+  }
+
+  // Pods that nobody needs any more, as the Workflow's podGC says.
+  void collect_pods(store::Turn& turn, const Key& key, const Run& run, const workflow::Wanted& wanted,
+                    WallTime now) {
+    const std::string_view strategy = string_at(run.flow().spec(), {"podGC", "strategy"});
+    const bool every = strategy == "OnPodCompletion";
+    if (!every && strategy != "OnPodSuccess") return;
+    for (const NodeIndex i : wanted.changed) {
+      const workflow::Node& n = run.nodes()[size_t(i)];
+      if (n.type == NodeType::Pod && fulfilled(n.phase) && (every || n.phase == Phase::Succeeded))
+        delete_object(turn, pod_key(key, n), now);
+    }
+  }
+
+  void write_status(store::Turn& turn, const ObjectPtr& object, Going& going, WallTime now) {
+    const ObjectPtr newest = turn.get(object->key);
+    if (!newest) return;
+    const Instant at = env_.clock.now();
+    const bool phase_only = newest->json.size() > kLarge && at < going.progress_at;
+    Json json = newest->parse();
+    if (!set_status(json, *going.run, now, phase_only)) return;
+    going.progress_at = at + kProgressEvery;
+    if (const auto put = turn.put(newest->key, std::move(json), newest->revision))
+      going.seen = (*put)->revision;
+  }
+
+  void finished(store::Turn& turn, const Key& key, WallTime now) {
+    ++stats_.ended;
+    const Run& run = *going_.at(key.text()).run;
+    const std::string_view strategy = string_at(run.flow().spec(), {"podGC", "strategy"});
+    if (strategy == "OnWorkflowCompletion" ||
+        (strategy == "OnWorkflowSuccess" && run.phase() == Phase::Succeeded))
+      for (const workflow::Node& n : run.nodes())
+        if (n.type == NodeType::Pod) delete_object(turn, pod_key(key, n), now);
+    const ObjectPtr object = turn.get(key);
+    forget(key);
+    if (object) look_after(turn, key, object->parse(), now);
+  }
+
+  // A Workflow that is over goes when its ttlStrategy says.
+  void look_after(store::Turn& turn, const Key& key, const Json& json, WallTime now) {
+    const auto due = expiry(json);
+    if (!due) return;
+    if (*due <= now) return delete_object(turn, key, now);
+    timers_.emplace(*due, key.text());
+  }
+
+  void refuse(store::Turn& turn, const ObjectPtr& object, Json json, const std::string& why, WallTime now) {
+    set_over(json, Phase::Failed, "invalid spec: " + why, now);
+    (void)turn.put(object->key, std::move(json), object->revision);
+  }
+
+  void forget(const Key& key) {
+    const auto known = going_.find(key.text());
+    if (known == going_.end()) return;
+    if (known->second.run) {
+      for (const workflow::Node& n : known->second.run->nodes())
+        if (n.type == NodeType::Pod && !fulfilled(n.phase)) pods_.erase(pod_key(key, n).text());
+      --stats_.runs;
+    }
+    going_.erase(known);
+  }
+
+  void rearm(const Key& key, Going& going) {
+    const auto wake = going.run->wake_at();
+    if (!wake || going.timer == wake) return;
+    going.timer = wake;
+    timers_.emplace(*wake, key.text());
+  }
+
+  env::Env& env_;
+  const api::Registry& registry_;
+  const api::Schema& pod_spec_;
+  Flows flows_;
+  HashMap<Going> going_;  // by the Workflow's key
+  HashMap<PodOf> pods_;   // that run or will, by key
+  std::set<std::string> todo_;
+  std::multimap<WallTime, std::string> timers_;
+  EngineStats stats_;
+  store::Follower follower_;
+};
+
+Engine::Engine(env::Env& env, store::Shard& shard, const api::Registry& registry)
+    : impl_(std::make_unique<Impl>(env, shard, registry)) {}
+Engine::~Engine() = default;
+EngineStats Engine::stats() const { return impl_->stats(); }
+
+}  // namespace ingot::pipelines

@@ -1,0 +1,32 @@
+// A Workflow as it is stored, to a run. Thread rule: the loop, in the turn given.
+#pragma once
+
+#include <memory>
+
+#include "base/text_map.h"
+#include "store/shard.h"
+#include "workflow/run.h"
+
+namespace ingot::pipelines {
+
+// What was read lately, by its text: thousands of Workflows of one template share one Flow.
+class Flows {
+ public:
+  workflow::Or<workflow::FlowPtr> read(const api::Json& spec, const api::JsonObject& stored);
+
+ private:
+  HashMap<std::weak_ptr<const workflow::Flow>> known_;
+  size_t sweep_at_ = 1'024;
+};
+
+struct ReadWorkflow {
+  std::unique_ptr<workflow::Run> run;
+  bool stored = false;  // the object has what it refers to now, and is to be written
+  bool suspended = false;
+  workflow::Shutdown shutdown = workflow::Shutdown::No;
+};
+
+// Looks up what it refers to, and keeps that in the object's status, so that it stays as it was when the run began.
+workflow::Or<ReadWorkflow> read_workflow(const store::Turn&, const api::Key&, api::Json& object, Flows&);
+
+}  // namespace ingot::pipelines

@@ -1,0 +1,19 @@
+// Where a run's nodes lie. Thread rule: the loop, in the turn given.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "api/object.h"
+#include "store/shard.h"
+#include "workflow/node.h"
+#include "workflow/rows.h"
+
+namespace ingot::pipelines {
+
+api::Key node_key(const api::Key& workflow, std::string_view node_id);
+std::vector<workflow::StoredNode> stored_nodes(const store::Turn&, const api::Key& workflow);
+// Erases up to `limit` of them; returns whether more are left.
+bool erase_nodes(store::Turn&, const api::Key& workflow, size_t limit);
+
+}  // namespace ingot::pipelines

@@ -1,0 +1,27 @@
+// The pod of a node. Pure; any thread. Names, labels and annotations are Argo's: workflow/controller/workflowpod.go,
+// workflow/util/pod_name.go, workflow/common/common.go.
+#pragma once
+
+#include "api/registry.h"
+#include "workflow/run.h"
+
+namespace ingot::workflow {
+
+inline constexpr std::string_view kWorkflowLabel = "workflows.argoproj.io/workflow";
+inline constexpr std::string_view kCompletedLabel = "workflows.argoproj.io/completed";
+inline constexpr std::string_view kPhaseLabel = "workflows.argoproj.io/phase";
+inline constexpr std::string_view kNodeIdAnnotation = "workflows.argoproj.io/node-id";
+inline constexpr std::string_view kNodeNameAnnotation = "workflows.argoproj.io/node-name";
+inline constexpr std::string_view kOutputsAnnotation = "workflows.argoproj.io/outputs";
+inline constexpr std::string_view kScriptAnnotation = "workflows.argoproj.io/script";
+
+// "WORKFLOW-TEMPLATE-HASH".
+std::string pod_name(std::string_view workflow, const Node&);
+
+// `filled`: Wanted::Pod. Without uid and defaults; an error says which field is wrong.
+Or<Json> make_pod(const Flow&, const Facts&, const Node&, const Json& filled, const api::Schema& pod_spec);
+
+// What a pod says of its node.
+PodReport report_of(const Json& pod);
+
+}  // namespace ingot::workflow

@@ -1,0 +1,126 @@
+#include "workflow/reading.h"
+
+#include <algorithm>
+#include <set>
+
+namespace ingot::workflow {
+
+using api::array_at;
+using api::find;
+using api::string_at;
+
+namespace {
+
+constexpr size_t kMostStored = 1'000;  // templates of others in one run
+
+std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }
+
+Or<Json> looked_up(const Lookup& lookup, bool cluster, std::string_view name) {
+  if (auto object = lookup(cluster, name)) return *std::move(object);
+  return wrong((cluster ? "clusterworkflowtemplate \"" : "workflowtemplate \"") + std::string(name) +
+               "\" not found");
+}
+
+// Members of `base` where `over` has none; templates of both.
+void lay_under(Json& over, const Json& base) {
+  if (!over.is_object() || !base.is_object()) return;
+  for (const auto& [name, value] : base.get_object()) {
+    Json* own = over.get_object().if_contains(name);
+    if (!own)
+      over.get_object()[name] = value;
+    else if (name == "templates" && own->is_array() && value.is_array())
+      for (const Json& item : value.get_array()) own->get_array().push_back(item);
+    else if (name != "arguments")
+      lay_under(*own, value);
+  }
+}
+
+Json merged_with(const Json& spec, const Json& source) {
+  Json merged = spec;
+  if (const Json* base = find(source, {"spec"})) {
+    lay_under(merged, *base);
+    for (const std::string_view list : {"parameters", "artifacts"}) {
+      JsonArray all = array_at(spec, {"arguments", list});
+      for (const Json& p : array_at(*base, {"arguments", list}))
+        if (std::ranges::none_of(
+                all, [&](const Json& a) { return string_at(a, {"name"}) == string_at(p, {"name"}); }))
+          all.push_back(p);
+      if (!all.empty()) api::set(merged, {"arguments", list}, std::move(all));
+    }
+  }
+  api::erase(merged, {"workflowTemplateRef"});
+  return merged;
+}
+
+Or<JsonObject> gather(const Json& spec, const Lookup& lookup) {
+  JsonObject stored;
+  std::vector<Reference> todo = references(spec);
+  std::set<std::pair<bool, std::string>> seen;
+  while (!todo.empty()) {
+    const Reference ref = std::move(todo.back());
+    todo.pop_back();
+    if (!seen.emplace(ref.cluster, ref.name).second) continue;
+    const Or<Json> object = looked_up(lookup, ref.cluster, ref.name);
+    if (!object) return wrong(object.error());
+    const std::string scope = (ref.cluster ? "cluster/" : "namespaced/") + ref.name + "/";
+    for (const Json& t : array_at(*object, {"spec", "templates"})) {
+      if (stored.size() >= kMostStored)
+        return wrong("refers to more than " + std::to_string(kMostStored) + " templates of others");
+      stored[scope + std::string(string_at(t, {"name"}))] = t;
+    }
+    if (const Json* more = find(*object, {"spec"}))
+      for (Reference& r : references(*more)) todo.push_back(std::move(r));
+  }
+  return stored;
+}
+
+}  // namespace
+
+Or<Resolved> resolve(const Json& object, const Lookup& lookup) {
+  Resolved out{.spec = find(object, {"spec"}) ? *find(object, {"spec"}) : Json(JsonObject{})};
+  if (const Json* kept = find(object, {"status", "storedWorkflowTemplateSpec"})) {
+    out.spec = *kept;
+  } else if (const Json* ref = find(out.spec, {"workflowTemplateRef"})) {
+    const Or<Json> source =
+        looked_up(lookup, api::bool_at(*ref, {"clusterScope"}), string_at(*ref, {"name"}));
+    if (!source) return wrong(source.error());
+    out.spec = merged_with(out.spec, *source);
+    out.fresh = true;
+  }
+  if (const JsonObject& kept = api::object_at(object, {"status", "storedTemplates"}); !kept.empty()) {
+    out.stored = kept;
+    return out;
+  }
+  Or<JsonObject> found = gather(out.spec, lookup);
+  if (!found) return wrong(found.error());
+  out.stored = *std::move(found);
+  out.fresh |= !out.stored.empty();
+  return out;
+}
+
+Json with_stored(Json object, const Resolved& resolved) {
+  if (find(object, {"spec", "workflowTemplateRef"}))
+    api::set(object, {"status", "storedWorkflowTemplateSpec"}, resolved.spec);
+  if (!resolved.stored.empty()) api::set(object, {"status", "storedTemplates"}, resolved.stored);
+  return object;
+}
+
+Or<void> check(std::string_view kind, const Json& object, const Lookup& lookup) {
+  const bool runs = kind == "Workflow" || kind == "CronWorkflow";
+  Json shaped = JsonObject{};
+  const Json* spec = find(object, {"spec"});
+  if (kind == "CronWorkflow") spec = find(object, {"spec", "workflowSpec"});
+  if (!spec) return wrong(kind == "CronWorkflow" ? "spec.workflowSpec is required" : "spec is required");
+  api::set(shaped, {"spec"}, *spec);
+  Or<Resolved> resolved = resolve(shaped, lookup);
+  if (!resolved) {
+    if (kind == "Workflow") return wrong(resolved.error());
+    return {};
+  }
+  const auto flow = Flow::read(std::move(resolved->spec), resolved->stored);
+  if (!flow) return wrong(flow.error());
+  if (runs && !(*flow)->entry()) return wrong("spec.entrypoint is required");
+  return {};
+}
+
+}  // namespace ingot::workflow

@@ -1,0 +1,28 @@
+// A Workflow's text to what it runs: with the WorkflowTemplate it names, and everything its templates refer to. Pure; any
+// thread.
+#pragma once
+
+#include <functional>
+
+#include "workflow/flow.h"
+
+namespace ingot::workflow {
+
+// A WorkflowTemplate, or of the cluster a ClusterWorkflowTemplate; none: there is none.
+using Lookup = std::function<std::optional<Json>(bool cluster, std::string_view name)>;
+
+struct Resolved {
+  Json spec;           // merged with the WorkflowTemplate's
+  JsonObject stored;   // templates of others, as Flow::read takes them
+  bool fresh = false;  // something was looked up, and is to be kept with the run
+};
+
+// `object`: a Workflow; what its status keeps is not looked up again.
+Or<Resolved> resolve(const Json& object, const Lookup&);
+Json with_stored(Json object, const Resolved&);
+
+// What is wrong with a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow that is being written. What a
+// template of templates refers to may come later.
+Or<void> check(std::string_view kind, const Json& object, const Lookup&);
+
+}  // namespace ingot::workflow

@@ -1,0 +1,62 @@
+#include "workflow/rows.h"
+
+#include <algorithm>
+#include <map>
+
+namespace ingot::workflow {
+
+using api::Json;
+using api::JsonArray;
+using api::JsonObject;
+using api::string_at;
+
+namespace {
+
+// Of a row alone.
+constexpr std::string_view kHidden[] = {"metadata", "after", "parent"};
+// Of what is shown alone: they follow from other nodes.
+constexpr std::string_view kDerived[] = {"children", "outboundNodes"};
+
+Json text(std::string_view t) { return Json(boost::json::string_view(t.data(), t.size())); }
+
+}  // namespace
+
+std::string row_name(std::string_view workflow, std::string_view node_id) {
+  return std::string(workflow) + ":" + std::string(node_id);
+}
+
+JsonObject shown_nodes(std::vector<Json> rows) {
+  const auto order = [](const Json& row) {
+    return std::pair(string_at(row, {"startedAt"}), string_at(row, {"name"}));
+  };
+  std::ranges::sort(rows, [&](const Json& a, const Json& b) { return order(a) < order(b); });
+  std::map<std::string, JsonArray, std::less<>> children;
+  for (const Json& row : rows)
+    for (const Json& id : api::array_at(row, {"after"}))
+      children[std::string(string_at(id, {}))].push_back(text(string_at(row, {"id"})));
+  JsonObject out;
+  for (Json& row : rows) {
+    for (const std::string_view field : kHidden) api::erase(row, {field});
+    const std::string id(string_at(row, {"id"}));
+    if (const auto own = children.find(id); own != children.end())
+      row.as_object()["children"] = std::move(own->second);
+    out[id] = std::move(row);
+  }
+  return out;
+}
+
+std::optional<Json> row_from_shown(const Json& row, const Json& shown) {
+  if (!shown.is_object()) return std::nullopt;
+  Json after = shown, before = row;
+  for (const std::string_view field : kDerived) api::erase(after, {field});
+  for (const std::string_view field : kHidden) api::erase(before, {field});
+  if (api::same(after, before)) return std::nullopt;
+  for (const std::string_view field : kHidden)
+    if (const Json* kept = api::find(row, {field}); kept && field != "metadata")
+      api::set(after, {field}, *kept);
+  api::set(after, {"id"}, string_at(row, {"id"}));
+  api::set(after, {"name"}, string_at(row, {"name"}));
+  return after;
+}
+
+}  // namespace ingot::workflow
