@@ -7,6 +7,7 @@
 #include "apiserver/encode.h"
 #include "apiserver/source.h"
 #include "apiserver/status.h"
+#include "apiserver/workflows.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -64,6 +65,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
   void on_revision(Revision revision) override {
     if (!exchange_) return;
     seen_ = revision;
+    if (reading_ > 0) return;  // told once what came before is
     if (plan_.mark_initial) {
       plan_.mark_initial = false;
       return bookmark(true);
@@ -78,6 +80,30 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
 
  private:
   bool send(std::string_view type, const api::ObjectPtr& object) {
+    return plan_.with_nodes ? read_whole(type, object) : write(type, object);
+  }
+
+  // What else belongs to the object is read in a turn, and told when that is durable; in the order of the changes.
+  bool read_whole(std::string_view type, const api::ObjectPtr& object) {
+    ++reading_;
+    const auto read = [self = shared_from_this(), type, object](store::Turn& turn) {
+      const ClusterView view(turn, ClusterId{std::string(object->key.cluster())});
+      turn.then(view.revision(),
+                [self, type, whole = whole_workflow(view, object)](const Result<void>& done) {
+                  --self->reading_;
+                  if (!self->exchange_) return;
+                  if (!done)
+                    self->fail_with(done.error());
+                  else if (!self->write(type, whole))
+                    self->stop();
+                  else if (self->reading_ == 0)
+                    self->on_revision(self->seen_);
+                });
+    };
+    return services_.shard.submit(read, store::Shard::Kind::Reads).has_value();
+  }
+
+  bool write(std::string_view type, const api::ObjectPtr& object) {
     const bool first = !std::exchange(told_, true);  // a Table's columns are told once
     EventEncoder& encoder = *services_.events;
     if (!plan_.every_cluster)
@@ -157,6 +183,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
   std::optional<uint64_t> id_;
   env::TimerId timer_ = 0;
   bool told_ = false;
+  size_t reading_ = 0;
   Revision seen_{};
   Instant last_bookmark_{};
 };
@@ -233,6 +260,7 @@ Result<Outcome> watch_objects(Call& call) {
   plan.scope.node = plan.selection.node;
   plan.every_cluster = call.route().every_cluster;
   plan.projected = source.projected();
+  plan.with_nodes = is_workflow(type) && plan.wanted.view == View::Plain;
   plan.bookmarks = query.flag("allowWatchBookmarks");
   plan.timeout = *timeout;
 

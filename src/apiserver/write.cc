@@ -22,6 +22,8 @@ using api::JsonObject;
 constexpr std::string_view kModified =
     "the object has been modified; please apply your changes to the latest version and try again";
 
+constexpr std::string_view kOutputsAnnotation = "workflows.argoproj.io/outputs";
+
 bool has_spec(const api::Resource& type) { return type.schema && type.schema->find("spec"); }
 bool has_status(const api::Resource& type) {
   return std::ranges::find(type.subresources, "status") != type.subresources.end();
@@ -168,6 +170,10 @@ Json limited_to(const Route& route, const api::Resource& type, const Json& befor
     return after;
   }
   Json limited = before;
+  // What a step of a workflow left is told with its last status.
+  if (const Json* outputs = api::find(after, {"metadata", "annotations", kOutputsAnnotation});
+      outputs && type.kind == "Pod")
+    api::set(limited, {"metadata", "annotations", kOutputsAnnotation}, *outputs);
   take(limited, route.subresource == "finalize" ? "spec" : "status", after);
   return limited;
 }

@@ -9,6 +9,7 @@
 #include "host/cgroup.h"
 #include "host/cri_convert.h"
 #include "host/cri_probe.h"
+#include "host/left_behind.h"
 
 namespace ingot::host {
 namespace {
@@ -23,7 +24,7 @@ constexpr int kSettleTries = 30;
 
 int64_t whole_seconds(Duration d) { return (d + 1s - 1ns) / 1s; }
 
-// What a listing is asked for: a node's pods, or one of them.
+// A node's pods, or one of them.
 template <class Filter>
 void narrow(Filter* filter, const std::string& node, const std::string& pod_uid) {
   (*filter->mutable_label_selector())[kNodeLabel] = node;
@@ -55,6 +56,9 @@ class CriRuntime final : public node::Runtime {
   void probe(const NetProbe& what, node::Callback<int> callback) override {
     prober_.probe(what, std::move(callback));
   }
+  void left(const node::LeftBy& by, node::Callback<node::Left> f) override {
+    ask_left(containerd_.rpc(), by, std::move(f));
+  }
   void on_change(std::function<void(const std::string&)> changed) override { changed_ = std::move(changed); }
 
  private:
@@ -84,7 +88,6 @@ class CriRuntime final : public node::Runtime {
           then(std::move(reply));
         });
   }
-  // Gone is fine.
   template <class Reply, class Request>
   void call_gone_is_fine(const char* method, const Request& request, Duration timeout,
                          node::Callback<void> then) {
@@ -97,7 +100,6 @@ class CriRuntime final : public node::Runtime {
   void find_sandbox(const node::SandboxSpec&, Error otherwise, node::Callback<std::string>);
   void find_container(const std::string& sandbox, const node::ContainerSpec&, Error otherwise,
                       node::Callback<std::string>);
-  // The sandbox's address, its veth sealed.
   void learn_address(const std::string& sandbox, node::Callback<std::string>);
   void create(const std::string& sandbox, const node::SandboxSpec&, node::ContainerSpec,
               node::Callback<std::string>);
@@ -112,7 +114,6 @@ class CriRuntime final : public node::Runtime {
   void settle(const std::string& id, int tries, Duration wait);
   void again(const std::string& id, int tries, Duration wait);
   void report(const std::string& id);
-
   env::Env& env_;
   Containerd& containerd_;
   PodNetwork& network_;
@@ -121,10 +122,9 @@ class CriRuntime final : public node::Runtime {
   uint64_t observer_ = 0;
   std::shared_ptr<char> alive_ = std::make_shared<char>();
   std::function<void(const std::string&)> changed_;
-  std::map<std::string, Known> known_;            // by CRI id
-  std::map<std::string, std::string> addresses_;  // by sandbox id; they do not change
-  std::map<std::string, node::ContainerStatus>
-      statuses_;  // by container id; good while the state is the same
+  std::map<std::string, Known> known_;                     // by CRI id
+  std::map<std::string, std::string> addresses_;           // by sandbox id; they do not change
+  std::map<std::string, node::ContainerStatus> statuses_;  // by container id, while the state is the same
   int listings_ = 0;
   std::set<std::string> early_exits_;  // seen during a listing, of ids it may yet bring
 };

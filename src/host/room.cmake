@@ -5,7 +5,7 @@ find_package(gRPC CONFIG REQUIRED)
 set(wire_dir ${CMAKE_BINARY_DIR}/wire)
 file(MAKE_DIRECTORY ${wire_dir})
 set(wire_sources)
-foreach(name cri containerd_events)
+foreach(name cri containerd_events containerd_snapshots)
   add_custom_command(
     OUTPUT ${wire_dir}/${name}.pb.cc ${wire_dir}/${name}.pb.h
     COMMAND protobuf::protoc --proto_path=${dir} --cpp_out=${wire_dir} ${dir}/${name}.proto

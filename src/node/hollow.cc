@@ -41,11 +41,17 @@ HollowRuntime::Script HollowRuntime::parse_script(const SandboxSpec& spec) {
       script.exit_code = int32_t(*number);
     else if (key == "gpuUtil" && within(0, 100))
       script.gpu_utilisation = int(*number);
+    else if (key == "stdout" && member.value().is_string())
+      script.out = api::string_at(member.value(), {});
+    else if (key == "files" && member.value().is_object())
+      for (const auto& [path, text] : member.value().get_object())
+        script.files[std::string(path)] = api::string_at(text, {});
     else if (key == "runSeconds" || key == "exitCode" || key == "gpuUtil")
       script.error = fmt::format("annotation ingot.dev/hollow: {} is not a number that makes sense", key);
     else
       script.error = fmt::format(
-          "annotation ingot.dev/hollow: unknown field \"{}\"; runSeconds, exitCode and gpuUtil are known",
+          "annotation ingot.dev/hollow: unknown field \"{}\"; runSeconds, exitCode, gpuUtil, stdout and "
+          "files are known",
           key);
   }
   return script;
@@ -130,6 +136,21 @@ void HollowRuntime::start_container(const std::string& id, Callback<void> done) 
     c.timer = 0;
     finish(c, code, code == 0 ? "Completed" : "Error", "");
   });
+}
+
+void HollowRuntime::left(const LeftBy& by, Callback<Left> done) {
+  Left left;
+  const auto container = containers_.find(by.container);
+  const auto sandbox =
+      container == containers_.end() ? sandboxes_.end() : sandboxes_.find(container->second.sandbox);
+  if (sandbox != sandboxes_.end()) {
+    const Script& script = sandbox->second.script;
+    left.out = script.out;
+    for (const std::string& path : by.files)
+      if (const auto file = script.files.find(path); file != script.files.end())
+        left.files.emplace(path, file->second);
+  }
+  answer<Left>(std::move(done), std::move(left));
 }
 
 void HollowRuntime::stop_container(const std::string& id, Duration, Callback<void> done) {

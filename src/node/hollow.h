@@ -1,8 +1,8 @@
 // A runtime whose pods run no process: each container follows a script. For nodes of thousands of pods, and for the
 // simulation. A pod is a few hundred bytes and one timer.
 //
-// The script is JSON in the pod's annotation ingot.dev/hollow: {"runSeconds": 5, "exitCode": 0, "gpuUtil": 80}, all
-// optional; without runSeconds a container runs until it is stopped. A script that cannot be read makes the container
+// The script is JSON in the pod's annotation ingot.dev/hollow: {"runSeconds": 5, "exitCode": 0, "gpuUtil": 80, "stdout":
+// "text", "files": {"/path": "text"}} (the last two: what it leaves to a workflow), all optional; without runSeconds a container runs until it is stopped. A script that cannot be read makes the container
 // exit 128 with the reason in its message. Init containers end at once with 0.
 //
 // Fault points: node.container.fail (a starting container exits 137 after half its time), node.sandbox.fail.
@@ -37,6 +37,7 @@ class HollowRuntime final : public Runtime {
   void exec(const std::string& container, const std::vector<std::string>& argv, Duration timeout,
             Callback<int>) override;
   void probe(const NetProbe&, Callback<int>) override;
+  void left(const LeftBy&, Callback<Left>) override;
   void on_change(std::function<void(const std::string& pod_uid)> changed) override {
     changed_ = std::move(changed);
   }
@@ -51,6 +52,8 @@ class HollowRuntime final : public Runtime {
     std::optional<Duration> run_for;
     int32_t exit_code = 0;
     int gpu_utilisation = 0;
+    std::string out;
+    std::map<std::string, std::string> files;
     std::string error;
   };
   struct Container {

@@ -1,4 +1,5 @@
 #include "node/pod_worker.h"
+#include "node/step.h"
 
 #include <fmt/format.h>
 
@@ -171,7 +172,8 @@ void PodWorker::look() {
 }
 
 bool PodWorker::busy() const {
-  return sandbox_busy_ || std::ranges::any_of(work_, [](const auto& w) { return w.second->busy; });
+  return sandbox_busy_ || collecting_ ||
+         std::ranges::any_of(work_, [](const auto& w) { return w.second->busy; });
 }
 
 bool PodWorker::anything_running() const {
@@ -271,6 +273,7 @@ void PodWorker::sync() {
     else
       look_again_ = false, look();
   }
+  collect();
   update();
   if (stopping())
     wind_down();
@@ -286,7 +289,28 @@ void PodWorker::sync() {
   });
 }
 
+// Before the pod's last status, and before anything of it is removed.
+void PodWorker::collect() {
+  if (!pod_ || gone_ || collecting_ || !outputs_.empty() || pod_->finished()) return;
+  const ContainerDef* def = pod_->container(kStepContainer);
+  const ContainerView& view = view_.view(kStepContainer);
+  if (!def || !view.exited() || view.current->id.empty() || !complete()) return;
+  const std::optional<Step> step = step_of(*pod_);
+  if (!step) return;
+  LeftBy ask{.container = view.current->id, .most_bytes = kMaxOutputs};
+  if (step->result)
+    ask.log = fmt::format("{}/{}/{}.log", ctx_.files.log_directory(uid_), def->name, view.current->attempt);
+  for (const Step::Parameter& p : step->parameters) ask.files.push_back(p.path);
+  if (auto mounts = volumes_->mounts(*pod_, *def, Environment{})) ask.mounts = std::move(*mounts);
+  collecting_ = true;
+  ctx_.runtime.left(ask, guarded([this, step = *step](Result<Left> left) {
+                      collecting_ = false;
+                      outputs_ = outputs_of(step, left);
+                    }));
+}
+
 void PodWorker::report() {
+  if (collecting_) return;
   // Only who holds the Allocation may speak for the pod.
   if (!pod_ || gone_ || !allocation_ || !allocation_->open) return;
   if (pod_->finished()) return;  // said already
@@ -294,7 +318,7 @@ void PodWorker::report() {
       conditions_.empty() ? api::array_at(pod_->object, {"status", "conditions"}) : conditions_;
   api::JsonObject status = make_status(view_, ctx_.env.clock.wall(), before);
   conditions_ = status["conditions"].get_array();
-  reporter_->want(pod_path(), *pod_, std::move(status));
+  reporter_->want(pod_path(), *pod_, std::move(status), outputs_);
 }
 
 std::string PodWorker::cluster_path() const {

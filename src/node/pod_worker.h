@@ -119,6 +119,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::string pod_path() const;
   void wake(Instant);  // sync() no later than then
   void report();
+  void collect();  // what a step left
   void merge(const ContainerStatus&, bool sandbox_ready);
   Work& work(const std::string& name);
   template <class F>
@@ -139,6 +140,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::optional<WallTime> gone_at_;  // when the sandbox went
   PodView view_;
   api::JsonArray conditions_;  // as reported last
+  bool collecting_ = false;
+  std::string outputs_;  // of a step; "": not known
   std::map<std::string, std::unique_ptr<Work>, std::less<>> work_;
 
   ConfigRefs refs_;

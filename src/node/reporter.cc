@@ -1,5 +1,7 @@
 #include "node/reporter.h"
 
+#include "node/step.h"
+
 #include <utility>
 
 namespace ingot::node {
@@ -9,12 +11,15 @@ Reporter::Reporter(env::Env& env, Api& api, Duration settling, env::Task changed
 
 Reporter::~Reporter() { env_.loop.cancel(timer_); }
 
-void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject status) {
+void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject status,
+                    std::string_view outputs) {
   const api::Json* phase = status.if_contains("phase");
   const bool settles = settling_ > Duration::zero() && phase && *phase == "Pending";
   // The uid keeps a status from landing on another pod of the same name.
-  std::string body = api::to_text(
-      api::JsonObject{{"metadata", api::JsonObject{{"uid", pod.uid}}}, {"status", std::move(status)}});
+  api::Json report =
+      api::JsonObject{{"metadata", api::JsonObject{{"uid", pod.uid}}}, {"status", std::move(status)}};
+  if (!outputs.empty()) api::set(report, {"metadata", "annotations", kOutputsAnnotation}, outputs);
+  std::string body = api::to_text(report);
   if (body == wanted_) return;
   wanted_ = std::move(body);
   path_ = path + "/status";

@@ -21,7 +21,8 @@ class Reporter {
   Reporter(const Reporter&) = delete;
 
   // `path`: the pod's, without "/status".
-  void want(const std::string& path, const Pod&, api::JsonObject status);
+  // `outputs`: of a step that has ended, "" otherwise.
+  void want(const std::string& path, const Pod&, api::JsonObject status, std::string_view outputs = {});
   // The last status wanted is in the store, or never will be: the pod is gone, or the server keeps refusing it.
   bool settled() const { return wanted_ == acknowledged_ || refusals_ >= kRefusals; }
 

@@ -85,6 +85,19 @@ struct SandboxStatus {
   std::vector<ContainerStatus> containers;
 };
 
+// What an ended container is asked for, and what it left.
+struct LeftBy {
+  std::string container;
+  std::string log;                 // its log's file, where what it wrote to standard output is wanted
+  std::vector<std::string> files;  // absolute paths in it
+  std::vector<Mount> mounts;       // what of these lies on volumes
+  size_t most_bytes = 0;           // of each
+};
+struct Left {
+  std::string out;
+  std::map<std::string, Result<std::string>> files;
+};
+
 template <class T>
 using Callback = std::move_only_function<void(Result<T>)>;
 
@@ -119,6 +132,8 @@ struct Runtime {
     Duration timeout{};
   };
   virtual void probe(const NetProbe&, Callback<int>) = 0;
+  // Of a container that has ended and is not removed.
+  virtual void left(const LeftBy&, Callback<Left> done) = 0;
   // `changed(pod uid)` after anything about that pod changed by itself (a container exited); "" = look at all.
   virtual void on_change(std::function<void(const std::string& pod_uid)> changed) = 0;
 };

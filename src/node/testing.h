@@ -255,6 +255,11 @@ class FakeRuntime final : public Runtime {
     log.push_back("exec " + argv.front());
     answer<int>(std::move(done), exec_code);
   }
+  Left left_behind;
+  void left(const LeftBy& by, Callback<Left> done) override {
+    log.push_back("left " + by.container);
+    answer<Left>(std::move(done), left_behind);
+  }
   void probe(const NetProbe& p, Callback<int> done) override {
     log.push_back(fmt::format("probe {}:{}{}", p.ip, p.port, p.path));
     answer<int>(std::move(done), probe_code);

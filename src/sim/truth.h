@@ -78,6 +78,9 @@ class WatchedRuntime final : public node::Runtime {
     inner_->exec(c, argv, t, std::move(done));
   }
   void probe(const NetProbe& p, node::Callback<int> done) override { inner_->probe(p, std::move(done)); }
+  void left(const node::LeftBy& by, node::Callback<node::Left> done) override {
+    inner_->left(by, std::move(done));
+  }
   void on_change(std::function<void(const std::string&)> changed) override {
     inner_->on_change(std::move(changed));
   }

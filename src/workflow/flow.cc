@@ -117,6 +117,7 @@ Or<const Template*> Flow::add(const Json& body, const std::string& scope, std::s
   made->retry = api::find(made->body, {"retryStrategy"});
   made->daemon = api::bool_at(made->body, {"daemon"});
   made->parallelism = api::int_at(made->body, {"parallelism"});
+  each_text(body, [&](std::string_view text) { uses_results_ |= text.find("outputs.result") != text.npos; });
   made->fail_fast = api::bool_at(made->body, {"dag", "failFast"}, true);
   const std::string key = key_of(scope, made->name);
   const auto [at, fresh] = templates_.try_emplace(key, std::move(made));

@@ -81,6 +81,7 @@ class Flow {
   const Json& spec() const { return spec_; }
   const Template* entry() const { return entry_; }
   const Hooks& hooks() const { return hooks_; }
+  bool uses_results() const { return uses_results_; }  // something names an outputs.result
   // nullptr: there is none.
   const Template* find(std::string_view scope, std::string_view name) const;
   // What an object with `template`, `templateRef` or `inline` runs; an error names it.
@@ -97,6 +98,7 @@ class Flow {
   Json spec_;
   const Template* entry_ = nullptr;
   Hooks hooks_;
+  bool uses_results_ = false;
   std::map<std::string, std::unique_ptr<Template>, std::less<>> templates_;  // by "scope/name"
   size_t inlines_ = 0;
 };

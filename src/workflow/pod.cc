@@ -86,6 +86,17 @@ Or<void> patch_spec(Json& pod, std::string_view text, const api::Schema& schema)
   return {};
 }
 
+// What the node is to read when the main container has ended.
+JsonObject outputs_asked(const Flow& flow, const Template& t, const Json& filled) {
+  JsonObject out;
+  JsonArray parameters;
+  for (const Json& p : array_at(filled, {"outputs", "parameters"}))
+    if (!string_at(p, {"valueFrom", "path"}).empty()) parameters.push_back(p);
+  if (!parameters.empty()) out["outputs"] = JsonObject{{"parameters", std::move(parameters)}};
+  if (flow.uses_results() && (t.kind == Kind::Container || t.kind == Kind::Script)) out["result"] = true;
+  return out;
+}
+
 }  // namespace
 
 std::string pod_name(std::string_view workflow, const Node& node) {
@@ -158,6 +169,8 @@ Or<Json> make_pod(const Flow& flow, const Facts& facts, const Node& node, const 
   for (const Json* from : {&of, &filled})
     if (const auto done = patch_spec(pod, string_at(*from, {"podSpecPatch"}), pod_spec); !done)
       return wrong(done.error());
+  if (const JsonObject asked = outputs_asked(flow, *node.runs, filled); !asked.empty())
+    set(pod, {"metadata", "annotations", kTemplateAnnotation}, api::to_text(asked));
   set(pod, {"spec", "restartPolicy"}, "Never");
   return pod;
 }
@@ -223,8 +236,14 @@ PodReport report_of(const Json& pod) {
     if (const auto told = api::parse_json(text); told && told->is_object()) outputs = told->get_object();
   if (ended) outputs["exitCode"] = text_json(std::to_string(api::int_at(*ended, {"exitCode"}).value_or(-1)));
   if (phase == "Succeeded" || phase == "Failed") {
-    if (!outputs.empty()) out.outputs = std::make_shared<const Json>(std::move(outputs));
     out.phase = phase == "Succeeded" ? Phase::Succeeded : Phase::Failed;
+    if (const Json* why = outputs.if_contains("error"); why && out.phase == Phase::Succeeded) {
+      out.phase = Phase::Error;
+      out.message = text_of(*why);
+      return out;
+    }
+    outputs.erase("error");
+    if (!outputs.empty()) out.outputs = std::make_shared<const Json>(std::move(outputs));
     if (out.phase == Phase::Failed) out.message = why_failed(pod);
     return out;
   }

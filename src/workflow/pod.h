@@ -13,6 +13,7 @@ inline constexpr std::string_view kPhaseLabel = "workflows.argoproj.io/phase";
 inline constexpr std::string_view kNodeIdAnnotation = "workflows.argoproj.io/node-id";
 inline constexpr std::string_view kNodeNameAnnotation = "workflows.argoproj.io/node-name";
 inline constexpr std::string_view kOutputsAnnotation = "workflows.argoproj.io/outputs";
+inline constexpr std::string_view kTemplateAnnotation = "workflows.argoproj.io/template";
 inline constexpr std::string_view kScriptAnnotation = "workflows.argoproj.io/script";
 
 // "WORKFLOW-TEMPLATE-HASH".

@@ -1,0 +1,115 @@
+#include "host/left_behind.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "containerd_snapshots.pb.h"
+#include "host/cri_log.h"
+#include "host/disk_file.h"
+
+namespace ingot::host {
+namespace {
+
+// As the container would find it: a link, even an absolute one, never leads out of `root`.
+Fd open_in(const std::string& root, const std::string& path) {
+  const Fd directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return {};
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return Fd(int(::syscall(SYS_openat2, directory.get(), path.c_str(), &how, sizeof how)));
+}
+
+Result<std::string> read_regular(const Fd& file, size_t most) {
+  if (!file) return fail(Reason::NotFound, "no such file");
+  struct stat about{};
+  if (::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode))
+    return fail(Reason::Invalid, "is no regular file");
+  if (about.st_size > off_t(most))
+    return fail(Reason::Invalid, fmt::format("is larger than {} KiB: use an artifact", most / 1024));
+  std::string bytes(most + 1, '\0');
+  size_t got = 0;
+  while (got < bytes.size()) {
+    const ssize_t n = ::read(file.get(), bytes.data() + got, bytes.size() - got);
+    if (n < 0) return fail(Reason::InternalError, "cannot be read");
+    if (n == 0) break;
+    got += size_t(n);
+  }
+  bytes.resize(std::min(got, most));
+  return bytes;
+}
+
+// The folder that the path is in, and the way from there.
+std::pair<std::string, std::string> place_of(const std::string& path, const node::LeftBy& by,
+                                             const std::string& layer) {
+  const node::Mount* best = nullptr;
+  for (const node::Mount& m : by.mounts)
+    if (path.starts_with(m.container_path) &&
+        (path.size() == m.container_path.size() || path[m.container_path.size()] == '/') &&
+        (!best || m.container_path.size() > best->container_path.size()))
+      best = &m;
+  return best ? std::pair(best->host_path, path.substr(best->container_path.size())) : std::pair(layer, path);
+}
+
+// Standard output alone: a log's lines say which stream they are of.
+std::string standard_output(const std::string& log, size_t most) {
+  const auto bytes = read_file(log, 8 * most);
+  if (!bytes) return "";
+  std::string only;
+  for (size_t at = 0; at < bytes->size();) {
+    const size_t end = std::min(bytes->find('\n', at), bytes->size() - 1);
+    const std::string_view line(bytes->data() + at, end + 1 - at);
+    if (const size_t space = line.find(' ');
+        space != line.npos && line.substr(space + 1).starts_with("stdout "))
+      only += line;
+    at = end + 1;
+  }
+  std::string out;
+  CriLog reader({.limit_bytes = int64_t(most)});
+  reader.feed(only, out);
+  return out;
+}
+
+namespace wire = containerd::services::snapshots::v1;
+
+std::string written_layer(const std::string& response) {
+  wire::MountsResponse reply;
+  if (!reply.ParseFromString(response)) return "";
+  for (const auto& mount : reply.mounts()) {
+    for (const std::string& option : mount.options())
+      if (option.starts_with("upperdir=")) return option.substr(9);
+    if (mount.type() == "bind") return mount.source();
+  }
+  return "";
+}
+
+}  // namespace
+
+node::Left left_behind(const node::LeftBy& by, const std::string& layer) {
+  node::Left left;
+  if (!by.log.empty()) left.out = standard_output(by.log, by.most_bytes);
+  for (const std::string& path : by.files) {
+    const auto [root, rest] = place_of(path, by, layer);
+    if (root.empty())
+      left.files.emplace(path, fail(Reason::NotFound, "the container's files are gone"));
+    else
+      left.files.emplace(path, read_regular(open_in(root, rest), by.most_bytes));
+  }
+  return left;
+}
+
+void ask_left(ContainerdRpc& rpc, const node::LeftBy& by, node::Callback<node::Left> done) {
+  wire::MountsRequest request;
+  request.set_snapshotter("overlayfs");
+  request.set_key(by.container);
+  rpc.call("/containerd.services.snapshots.v1.Snapshots/Mounts", request.SerializeAsString(),
+           std::chrono::seconds(10), [by, done = std::move(done)](Result<std::string> answer) mutable {
+             done(left_behind(by, answer ? written_layer(*answer) : ""));
+           });
+}
+
+}  // namespace ingot::host

@@ -1,0 +1,227 @@
+"""Every manifest of tests/workflows on hollow nodes, taken by kubectl; and runs that are stopped, held, tried again and
+killed in the middle."""
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from factory import Factory  # noqa: E402
+
+BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
+SECONDS = 120
+
+
+class Kubectl:
+    def __init__(self, factory, tenant):
+        self.environment = {**os.environ, "KUBECONFIG": factory.run("tenant", "kubeconfig", tenant).strip()}
+
+    def __call__(self, *args, text=None):
+        return subprocess.run(["kubectl", *args], env=self.environment, capture_output=True, text=True, input=text)
+
+    def get(self, kind, name):
+        return json.loads(self("get", kind, name, "-o", "json").stdout)
+
+    def create(self, text):
+        made = self("create", "-f", "-", text=text)
+        assert made.returncode == 0, made.stderr
+        return made.stdout.split()[0].split("/")[1]
+
+    def until(self, name, path="{.status.finishedAt}"):
+        waited = self("wait", f"--for=jsonpath={path}", f"workflow/{name}", f"--timeout={SECONDS}s")
+        assert waited.returncode == 0, waited.stderr
+
+
+def node_of(workflow, name):
+    whole = workflow["metadata"]["name"] + ("" if name == "." else name)
+    nodes = workflow["status"].get("nodes", {})
+    return next((n for n in nodes.values() if n["name"] == whole), None)
+
+
+def pod_of(kubectl, workflow, name):
+    node = node_of(workflow, name)
+    pods = json.loads(kubectl("get", "pods", "-o", "json", "-l",
+                              f"workflows.argoproj.io/workflow={workflow['metadata']['name']}").stdout)["items"]
+    return next(p for p in pods if p["metadata"]["annotations"]["workflows.argoproj.io/node-id"] == node["id"])
+
+
+def judge(kubectl, workflow, line):
+    """"": what the line says is so."""
+    word, _, rest = line.partition(" ")
+    if word == "phase":
+        return "" if workflow["status"]["phase"] == rest else f"phase {workflow['status']['phase']}"
+    if word == "message":
+        said = workflow["status"].get("message", "")
+        return "" if said.startswith(rest) else f"message {said}"
+    name, _, rest = rest.partition(" ")
+    node = node_of(workflow, name)
+    if word == "absent":
+        return "" if node is None else f"{name} is there"
+    if node is None:
+        return f"no node {name}"
+    if word == "node":
+        phase, _, message = rest.partition(" ")
+        good = node["phase"] == phase and node.get("message", "").startswith(message)
+        return "" if good else f"{node['phase']} {node.get('message', '')}"
+    if word == "children":
+        nodes = workflow["status"]["nodes"]
+        root = workflow["metadata"]["name"]
+        seen = sorted(nodes[c]["name"].removeprefix(root) for c in node.get("children", []))
+        return "" if seen == sorted(rest.split()) else f"children {seen}"
+    main = pod_of(kubectl, workflow, name)["spec"]["containers"][0]
+    seen = main.get("command") if word == "command" else main.get("resources", {}).get("limits")
+    return "" if seen == json.loads(rest) else f"{word} {json.dumps(seen)}"
+
+
+def manifests(kubectl):
+    files = sorted((ROOT / "tests/workflows").glob("*.yaml"))
+    texts = {f.stem: f.read_text() for f in files}
+    expected = {n: [l[3:] for l in t.splitlines() if l.startswith("#= ")] for n, t in texts.items()}
+    made = {name: kubectl("create", "-f", "-", text=text) for name, text in texts.items()}
+    for name, lines in expected.items():
+        refused = [l.partition(" ")[2] for l in lines if l.startswith("refused ")]
+        wrong = []
+        if refused:
+            if made[name].returncode == 0 or refused[0] not in made[name].stderr:
+                wrong = [f"taken: {made[name].stderr.strip() or 'without a word'}"]
+        elif made[name].returncode:
+            wrong = [made[name].stderr.strip()]
+        else:
+            try:
+                kubectl.until(name)
+                workflow = kubectl.get("workflow", name)
+                wrong = [f"{l}: {w}" for l in lines if (w := judge(kubectl, workflow, l))]
+            except AssertionError as error:
+                wrong = [str(error).strip()]
+        yield name, wrong
+
+
+LONG = """apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {generateName: long-}
+spec:
+  entrypoint: main
+  onExit: bye
+  templates:
+  - name: main
+    steps:
+    - - {name: a, template: quick}
+    - - {name: b, template: slow}
+    - - {name: ok, template: approve}
+    - - {name: c, template: quick}
+  - {name: approve, suspend: {}}
+  - name: quick
+    metadata: {annotations: {ingot.dev/hollow: '{"runSeconds": 0}'}}
+    container: {image: busybox}
+  - name: slow
+    retryStrategy: {limit: 3}
+    metadata: {annotations: {ingot.dev/hollow: '{"runSeconds": 1}'}}
+    container: {image: busybox}
+  - name: bye
+    metadata: {annotations: {ingot.dev/hollow: '{"runSeconds": 0}'}}
+    container: {image: busybox}
+"""
+
+
+def in_node(factory, workflow, name, phase="Running"):
+    """Waits, by the Workflow's watch, until the node has the phase; returns the Workflow."""
+    client = factory.client()
+    client.connection.timeout = SECONDS
+    client.connection.request("GET", "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows?watch=true"
+                              f"&fieldSelector=metadata.name={workflow}")
+    seen = {}
+    for line in client.connection.getresponse():
+        seen = json.loads(line)["object"]
+        node = node_of(seen, name) if "status" in seen else None
+        if node and node["phase"] == phase:
+            return seen
+    raise AssertionError(f"{workflow}{name} is not {phase}: {json.dumps(seen)}")
+
+
+def a_stopped_run_calls_its_exit_handler(factory, kubectl):
+    name = kubectl.create(LONG)
+    in_node(factory, name, "[1].b")
+    kubectl("patch", "workflow", name, "--type=merge", "-p", '{"spec":{"shutdown":"Stop"}}')
+    kubectl.until(name)
+    seen = kubectl.get("workflow", name)
+    assert seen["status"]["phase"] == "Failed", seen["status"]
+    assert node_of(seen, ".onExit")["phase"] == "Succeeded"
+
+
+def a_terminated_run_does_not(factory, kubectl):
+    name = kubectl.create(LONG)
+    in_node(factory, name, "[1].b")
+    kubectl("patch", "workflow", name, "--type=merge", "-p", '{"spec":{"shutdown":"Terminate"}}')
+    kubectl.until(name)
+    assert node_of(kubectl.get("workflow", name), ".onExit") is None
+
+
+def an_edit_of_a_node_answers_what_is_suspended(factory, kubectl):
+    name = kubectl.create(LONG)
+    seen = in_node(factory, name, "[2].ok")
+    node = node_of(seen, "[2].ok")
+    node.update(phase="Succeeded", finishedAt=seen["metadata"]["creationTimestamp"])
+    put = kubectl("replace", "-f", "-", text=json.dumps(seen))
+    assert put.returncode == 0, put.stderr
+    kubectl.until(name)
+    assert kubectl.get("workflow", name)["status"]["phase"] == "Succeeded"
+
+
+def a_suspended_run_begins_nothing(factory, kubectl):
+    name = kubectl.create(LONG.replace("spec:\n", "spec:\n  suspend: true\n", 1))
+    kubectl("patch", "workflow", name, "--type=merge", "-p", '{"metadata":{"labels":{"seen":"yes"}}}')
+    assert "nodes" not in kubectl.get("workflow", name).get("status", {})
+    kubectl("patch", "workflow", name, "--type=merge", "-p", '{"spec":{"suspend":null}}')
+    in_node(factory, name, "[2].ok")
+
+
+def runs_go_on_after_kill_9(factory, kubectl):
+    names = [kubectl.create(LONG) for _ in range(5)]
+    factory.kill()
+    factory.up()
+    for name in names:
+        seen = in_node(factory, name, "[2].ok")  # hollow pods die with the factory, and are tried again
+        pods = json.loads(kubectl("get", "pods", "-o", "json", "-l", f"workflows.argoproj.io/workflow={name}").stdout)
+        ran = [p["metadata"]["annotations"]["workflows.argoproj.io/node-name"] for p in pods["items"]]
+        assert len(ran) == len(set(ran)), ran
+        assert sorted(n["name"] for n in seen["status"]["nodes"].values() if n["type"] == "Pod") == sorted(ran), ran
+
+
+def a_deleted_workflow_takes_its_pods_along(factory, kubectl):
+    name = kubectl.create(LONG)
+    in_node(factory, name, "[1].b")
+    kubectl("delete", "workflow", name)
+    end = time.monotonic() + SECONDS
+    while kubectl("get", "pods", "-l", f"workflows.argoproj.io/workflow={name}", "-o", "name").stdout:
+        assert time.monotonic() < end, "pods are left"
+
+
+def another_tenant_sees_nothing(factory, kubectl):
+    other = Kubectl(factory, "speech")
+    assert json.loads(other("get", "workflows", "-A", "-o", "json").stdout)["items"] == []
+
+
+def main():
+    runs = [a_stopped_run_calls_its_exit_handler, a_terminated_run_does_not,
+            an_edit_of_a_node_answers_what_is_suspended, a_suspended_run_begins_nothing, runs_go_on_after_kill_9,
+            a_deleted_workflow_takes_its_pods_along, another_tenant_sees_nothing]
+    with Factory(BUILD, "--gpus", "none", "--hollow", "4x8xH100-80GB") as factory:
+        for tenant in ("vision", "speech"):
+            factory.run("tenant", "create", tenant)
+        kubectl = Kubectl(factory, "vision")
+        for name, wrong in manifests(kubectl):
+            print("".join(f"  {w}\n" for w in wrong) + f"{'fail' if wrong else 'ok'} {name}", flush=True)
+        for run in runs:
+            name = run.__name__.replace("_", " ")
+            try:
+                run(factory, kubectl)
+                print(f"ok {name}", flush=True)
+            except AssertionError as error:
+                print(f"  {error}\nfail {name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
