@@ -122,7 +122,9 @@ class Engine::Impl final : public store::Follower::Handler {
       return false;
     }
     if (api::find(json, {"metadata", "deletionTimestamp"})) return false;
-    if (phase.empty() && erase_nodes(turn, object->key, kErased)) {  // of one of the same name before
+    const bool fresh =
+        phase.empty() && string_at(json, {"status", "startedAt"}).empty();  // not one to be tried again
+    if (fresh && erase_nodes(turn, object->key, kErased)) {                 // of one of the same name before
       todo_.insert(object->key.text());
       return false;
     }
@@ -135,9 +137,9 @@ class Engine::Impl final : public store::Follower::Handler {
     going.run = std::move(read->run);
     going.seen = object->revision;
     ++stats_.runs;
-    if (phase.empty()) ++stats_.begun;
+    if (fresh) ++stats_.begun;
     Run& run = *going.run;
-    if (!phase.empty()) run.restore(stored_nodes(turn, object->key), now);
+    if (!fresh) run.restore(stored_nodes(turn, object->key), now);
     if (read->stored) {
       // What templates of others said when it began.
       if (const auto put = turn.put(object->key, std::move(json), object->revision))
@@ -149,7 +151,7 @@ class Engine::Impl final : public store::Follower::Handler {
       if (const workflow::Node& n = run.nodes()[i]; n.type == NodeType::Pod && !fulfilled(n.phase)) {
         const Key pod = pod_key(object->key, n);
         pods_[pod.text()] = {object->key.text(), NodeIndex(i)};
-        if (turn.get(pod) || !phase.empty()) going.pods.insert(pod.text());
+        if (turn.get(pod) || !fresh) going.pods.insert(pod.text());
       }
     // Pods that it wants now do not exist yet, and are no news.
     for (const auto& wanted : run.wanted().pods)
@@ -197,16 +199,15 @@ class Engine::Impl final : public store::Follower::Handler {
     const workflow::Node& node = run.nodes()[size_t(wanted.node)];
     const Key pod = pod_key(key, node);
     auto object = make_pod(run.flow(), run.facts(), node, wanted.filled, pod_spec_);
-    std::string why;
-    if (!object)
-      why = object.error();
-    else if (const auto made = create_pod(turn, env_, registry_, pod, *std::move(object));
-             !made && made.error().reason != Reason::AlreadyExists)
-      why = made.error().message;
-    if (why.empty())
+    const auto made = object ? create_pod(turn, env_, registry_, pod, *std::move(object))
+                             : Result<void>(fail(Reason::Invalid, object.error()));
+    if (made || made.error().reason == Reason::AlreadyExists)
       pods_[pod.text()] = {key.text(), wanted.node};
     else
-      run.pod(wanted.node, {.phase = Phase::Error, .message = why}, now);
+      run.pod(wanted.node, {.phase = Phase::Error, .message = made.error().message}, now);
+    if (made || made.error().reason != Reason::AlreadyExists) return;
+    going_.at(key.text()).pods.insert(pod.text());  // of an attempt that was forgotten: it says how it is
+    todo_.insert(key.text());
   }
 
   // Pods that nobody needs any more, as the Workflow's podGC says.

@@ -74,8 +74,9 @@ class Run {
   std::optional<WallTime> wake_at() const;
 
   bool over() const { return over_; }
-  Phase phase() const { return phase_; }
-  const std::string& message() const { return message_; }
+  // Running until everything is over, exit handlers too.
+  Phase phase() const { return over_ || phase_ == Phase::Pending ? phase_ : Phase::Running; }
+  std::string message() const { return over_ ? message_ : ""; }
   WallTime started() const { return nodes_.empty() ? WallTime{} : nodes_.front().started; }
   WallTime finished() const { return finished_; }
   const std::deque<Node>& nodes() const { return nodes_; }
@@ -198,7 +199,7 @@ class Run {
   int64_t active_pods_ = 0, pods_done_ = 0, pods_known_ = 0;
   bool begun_ = false, over_ = false, suspended_ = false, exiting_ = false;
   Shutdown shutdown_ = Shutdown::No;
-  Phase phase_ = Phase::Pending;
+  Phase phase_ = Phase::Pending;  // how it ended, as soon as that is known
   std::string message_;
   WallTime finished_{};
 };

@@ -361,7 +361,9 @@ templates:
   b.end("wf[0].a.onExit");
   EXPECT_EQ(b.phase("wf"), "Failed");
   EXPECT_THAT(b.running(), ElementsAre("wf.onExit"));
+  EXPECT_EQ(b.run->phase(), Phase::Running);
   b.again();
+  EXPECT_EQ(b.run->phase(), Phase::Running);
   b.end("wf.onExit");
   EXPECT_EQ(b.run->phase(), Phase::Failed);
 }
