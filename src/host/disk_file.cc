@@ -11,21 +11,14 @@
 #include <filesystem>
 #include <utility>
 
+#include "host/beneath.h"
+
 namespace ingot::host {
 namespace {
 
 std::unexpected<Error> failed(const char* what, const std::string& path) {
   return fail(errno == ENOENT ? Reason::NotFound : Reason::InternalError,
               fmt::format("cannot {} {}: {}", what, path, strerror(errno)));
-}
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno != EINTR) return false;
-    if (n > 0) bytes.remove_prefix(size_t(n));
-  }
-  return true;
 }
 
 }  // namespace

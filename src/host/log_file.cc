@@ -3,14 +3,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <vector>
+
+#include "host/beneath.h"
 
 namespace ingot::host {
 namespace {
@@ -18,13 +18,6 @@ namespace {
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 253 && text != "." && text != ".." && text.find('/') == text.npos &&
          text.find('\0') == text.npos;
-}
-
-Fd open_beneath(int directory, const std::string& path, uint64_t flags) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return Fd(int(::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how)));
 }
 
 // ATTEMPT.log, in order.
