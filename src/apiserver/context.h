@@ -42,6 +42,7 @@ struct Prepared {
   std::string_view verb;  // RBAC's; "" on non-resource requests: the method in lower case is used
   const api::Resource* type = nullptr;  // of resource requests that are served
   const ExtraRoute* extra = nullptr;    // or who else serves it
+  std::optional<BlobTarget> blob;       // or what it wants of the cluster's blobs
   bool mutating = false, dry_run = false;
   Wanted wanted;
   PatchKind patch = PatchKind::None;
@@ -111,7 +112,8 @@ struct Services : std::enable_shared_from_this<Services> {
   Memo<std::string> allocation_nodes{16'384};           // Allocation → spec.node
   Memo<policy::QuotaNode> quotas{16'384};               // Queue or Tenant → what it promises
   Memo<policy::QuotaAmounts> slice_gpus{16'384};
-  Expectation expectation;  // may be empty
+  Expectation expectation;      // may be empty
+  BlobSource* blobs = nullptr;  // nullptr: this factory keeps none
   std::shared_ptr<TenantKeeper> tenants;
   std::shared_ptr<Holdings> holdings;      // which node holds which pods
   std::map<std::string, Piece> documents;  // of discovery, made at their first use

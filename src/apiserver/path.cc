@@ -69,6 +69,11 @@ void classify(Route& route) {
     route.endpoint = Endpoint::Version;
   } else if (s[0] == "openapi") {
     route.endpoint = Endpoint::Discovery;
+  } else if (s[0] == "blobs") {
+    route.endpoint = Endpoint::Blobs;
+    route.group = "factory.ingot.dev";
+    route.resource = "blobs";
+    if (s.size() == 2) route.name = s[1];
   } else if (s[0] == "api") {
     if (s.size() > 1) route.version = s[1];
     route.endpoint = Endpoint::Discovery;

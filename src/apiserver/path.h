@@ -31,6 +31,7 @@ enum class Endpoint : uint8_t {
   Version,    // /version
   Discovery,  // /api /apis /api/v1 /apis/G /apis/G/V /openapi…
   Resource,   // everything below /api/v1/… and /apis/G/V/…
+  Blobs,      // /blobs…: bytes by their digest, authorized as resource blobs.factory.ingot.dev
 };
 
 struct Route {

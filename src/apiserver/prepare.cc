@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apiserver/blobs.h"
 #include "apiserver/status.h"
 
 namespace ingot::apiserver {
@@ -168,6 +169,7 @@ Result<void> fill(const PrepareInputs& inputs, Prepared& in) {
     if (extra == inputs.extras.end() || in.route.every_cluster) return fail(no_such_path());
     in.extra = &*extra;
   }
+  if (in.route.endpoint == Endpoint::Blobs) return read_blob_request(in);
   if (in.route.endpoint != Endpoint::Resource) {
     if (in.request.method != "GET" && in.request.method != "HEAD") return fail(method_not_allowed());
     return {};
@@ -239,6 +241,7 @@ std::shared_ptr<Prepared> prepare(const PrepareInputs& inputs, Request request) 
   }
   in->route = std::move(*route);
   if (in->route.endpoint == Endpoint::Resource) in->verb = verb_of(in->request.method, in->route);
+  if (in->route.endpoint == Endpoint::Blobs) in->verb = blob_verb(in->request.method, in->route);
   // Nobody without a credential makes us read a body.
   const bool known =
       in->credential.kind == Credential::Kind::Known || in->credential.kind == Credential::Kind::Token;

@@ -10,6 +10,7 @@
 
 #include "api/json.h"
 #include "api/object.h"
+#include "base/digest.h"
 #include "base/ids.h"
 #include "base/time.h"
 
@@ -36,6 +37,8 @@ struct Request {
   std::string target;  // path and query as sent, percent-encoded
   std::string accept, content_type, user_agent;
   std::string authorization;  // the header's value
+  std::string range, content_range;
+  std::optional<int64_t> body_bytes;  // as the header says
   std::optional<PeerCertificate> certificate;
   std::optional<Identity>
       identity;  // set only by in-process callers that are trusted to say who they are (nodes)
@@ -51,6 +54,7 @@ struct Reply {
   std::string content_type = "application/json";
   std::vector<Header> headers;
   std::vector<Piece> body;  // written one after another: a list is a concatenation of its objects' encodings
+  std::optional<int64_t> length;  // of a body that is not in here: of a stream, or of what HEAD asks about
 };
 
 // One request's way back. Called on the loop, never blocks. Exactly one of reply() or begin() is called, once.
@@ -78,6 +82,39 @@ struct LogTarget {
 struct LogSource {
   virtual ~LogSource() = default;
   virtual void stream(const LogTarget&, ExchangePtr) = 0;
+};
+
+// What is wanted of a cluster's blobs; authorized already. Served by host/, which takes the body of an upload as it
+// comes: what Append, Finish and Put send is not in the Request.
+struct BlobTarget {
+  enum class Op : uint8_t {
+    Usage,    // how much is stored
+    Missing,  // which of `digests` are not here
+    Begin,    // an upload
+    Append,   // to `upload`, at `offset` where one is given
+    Finish,   // `upload`, with the rest of its bytes, as `digest`
+    Where,    // does `upload` go on
+    Abort,    // `upload`
+    Put,      // `digest` in one piece
+    Read,     // `digest`, or the range of it
+    Stat,     // `digest`
+  } op = Op::Usage;
+  ClusterId cluster;
+  std::string base;    // "/clusters/NAME/blobs": what Location begins with
+  std::string upload;  // an id as the client said it
+  std::optional<Digest> digest;
+  std::vector<Digest> digests;
+  std::optional<int64_t> offset, body_bytes;
+  // Of a Read: from `first`, or the last `last` bytes; to `last`, which is included, or to the end.
+  struct Range {
+    std::optional<int64_t> first, last;
+  };
+  std::optional<Range> range;
+  std::string body;  // of who calls without a connection
+};
+struct BlobSource {
+  virtual ~BlobSource() = default;
+  virtual void serve(BlobTarget, ExchangePtr) = 0;
 };
 
 // Signs and checks credentials. The keys live behind it (host/: OpenSSL; sim/: a keyed hash). Any thread.

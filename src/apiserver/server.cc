@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "apiserver/audit.h"
+#include "apiserver/blobs.h"
 #include "apiserver/dispatch.h"
 #include "apiserver/node_authorizer.h"
 #include "apiserver/prepare.h"
@@ -108,6 +109,12 @@ void Server::mount(ExtraRoute route) { impl_->extras.push_back(std::move(route))
 
 void Server::expect_by(Expectation expectation) { impl_->services->expectation = std::move(expectation); }
 
+void Server::keep_blobs_in(BlobSource& blobs) { impl_->services->blobs = &blobs; }
+
+bool Server::takes_stream(std::string_view method, std::string_view target) {
+  return is_blob_stream(method, target);
+}
+
 std::shared_ptr<Prepared> Server::prepare(Request request) const {
   const PrepareInputs inputs{*impl_->services->registry, impl_->services->authenticator,
                              impl_->services->options, impl_->extras};
@@ -186,9 +193,9 @@ Result<Server::Impl::Place> Server::Impl::locate(const store::Turn& turn, const 
 
 Result<void> Server::Impl::authorize(Call& call) {
   const Route& route = call.route();
-  const bool is_resource = route.endpoint == Endpoint::Resource;
+  const bool is_resource = route.endpoint == Endpoint::Resource || route.endpoint == Endpoint::Blobs;
   const std::string_view node = node_of(call.who);
-  if (!node.empty() && is_resource && node_may(call, node)) return {};
+  if (!node.empty() && route.endpoint == Endpoint::Resource && node_may(call, node)) return {};
   Attributes asked{.verb = call.in.verb, .path = route.path};
   if (is_resource) {
     asked.group = route.group;

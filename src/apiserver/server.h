@@ -59,6 +59,10 @@ class Server {
   // Before the first request.
   void mount(ExtraRoute);
   void expect_by(Expectation);
+  void keep_blobs_in(BlobSource&);  // which outlives the server
+
+  // Whether the body of such a request is taken as it comes, once the request is authorized. Any thread.
+  static bool takes_stream(std::string_view method, std::string_view target);
 
   // Any thread. Never fails: what is wrong travels inside and becomes the reply.
   std::shared_ptr<Prepared> prepare(Request) const;

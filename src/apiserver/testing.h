@@ -66,6 +66,24 @@ struct TestLogs final : LogSource {
   }
 };
 
+// Says what it was asked for, and keeps nothing.
+struct TestBlobs final : BlobSource {
+  void serve(BlobTarget target, ExchangePtr exchange) override {
+    static constexpr const char* kNames[] = {"usage", "missing", "begin", "append", "finish",
+                                             "where", "abort",   "put",   "read",   "stat"};
+    api::JsonObject said{
+        {"op", kNames[size_t(target.op)]}, {"cluster", target.cluster.value}, {"base", target.base}};
+    if (!target.upload.empty()) said["upload"] = target.upload;
+    if (target.digest) said["digest"] = target.digest->text();
+    if (target.offset) said["offset"] = *target.offset;
+    if (!target.digests.empty()) said["digests"] = target.digests.size();
+    if (!target.body.empty()) said["body"] = target.body;
+    Reply reply;
+    reply.body.push_back(std::make_shared<const std::string>(api::to_text(said)));
+    exchange->reply(std::move(reply));
+  }
+};
+
 struct Response {
   int code = 0;  // 0: no answer came
   std::string content_type, body;
@@ -162,6 +180,7 @@ class TestControlPlane {
     ASSERT(opened.has_value());
     shard = std::move(*opened);
     server = std::make_unique<Server>(t.env, *shard, api::Registry::builtin(), authority, logs, options_);
+    server->keep_blobs_in(blobs);
     t.loop.run_until_idle();
   }
 
@@ -211,6 +230,7 @@ class TestControlPlane {
   env::TestEnv t;
   TestAuthority authority;
   TestLogs logs;
+  TestBlobs blobs;
   std::unique_ptr<store::Shard> shard;
   std::unique_ptr<Server> server;
 

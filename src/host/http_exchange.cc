@@ -105,6 +105,31 @@ void HttpExchange::when_drained(env::Task ready) {
   consumed(0);
 }
 
+void HttpExchange::cut() {
+  if (std::exchange(over_, true)) return;
+  on_close_ = nullptr;
+  tell(Delivery::Kind::Cut);
+}
+
+void HttpExchange::read_body(std::shared_ptr<BodySink> sink) {
+  mailbox_->put({.kind = Delivery::Kind::ReadBody, .exchange = shared_from_this(), .sink = std::move(sink)});
+}
+
+bool HttpExchange::give(BodySink& sink, std::string_view piece) {
+  const size_t waiting = body_waiting_ += piece.size();
+  sink.take(piece);
+  if (waiting <= kMost) return true;
+  body_paused_ = true;
+  // What was done with meanwhile has seen no pause.
+  return body_waiting_ <= kLittle && body_paused_.exchange(false);
+}
+
+void HttpExchange::body_taken(size_t bytes) {
+  const size_t left = body_waiting_ -= bytes;
+  if (left <= kLittle && body_paused_.exchange(false))
+    mailbox_->put({.kind = Delivery::Kind::MoreBody, .exchange = shared_from_this()});
+}
+
 void HttpExchange::consumed(size_t bytes) {
   limits_->used -= bytes;
   const size_t left = waiting_ -= bytes;

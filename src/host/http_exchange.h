@@ -1,6 +1,7 @@
 // One request's way back from the loop to the I/O thread that owns its connection.
 //
-// Thread rule: the apiserver::Exchange part and peer_gone() on the loop; consumed() and failed() on the I/O thread.
+// Thread rule: the apiserver::Exchange part and peer_gone() on the loop; give(), consumed() and failed() on the I/O thread;
+// body_taken() anywhere.
 // Invariants: what is said to the Exchange arrives in order; at most `limit` bytes of a stream (and `total_limit` of
 // all streams of a server) wait for a slow peer, beyond it the stream is cut.
 #pragma once
@@ -19,13 +20,22 @@ namespace ingot::host {
 
 class HttpExchange;
 
+// Takes a request's body as it comes. Called on the I/O thread: keep it short and wait for nothing.
+struct BodySink {
+  virtual ~BodySink() = default;
+  virtual void take(std::string_view piece) = 0;
+  virtual void whole() = 0;   // that was all
+  virtual void broken() = 0;  // the rest will not come, or is not wanted any more
+};
+
 struct Delivery {
-  enum class Kind : uint8_t { Reply, Begin, Write, End, Cut, Adopt, Stop } kind;
+  enum class Kind : uint8_t { Reply, Begin, Write, End, Cut, ReadBody, MoreBody, Adopt, Stop } kind;
   std::shared_ptr<HttpExchange> exchange;
   apiserver::Reply reply;
   apiserver::Piece piece;
-  Fd socket;           // Adopt: a new connection
-  bool quick = false;  // the answer to a request that only reads
+  std::shared_ptr<BodySink> sink;  // ReadBody
+  Fd socket;                       // Adopt: a new connection
+  bool quick = false;              // the answer to a request that only reads
 };
 
 // What an I/O thread is told by others. Wakes it only when it sleeps. Quick letters overtake the others: a commit
@@ -50,6 +60,18 @@ class Mailbox {
 struct PacedExchange : apiserver::Exchange {
   // Posts `ready` once little of what was written still waits for the peer. Not called after the stream is over.
   virtual void when_drained(env::Task ready) = 0;
+  // Ends a stream that cannot be finished, so that the peer does not take it for the whole.
+  virtual void cut() = 0;
+};
+
+// An Exchange of a request whose body is still to come (HttpParser::Streams).
+struct StreamedExchange : PacedExchange {
+  static constexpr size_t kMost = 1u << 20;  // of a body, given and not yet done with; then it is not read on
+  static constexpr size_t kLittle = kMost / 4;
+  // The loop, once: the body is wanted. `sink` hears its end or that it breaks off, whatever the Exchange is told.
+  virtual void read_body(std::shared_ptr<BodySink>) = 0;
+  // Any thread: so much of it is done with.
+  virtual void body_taken(size_t bytes) = 0;
 };
 
 struct StreamLimits {
@@ -58,7 +80,7 @@ struct StreamLimits {
   std::atomic<size_t> used = 0;
 };
 
-class HttpExchange final : public PacedExchange, public std::enable_shared_from_this<HttpExchange> {
+class HttpExchange final : public StreamedExchange, public std::enable_shared_from_this<HttpExchange> {
  public:
   // `quick`: of a request that only reads.
   HttpExchange(std::shared_ptr<Mailbox> mailbox, env::Loop& loop, std::shared_ptr<StreamLimits> limits,
@@ -72,8 +94,13 @@ class HttpExchange final : public PacedExchange, public std::enable_shared_from_
   void end() override;
   void on_close(std::move_only_function<void()>) override;
   void when_drained(env::Task) override;
+  void cut() override;
+  void read_body(std::shared_ptr<BodySink>) override;
+  void body_taken(size_t bytes) override;
   void peer_gone();
 
+  // I/O thread: hands a piece of the body on; false: enough waits, MoreBody comes.
+  bool give(BodySink&, std::string_view piece);
   // I/O thread: `bytes` of pieces have left; the peer is gone or was given up.
   void consumed(size_t bytes);
   void failed();
@@ -87,6 +114,8 @@ class HttpExchange final : public PacedExchange, public std::enable_shared_from_
   const bool quick_;
   std::atomic<size_t> waiting_ = 0;  // bytes written, not yet left
   std::atomic<bool> wants_drain_ = false;
+  std::atomic<size_t> body_waiting_ = 0;  // given to the sink, not yet done with
+  std::atomic<bool> body_paused_ = false;
   // The loop's own.
   bool over_ = false;
   std::move_only_function<void()> on_close_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
+#include <charconv>
 #include <utility>
 
 namespace ingot::host {
@@ -25,12 +26,15 @@ struct HttpParser::Impl final : http::basic_parser<true> {
   apiserver::Request request;
   std::optional<Error> error;
   bool started = false, expects_continue = false, body_started = false;
-  bool has_authorization = false, http_1_0 = false;
+  bool has_authorization = false, http_1_0 = false, streamed = false;
+  const Streams* streams = nullptr;
 
   void on_request_impl(http::verb, View method, View target, int version, error_code&) override {
     http_1_0 = version < 11;
     request.method = text(method);
     request.target = text(target);
+    streamed = *streams && (*streams)(request.method, request.target);
+    if (streamed) body_limit(boost::none);
   }
   void on_response_impl(int, View, int, error_code&) override {}
   void on_field_impl(http::field field, View name, View value, error_code& ec) override {
@@ -46,6 +50,18 @@ struct HttpParser::Impl final : http::basic_parser<true> {
         break;
       case http::field::content_type:
         request.content_type = text(value);
+        break;
+      case http::field::content_length: {
+        int64_t bytes = 0;
+        if (std::from_chars(value.data(), value.data() + value.size(), bytes).ec == std::errc() && bytes >= 0)
+          request.body_bytes = bytes;
+        break;
+      }
+      case http::field::content_range:
+        request.content_range = text(value);
+        break;
+      case http::field::range:
+        request.range = text(value);
         break;
       case http::field::user_agent:
         request.user_agent = text(value);
@@ -81,14 +97,15 @@ struct HttpParser::Impl final : http::basic_parser<true> {
   }
 };
 
-HttpParser::HttpParser(uint32_t header_limit, uint64_t body_limit)
-    : header_limit_(header_limit), body_limit_(body_limit) {
+HttpParser::HttpParser(uint32_t header_limit, uint64_t body_limit, Streams streams)
+    : header_limit_(header_limit), body_limit_(body_limit), streams_(std::move(streams)) {
   reset();
 }
 HttpParser::~HttpParser() = default;
 
 void HttpParser::reset() {
   impl_ = std::make_unique<Impl>();
+  impl_->streams = &streams_;
   impl_->eager(true);
   impl_->header_limit(header_limit_);
   impl_->body_limit(body_limit_);
@@ -131,6 +148,14 @@ bool HttpParser::keep_alive() const {
   return !impl_->error && impl_->is_header_done() && impl_->keep_alive();
 }
 bool HttpParser::http_1_0() const { return impl_->http_1_0; }
+
+bool HttpParser::streamed() const { return !impl_->error && impl_->streamed && impl_->is_header_done(); }
+apiserver::Request HttpParser::take_head() {
+  apiserver::Request head = std::move(impl_->request);
+  impl_->request = {.body = std::exchange(head.body, {})};
+  return head;
+}
+std::string HttpParser::take_piece() { return std::exchange(impl_->request.body, {}); }
 
 apiserver::Request HttpParser::take() {
   apiserver::Request request = std::move(impl_->request);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -14,7 +15,10 @@ namespace ingot::host {
 
 class HttpParser {
  public:
-  HttpParser(uint32_t header_limit, uint64_t body_limit);
+  // Of which requests the body is not collected and has no limit: it is taken piece by piece.
+  using Streams = std::function<bool(std::string_view method, std::string_view target)>;
+
+  HttpParser(uint32_t header_limit, uint64_t body_limit, Streams = nullptr);
   ~HttpParser();
 
   // Takes what it can from the front of `bytes` and says how much; the rest comes again with more behind it.
@@ -29,11 +33,16 @@ class HttpParser {
   bool http_1_0() const;
   apiserver::Request take();  // and ready for the next
 
+  bool streamed() const;           // its header is read, and its body comes piece by piece
+  apiserver::Request take_head();  // of a streamed request
+  std::string take_piece();  // what has come of its body since; take() when done() makes ready for the next
+
  private:
   struct Impl;
   void reset();
   const uint32_t header_limit_;
   const uint64_t body_limit_;
+  const Streams streams_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kSlice = 64 * 1024;          // most bytes in output_ at a time
 constexpr size_t kMostPipelined = 64 * 1024;  // read while a stream goes out
 constexpr size_t kMostLingered = 16u << 20;
+constexpr int kBodyReads = 16;  // TLS records of a body before other connections have their turn
 constexpr Duration kLinger = std::chrono::seconds(2);
 
 const char* reason_phrase(int code) {
@@ -25,6 +26,10 @@ const char* reason_phrase(int code) {
       return "Created";
     case 202:
       return "Accepted";
+    case 204:
+      return "No Content";
+    case 206:
+      return "Partial Content";
     case 304:
       return "Not Modified";
     case 400:
@@ -47,6 +52,8 @@ const char* reason_phrase(int code) {
       return "Request Entity Too Large";
     case 415:
       return "Unsupported Media Type";
+    case 416:
+      return "Range Not Satisfiable";
     case 422:
       return "Unprocessable Entity";
     case 429:
@@ -57,6 +64,8 @@ const char* reason_phrase(int code) {
       return "Service Unavailable";
     case 504:
       return "Gateway Timeout";
+    case 507:
+      return "Insufficient Storage";
     default:
       return "Status";
   }
@@ -77,7 +86,10 @@ HttpSession::HttpSession(SessionHost& host, Fd socket, SslPtr ssl, std::string r
       socket_(std::move(socket)),
       ssl_(std::move(ssl)),
       remote_(std::move(remote)),
-      parser_(host.limits().header_bytes, host.limits().body_bytes) {
+      parser_(host.limits().header_bytes, host.limits().body_bytes,
+              [&host](std::string_view method, std::string_view target) {
+                return host.streams(method, target);
+              }) {
   SSL_set_fd(ssl_.get(), socket_.get());
   SSL_set_accept_state(ssl_.get());
   within(host_.limits().handshake);
@@ -89,6 +101,7 @@ HttpSession::~HttpSession() { close(); }
 void HttpSession::ready(bool readable, bool writable, bool broken) {
   if (broken) return close();
   if (writable && (phase_ == Phase::Replying || phase_ == Phase::Streaming)) write();
+  if (writable && phase_ == Phase::Waiting) flush();  // the rest of a "100 Continue"
   switch (phase_) {
     case Phase::Handshake:
       return shake_hands();
@@ -96,6 +109,8 @@ void HttpSession::ready(bool readable, bool writable, bool broken) {
       if (readable) read_request();
       return;
     case Phase::Waiting:
+      if (readable && taking_) return read_body();
+      [[fallthrough]];
     case Phase::Replying:
       if (readable) want(false, writing_);  // a pipelined request waits its turn in the kernel
       return;
@@ -165,7 +180,7 @@ void HttpSession::parse(std::string_view fresh) {
   std::string rest(fresh.substr(used));
   input_ = std::move(rest);
   if (parser_.error()) return refuse(*parser_.error());
-  if (parser_.done()) return dispatch();
+  if (parser_.done() || parser_.streamed()) return dispatch();
   if (!was_started && parser_.started()) within(host_.limits().header);
   if (parser_.wants_continue() && !std::exchange(continued_, true)) {
     output_ += "HTTP/1.1 100 Continue\r\n\r\n";
@@ -178,7 +193,9 @@ void HttpSession::dispatch() {
   close_after_ = !parser_.keep_alive() || stopping_;
   http_1_0_ = parser_.http_1_0();
   continued_ = in_body_ = false;
-  apiserver::Request request = parser_.take();
+  streamed_ = parser_.streamed();
+  taking_ = body_whole_ = false;
+  apiserver::Request request = streamed_ ? parser_.take_head() : parser_.take();
   head_only_ = request.method == "HEAD";
   quick_ = head_only_ || request.method == "GET";
   request.remote = remote_;
@@ -186,6 +203,60 @@ void HttpSession::dispatch() {
   phase_ = Phase::Waiting;
   within(host_.limits().answer);
   exchange_ = host_.dispatch(*this, std::move(request));
+}
+
+// The body is wanted: what has come of it, and then what comes.
+void HttpSession::start_body(std::shared_ptr<BodySink> sink) {
+  if (phase_ != Phase::Waiting || sink_) return sink->broken();
+  if (!streamed_) return sink->whole();
+  sink_ = std::move(sink);
+  if (parser_.wants_continue()) {
+    output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    flush();
+  }
+  more_body();
+}
+
+void HttpSession::more_body() {
+  if (phase_ != Phase::Waiting || !sink_ || body_whole_) return;
+  taking_ = true;
+  want(true, writing_);
+  pass_body();
+  read_body();  // what OpenSSL holds, epoll does not report
+}
+
+void HttpSession::read_body() {
+  std::string& scratch = host_.scratch();
+  for (int i = 0; taking_ && (i < kBodyReads || SSL_has_pending(ssl_.get())); ++i) {
+    ERR_clear_error();
+    used_ = true;
+    const int n = SSL_read(ssl_.get(), scratch.data(), int(scratch.size()));
+    if (n <= 0) {
+      if (SSL_get_error(ssl_.get(), n) != SSL_ERROR_WANT_READ) close();
+      return;
+    }
+    std::string_view fresh(scratch.data(), size_t(n));
+    if (!input_.empty()) fresh = input_ += fresh;
+    std::string rest(fresh.substr(parser_.feed(fresh)));
+    input_ = std::move(rest);
+    if (const Error* wrong = parser_.error()) {
+      const Error error = *wrong;
+      drop_exchange(true);
+      return refuse(error);
+    }
+    pass_body();
+  }
+}
+
+void HttpSession::pass_body() {
+  const std::string piece = parser_.take_piece();
+  const bool room = piece.empty() || exchange_->give(*sink_, piece);
+  body_whole_ = parser_.done();
+  if (body_whole_) sink_->whole();
+  if (room && !body_whole_) return within(host_.limits().stalled);
+  taking_ = false;
+  want(false, writing_);
+  within(host_.limits().stored);
 }
 
 // An answer of our own; the rest of what the peer sends cannot be told apart and is not read as a request.
@@ -212,6 +283,10 @@ void HttpSession::deliver(Delivery& letter) {
       break;
     case Delivery::Kind::Cut:
       return close();
+    case Delivery::Kind::ReadBody:
+      return start_body(std::move(letter.sink));
+    case Delivery::Kind::MoreBody:
+      return more_body();
     case Delivery::Kind::Adopt:
     case Delivery::Kind::Stop:
       return;
@@ -227,8 +302,11 @@ void HttpSession::flush_stream() {
 void HttpSession::start_reply(apiserver::Reply reply, bool streamed) {
   phase_ = streamed ? Phase::Streaming : Phase::Replying;
   ended_ = !streamed;
-  chunked_ = streamed && !http_1_0_;
-  if (streamed && http_1_0_) close_after_ = true;
+  chunked_ = streamed && !http_1_0_ && !reply.length;
+  if (streamed && http_1_0_ && !reply.length) close_after_ = true;
+  // What is left of a body that nobody wants cannot be told from the next request.
+  if (streamed_ && !parser_.done()) close_after_ = true;
+  if (std::exchange(taking_, false)) want(false, writing_);
   size_t size = 0;
   for (const apiserver::Piece& piece : reply.body) size += piece->size();
 
@@ -237,10 +315,13 @@ void HttpSession::start_reply(apiserver::Reply reply, bool streamed) {
   append_header(output_, "Date", host_.date());
   for (const auto& [name, value] : reply.headers) append_header(output_, name, value);
   if (chunked_) append_header(output_, "Transfer-Encoding", "chunked");
-  if (!streamed) append_header(output_, "Content-Length", std::to_string(size));
+  if (reply.length)
+    append_header(output_, "Content-Length", std::to_string(*reply.length));
+  else if (!streamed && reply.code != 204)
+    append_header(output_, "Content-Length", std::to_string(size));
   if (close_after_) append_header(output_, "Connection", "close");
   output_ += "\r\n";
-  if (head_only_ || reply.code == 304) {
+  if (head_only_ || reply.code == 304 || reply.code == 204) {
     chunked_ = chunked_ && !head_only_;
   } else {
     for (apiserver::Piece& piece : reply.body)
@@ -316,6 +397,7 @@ void HttpSession::refill() {
 }
 
 void HttpSession::drop_exchange(bool failed) {
+  if (auto sink = std::exchange(sink_, nullptr); sink && !body_whole_) sink->broken();
   if (!exchange_) return;
   if (failed) exchange_->failed();
   host_.forget(*exchange_);
@@ -334,6 +416,7 @@ void HttpSession::finish_reply() {
     return;
   }
   phase_ = Phase::Reading;
+  if (std::exchange(streamed_, false)) (void)parser_.take();
   within(host_.limits().idle);
   want(true, false);
   if (!input_.empty()) parse({});

@@ -1,7 +1,8 @@
 // One client connection: TLS handshake, requests one after another, replies and streams back.
 //
 // A state machine over a non-blocking socket that OpenSSL reads and writes itself, driven by the I/O thread's epoll:
-// Handshake → Reading → Waiting (the API server has the request) → Replying | Streaming → Reading …, and at the end
+// Handshake → Reading → Waiting (the API server has the request, and of a streamed one the body is read if it wants
+// it) → Replying | Streaming → Reading …, and at the end
 // Lingering (everything said; what the peer still sends is thrown away so that it can read the answer) → Closed.
 // Thread rule: its I/O thread. Invariant: at most one request of a connection is with the API server.
 #pragma once
@@ -29,7 +30,9 @@ struct HttpLimits {
   Duration request = std::chrono::seconds(60);  // until the whole body is here
   Duration answer = std::chrono::seconds(65);   // from the API server
   Duration idle = std::chrono::seconds(120);
-  Duration stalled = std::chrono::seconds(30);  // a peer that takes nothing
+  Duration stalled =
+      std::chrono::seconds(30);  // a peer that takes nothing, or sends nothing of a streamed body
+  Duration stored = std::chrono::seconds(600);  // until a streamed body is stored
 };
 
 class HttpSession;
@@ -43,6 +46,7 @@ class SessionHost {
   virtual WallTime wall() const = 0;
   virtual const std::string& date() const = 0;  // for the Date header
   virtual std::string& scratch() = 0;           // a read buffer shared by all sessions of the thread
+  virtual bool streams(std::string_view method, std::string_view target) const = 0;
   virtual void interest(HttpSession&, bool read, bool write) = 0;
   virtual void closed(HttpSession&) = 0;
   // Calls HttpSession::flush_stream once what else is in the thread's mail is read: pieces of one stream that come
@@ -74,6 +78,10 @@ class HttpSession {
   void read_request();
   void parse(std::string_view fresh);
   void dispatch();
+  void start_body(std::shared_ptr<BodySink>);
+  void more_body();
+  void read_body();
+  void pass_body();
   void refuse(const Error&);
   void start_reply(apiserver::Reply, bool streamed);
   void write();
@@ -109,6 +117,9 @@ class HttpSession {
   bool flush_due_ = false, quick_ = false;
   bool used_ = false;  // since the last tick
   bool close_after_ = false, stopping_ = false, continued_ = false, in_body_ = false;
+  // Of a request whose body is streamed, and its body is being read, or was.
+  bool streamed_ = false, taking_ = false, body_whole_ = false;
+  std::shared_ptr<BodySink> sink_;
 };
 
 }  // namespace ingot::host

@@ -20,6 +20,8 @@ struct Door {
   virtual ~Door() = default;
   virtual std::shared_ptr<void> prepare(apiserver::Request) const = 0;            // an I/O thread
   virtual void submit(std::shared_ptr<void>, std::shared_ptr<HttpExchange>) = 0;  // the loop
+  // Whose bodies are taken as they come (StreamedExchange). An I/O thread.
+  virtual bool streams(std::string_view /*method*/, std::string_view /*target*/) const { return false; }
 };
 
 struct IoSettings {
@@ -47,6 +49,9 @@ class IoThread final : public SessionHost {
   WallTime wall() const override { return wall_; }
   const std::string& date() const override { return date_; }
   std::string& scratch() override { return scratch_; }
+  bool streams(std::string_view method, std::string_view target) const override {
+    return settings_.door.streams(method, target);
+  }
   void interest(HttpSession&, bool read, bool write) override;
   void closed(HttpSession&) override;
   void flush_later(HttpSession& session) override { streams_.push_back(&session); }

@@ -1,0 +1,36 @@
+// A few threads that do what waits for disks. Thread rule: post() from any thread. Tasks begin in the order of posting;
+// those posted before stop() are done before it returns.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "env/env.h"
+
+namespace ingot::host {
+
+class Crew {
+ public:
+  Crew(int threads, std::string name);
+  ~Crew();  // stop()
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+  void post(env::Task);
+  void stop();  // from none of its own threads; what is posted from then on is dropped
+
+ private:
+  void run();
+
+  const std::string name_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<env::Task> tasks_;  // guarded
+  bool stopping_ = false;        // guarded
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace ingot::host
