@@ -22,12 +22,16 @@ ARROWS = {
     "store": LOW,
     "apiserver": LOW | {"store", "policy", "cel", "workflow"},
     "controllers": LOW | {"store", "scheduler", "gpu", "policy", "cel"},
+    "data": LOW,
+    "store": LOW,
+    "apiserver": LOW | {"store", "policy", "cel"},
+    "controllers": LOW | {"store", "scheduler", "gpu", "policy", "cel", "data"},
     "metering": LOW | {"store", "gpu"},
     "pipelines": LOW | {"store", "workflow", "policy"},
     "replay": LOW | {"scheduler", "gpu"},
     "node": LOW | {"gpu", "policy"},
     "sim": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy"},
-    "host": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy"},
+    "host": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy", "data"},
     "ingot": None,  # the composition root sees everything
 }
 TOP = {".ci", "bench", "cmake", "docs", "examples", "images", "src", "tests", "tools"}

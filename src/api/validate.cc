@@ -31,6 +31,8 @@ constexpr Row kRules[] = {
     {kDevices, "ResourceClaim", validate_resource_claim},
     {kDevices, "ResourceClaimTemplate", validate_resource_claim_template},
     {kFactory, "Allocation", validate_allocation},
+    {kFactory, "Dataset", validate_dataset},
+    {kFactory, "DatasetVersion", validate_dataset_version},
     {kFactory, "Image", validate_image},
     {kFactory, "Pool", validate_pool},
     {kFactory, "PriceList", validate_price_list},

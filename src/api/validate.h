@@ -49,8 +49,10 @@ void validate_device_class(const Subject&);  // validate_device.cc
 void validate_resource_claim(const Subject&);
 void validate_resource_claim_template(const Subject&);
 void validate_pod_claims(const Json& spec, std::string_view path, FieldErrors& errors);
-void validate_tenant(const Subject&);  // validate_factory.cc
-void validate_image(const Subject&);
+void validate_tenant(const Subject&);   // validate_factory.cc
+void validate_dataset(const Subject&);  // validate_dataset.cc
+void validate_dataset_version(const Subject&);
+void validate_image(const Subject&);  // validate_factory.cc
 void validate_price_list(const Subject&);
 void validate_allocation(const Subject&);
 void validate_queue(const Subject&);  // validate_queue.cc

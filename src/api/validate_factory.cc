@@ -1,5 +1,7 @@
 #include "api/names.h"
 #include "api/validate.h"
+#include "base/digest.h"
+#include "base/quantity.h"
 
 namespace ingot::api {
 namespace {
@@ -38,6 +40,9 @@ void validate_tenant(const Subject& s) {
     s.errors.invalid("spec.weight", *find(*spec, {"weight"}), "must be less than or equal to 1000000");
   if (const std::string_view queue = string_at(*spec, {"queue"}); !queue.empty())
     s.errors.check("spec.queue", queue, dns_label_fault(queue));
+  if (const Json* limit = find(*spec, {"storage", "limit"}))
+    if (const auto bytes = Quantity::parse(text(*limit)); bytes && bytes->milli < 0)
+      s.errors.invalid("spec.storage.limit", *limit, "must be greater than or equal to 0");
   const Json* gpus = find(*spec, {"gpus"});
   if (!gpus) return;
   at_least(*gpus, "guarantee", 0, "spec.gpus", s.errors);
@@ -51,9 +56,7 @@ void validate_tenant(const Subject& s) {
 
 void validate_image(const Subject& s) {
   const std::string_view digest = string_at(s.object, {"spec", "digest"});
-  const bool hex = digest.starts_with("sha256:") && digest.size() == 71 &&
-                   digest.find_first_not_of("0123456789abcdef", 7) == digest.npos;
-  if (!hex && !digest.empty())
+  if (!digest.empty() && !Digest::parse(digest))
     s.errors.invalid("spec.digest", Json(std::string(digest)),
                      "must be \"sha256:\" and 64 lower case hexadecimal digits");
   if (const Json* reference = find(s.object, {"spec", "reference"}); reference && text(*reference).empty())

@@ -21,6 +21,7 @@ namespace http = boost::beast::http;
 
 namespace {
 
+constexpr int64_t kAskFirst = 256 * 1024;      // bodies larger than this are sent once they are wanted
 constexpr uint64_t kLongestAnswer = 1u << 30;  // a list of 10,000 tenants and more
 
 using AddressPtr = std::unique_ptr<addrinfo, OpensslDelete<freeaddrinfo>>;
@@ -117,7 +118,13 @@ Result<void> HttpsClient::connect() {
   return fail(Reason::ServiceUnavailable, fmt::format("no TLS connection to {}: {}", place, why));
 }
 
-Result<void> HttpsClient::send(const std::string& bytes) {
+std::string HttpsClient::Response::header(std::string_view name) const {
+  for (const auto& [key, value] : headers)
+    if (boost::beast::iequals({key.data(), key.size()}, {name.data(), name.size()})) return value;
+  return "";
+}
+
+Result<void> HttpsClient::write(std::string_view bytes) {
   for (size_t at = 0; at < bytes.size();) {
     const int n = SSL_write(ssl_.get(), bytes.data() + at, int(bytes.size() - at));
     if (n <= 0) return fail(Reason::ServiceUnavailable, "the server closed the connection");
@@ -126,9 +133,12 @@ Result<void> HttpsClient::send(const std::string& bytes) {
   return {};
 }
 
-Result<HttpsClient::Response> HttpsClient::receive(bool& keep, const Line* line) {
+Result<HttpsClient::Response> HttpsClient::receive(bool& keep, const Drain& drain) {
   http::response_parser<http::string_body> parser;
-  parser.body_limit(kLongestAnswer);
+  if (drain)
+    parser.body_limit(boost::none);
+  else
+    parser.body_limit(kLongestAnswer);
   parser.eager(true);
   std::string input;
   char block[16 * 1024];
@@ -146,12 +156,13 @@ Result<HttpsClient::Response> HttpsClient::receive(bool& keep, const Line* line)
       if (ec) return fail(Reason::ServiceUnavailable, "the server's answer is not HTTP: " + ec.message());
     }
     input.erase(0, used);
-    if (line && parser.is_header_done() && parser.get().result_int() == 200 &&
-        !take_lines(parser.get().body(), *line))
+    if (drain && parser.is_header_done() && parser.get().result_int() == 200 && !drain(parser.get().body()))
       return Response{.code = 200};
   }
   keep = parser.keep_alive();
-  return Response{.code = int(parser.get().result_int()), .body = std::move(parser.get().body())};
+  Response response{.code = int(parser.get().result_int()), .body = std::move(parser.get().body())};
+  for (const auto& field : parser.get()) response.headers.emplace_back(field.name_string(), field.value());
+  return response;
 }
 
 std::string HttpsClient::head(const std::string& method, const std::string& path,
@@ -163,9 +174,9 @@ std::string HttpsClient::head(const std::string& method, const std::string& path
 
 Result<void> HttpsClient::watch(const std::string& path, const Line& line) {
   if (auto connected = connect(); !connected) return connected;
-  if (auto sent = send(head("GET", path, "")); !sent) return sent;
+  if (auto sent = write(head("GET", path, "")); !sent) return sent;
   bool keep = false;
-  auto response = receive(keep, &line);
+  auto response = receive(keep, [&](std::string& body) { return take_lines(body, line); });
   ssl_ = nullptr;
   if (!response) return fail(response.error());
   if (response->code != 200) return fail(Reason::ServiceUnavailable, response->body);
@@ -184,12 +195,68 @@ Result<HttpsClient::Response> HttpsClient::request(const std::string& method, co
     if (fresh) {
       if (auto connected = connect(); !connected) return fail(connected.error());
     }
-    const auto sent = send(bytes);
+    const auto sent = write(bytes);
     bool keep = false;
-    auto response = sent ? receive(keep, nullptr) : Result<Response>(std::unexpected(sent.error()));
+    auto response = sent ? receive(keep) : Result<Response>(std::unexpected(sent.error()));
     if (!keep) ssl_ = nullptr;
     if (response || fresh) return response;
   }
+}
+
+// A connection that the server has not given up: what cannot be said twice is not said on one that was idle for long.
+Result<void> HttpsClient::stand() {
+  constexpr auto kFresh = std::chrono::seconds(30);
+  const auto now = std::chrono::steady_clock::now();
+  if (ssl_ && now - used_ > kFresh) ssl_ = nullptr;
+  used_ = now;
+  return ssl_ ? Result<void>{} : connect();
+}
+
+// One try on a connection that is there.
+Result<HttpsClient::Response> HttpsClient::send_on(const std::string& head, int64_t size, const Next& next,
+                                                   bool& keep) {
+  if (auto sent = write(head); !sent) return fail(sent.error());
+  if (size > kAskFirst) {
+    auto wanted = receive(keep);
+    if (!wanted || wanted->code != 100) return keep = false, wanted;
+  }
+  for (int64_t left = size; left > 0;) {
+    auto piece = next();
+    if (!piece) return keep = false, fail(piece.error());
+    if (piece->empty() || int64_t(piece->size()) > left)
+      return keep = false, fail(Reason::Conflict, "what is sent changed meanwhile");
+    left -= int64_t(piece->size());
+    if (auto sent = write(*piece); !sent) return keep = false, fail(sent.error());
+  }
+  return receive(keep);
+}
+
+Result<HttpsClient::Response> HttpsClient::send(const std::string& method, const std::string& path,
+                                                int64_t size, const Next& next) {
+  const std::string first =
+      head(method, path,
+           fmt::format("Content-Type: application/octet-stream\r\nContent-Length: {}\r\n{}", size,
+                       size > kAskFirst ? "Expect: 100-continue\r\n" : ""));
+  if (auto ready = stand(); !ready) return fail(ready.error());
+  bool keep = false;
+  auto response = send_on(first, size, next, keep);
+  if (!keep) ssl_ = nullptr;
+  return response;
+}
+
+Result<HttpsClient::Response> HttpsClient::fetch(const std::string& path, const Take& take) {
+  if (auto ready = stand(); !ready) return fail(ready.error());
+  if (auto sent = write(head("GET", path, "")); !sent) return ssl_ = nullptr, fail(sent.error());
+  Result<void> taken;
+  bool keep = false;
+  auto response = receive(keep, [&](std::string& body) {
+    if (!body.empty()) taken = take(body);
+    body.clear();
+    return taken.has_value();
+  });
+  if (!keep || !taken) ssl_ = nullptr;
+  if (!taken) return fail(taken.error());
+  return response;
 }
 
 }  // namespace ingot::host

@@ -160,7 +160,7 @@ class Reader {
     return true;
   }
   std::unexpected<Error> bad(const std::string& why) const {
-    return fail(Reason::Invalid, fmt::format("{}: not an image archive: {}", path_, why));
+    return fail(Reason::Invalid, fmt::format("{}: not a usable archive: {}", path_, why));
   }
 
   std::string path_;

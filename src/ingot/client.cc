@@ -18,6 +18,8 @@ Error no_factory(const std::string& data) {
               data)};
 }
 
+}  // namespace
+
 Error refusal(const host::HttpsClient::Response& response) {
   const auto status = api::parse_json(response.body);
   const std::string_view message = status ? api::string_at(*status, {"message"}) : "";
@@ -28,8 +30,6 @@ Error refusal(const host::HttpsClient::Response& response) {
   if (response.code == 409) error.reason = Reason::Conflict;
   return error;
 }
-
-}  // namespace
 
 std::expected<std::string, std::string> since_query(const std::string& since) {
   if (since.empty()) return "";
@@ -54,12 +54,17 @@ Result<Client> Client::open(const Common& common) {
   if (!text) return fail(text.error());
   auto endpoint = host::parse_kubeconfig(*text);
   if (!endpoint) return fail(endpoint.error());
-  auto https = host::HttpsClient::make(std::move(*endpoint));
-  if (!https) return fail(https.error());
   Client client;
+  client.endpoint_ = std::move(*endpoint);
+  auto https = host::HttpsClient::make(client.endpoint_);
+  if (!https) return fail(https.error());
   client.record_ = std::move(*record);
   client.https_ = std::move(*https);
   return client;
+}
+
+Result<std::unique_ptr<host::HttpsClient>> Client::connection(Duration timeout) const {
+  return host::HttpsClient::make(endpoint_, timeout);
 }
 
 Result<api::Json> Client::call(const std::string& method, const std::string& path, const api::Json* body) {

@@ -25,15 +25,22 @@ class Client {
   Result<api::JsonArray> list(const std::string& path);
   Result<void> watch(const std::string& path, const std::function<bool(const api::Json& event)>&);
 
+  // One more connection, for who sends or fetches much. Any thread may have it.
+  Result<std::unique_ptr<host::HttpsClient>> connection(Duration timeout) const;
+
   const host::FactoryRecord& record() const { return record_; }
 
  private:
   host::FactoryRecord record_;
+  host::Endpoint endpoint_;
   std::unique_ptr<host::HttpsClient> https_;
 };
 
 inline constexpr std::string_view kRoot = "/clusters/root";
 inline constexpr std::string_view kFactoryApi = "/clusters/root/apis/factory.ingot.dev/v1alpha1";
+
+// What an answer that is not 2xx says.
+Error refusal(const host::HttpsClient::Response&);
 
 // "sinceSeconds=N" of --since; "" of "".
 std::expected<std::string, std::string> since_query(const std::string& since);

@@ -39,6 +39,7 @@ struct Parsed {
   KubeconfigOptions kubeconfig;
   UsageOptions usage;
   ImageOptions image;
+  DatasetOptions dataset;
   InflateOptions inflate;
   ReplayArguments replay;
   ExportOptions history;
@@ -58,6 +59,7 @@ class CommandLine {
   void add_factory_commands();
   void add_tenant_commands();
   void add_listings();
+  void add_datasets();
   void add_simulations();
   void add_replay(CLI::App& simulate);
   void add_export(CLI::App& simulate);
@@ -78,6 +80,7 @@ CommandLine::CommandLine() {
   add_factory_commands();
   add_tenant_commands();
   add_listings();
+  add_datasets();
   add_simulations();
 }
 
@@ -140,6 +143,10 @@ void CommandLine::add_tenant_commands() {
   create
       ->add_option("--queue", in_.tenant.queue, "the Queue that its own hangs below, such as a department's")
       ->type_name("QUEUE");
+  create
+      ->add_option("--storage", in_.tenant.storage,
+                   "most that its data sets may take, such as 500Gi; none if not given")
+      ->type_name("SIZE");
   listing(create);
   listing(command(*tenant, "list", "All tenants", "ingot tenant list -o json",
                   [this] { return tenant_list(in_.common); }));
@@ -204,6 +211,36 @@ void CommandLine::add_listings() {
   completion->add_option("SHELL", in_.shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
+void CommandLine::add_datasets() {
+  DatasetOptions& in = in_.dataset;
+  auto* dataset = command(app_, "dataset", "Data sets of tenants, in versions", nullptr, nullptr);
+  dataset->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, const char* example, auto run) {
+    auto* sub = command(*dataset, name, what, example, [this, run] { return run(in_.common, in_.dataset); });
+    sub->add_option("--tenant", in.tenant, "whose; may be left out where there is one")->type_name("T");
+    sub->add_option("-n,--namespace", in.ns, "where in its cluster")->type_name("NS")->capture_default_str();
+    listing(sub);
+    return sub;
+  };
+  auto* more = add("add", "Add a version: a directory, a tar archive or a file",
+                   "ingot dataset add digits ./digits --tenant vision --class public", dataset_add);
+  more->add_option("NAME", in.name, "the data set's name")->required();
+  more->add_option("PATH", in.path, "what it holds")->required()->check(CLI::ExistingPath);
+  more->add_option("--class", in.classification, "who may see it; internal if not given")
+      ->check(CLI::IsMember({"public", "internal", "confidential", "restricted"}))
+      ->type_name("C");
+  more->add_option("--region", in.region, "where it must stay")->type_name("R");
+  more->add_option("--message", in.message, "what is new in this version")->type_name("M");
+  add("list", "Data sets and their newest versions", "ingot dataset list --tenant vision", dataset_list);
+  auto* show =
+      add("show", "The versions of a data set", "ingot dataset show digits --tenant vision", dataset_show);
+  show->add_option("NAME", in.name, "the data set's name")->required();
+  auto* get = add("get", "Write a version's files into an empty directory, every byte checked",
+                  "ingot dataset get digits@2 ./digits --tenant vision", dataset_get);
+  get->add_option("NAME[@VERSION]", in.name, "the newest version unless one is given")->required();
+  get->add_option("DIR", in.path, "an empty directory, or one to make")->required();
 }
 
 void CommandLine::add_simulations() {

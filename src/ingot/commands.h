@@ -38,6 +38,7 @@ struct TenantOptions {
   std::optional<int64_t> gpus_limit;
   int64_t weight = 1;
   std::string queue;
+  std::string storage;  // a quantity; "": no limit
 };
 int tenant_create(const Common&, const TenantOptions&);
 int tenant_list(const Common&);
@@ -67,6 +68,17 @@ struct ImageOptions {
   std::string tenant;
 };
 int image_load(const Common&, const ImageOptions&);
+
+struct DatasetOptions {
+  std::string name;  // of get: NAME or NAME@VERSION
+  std::string path;  // what is added, or where it goes
+  std::string tenant, ns = "default";
+  std::string classification, region, message;
+};
+int dataset_add(const Common&, const DatasetOptions&);
+int dataset_list(const Common&, const DatasetOptions&);
+int dataset_show(const Common&, const DatasetOptions&);
+int dataset_get(const Common&, const DatasetOptions&);
 
 struct InflateOptions {
   std::string nodes, pods;  // files

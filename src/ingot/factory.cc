@@ -8,10 +8,13 @@
 
 #include "apiserver/memo.h"
 #include "apiserver/server.h"
+#include "controllers/blob_keeper.h"
 #include "controllers/device_health.h"
 #include "controllers/manager.h"
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
+#include "host/blob_files.h"
+#include "host/blob_service.h"
 #include "host/gpu_sampler.h"
 #include "host/http_server.h"
 #include "host/instance.h"
@@ -41,6 +44,9 @@ constexpr Duration kGoodbye = std::chrono::seconds(2);            // for request
 // host/ hands requests over without knowing the API server's inner type.
 struct ServerDoor final : host::Door {
   apiserver::Server* server = nullptr;
+  bool streams(std::string_view method, std::string_view target) const override {
+    return apiserver::Server::takes_stream(method, target);
+  }
   std::shared_ptr<void> prepare(apiserver::Request request) const override {
     return server->prepare(std::move(request));
   }
@@ -70,10 +76,14 @@ struct Factory::Impl {
   host::RealEnv real;
   std::unique_ptr<host::Pki> pki;
   const std::shared_ptr<const api::Registry> registry = api::Registry::builtin();
-  std::unique_ptr<store::Shard> shard;        // the loop's
-  std::unique_ptr<host::PodEnds> pod_ends;    // the loop's
-  std::unique_ptr<host::FileLogs> logs;       // the loop's
-  std::unique_ptr<apiserver::Server> server;  // the loop's
+  std::unique_ptr<env::Blobs> blobs;
+  std::unique_ptr<host::BlobService> blob_service;
+  std::unique_ptr<host::ThreadWorker> sweeper;
+  std::unique_ptr<controllers::BlobKeeper> blob_keeper;  // the loop's
+  std::unique_ptr<store::Shard> shard;                   // the loop's
+  std::unique_ptr<host::PodEnds> pod_ends;               // the loop's
+  std::unique_ptr<host::FileLogs> logs;                  // the loop's
+  std::unique_ptr<apiserver::Server> server;             // the loop's
   // The rest of the loop's: what works on the shard by itself.
   std::unique_ptr<controllers::Manager> manager;
   std::unique_ptr<controllers::Placement> placement;
@@ -97,6 +107,7 @@ struct Factory::Impl {
   bool stopped = false;
 
   Result<void> open_store();
+  Result<void> open_blobs();
   Result<void> listen();
   Result<void> serve();
   Result<void> run_nodes();
@@ -115,6 +126,21 @@ Result<void> Factory::Impl::open_store() {
     shard = std::move(*opened);
     return {};
   });
+}
+
+Result<void> Factory::Impl::open_blobs() {
+  auto opened = host::open_blob_files(options.data + "/blobs");
+  if (!opened) return fail(opened.error());
+  blobs = std::move(*opened);
+  blob_service = std::make_unique<host::BlobService>(real.loop, *blobs);
+  sweeper = std::make_unique<host::ThreadWorker>(real.loop, "sweep");
+  real.loop.call([&] {
+    std::vector<std::unique_ptr<controllers::BlobRoots>> roots;
+    roots.push_back(controllers::dataset_roots());
+    blob_keeper =
+        std::make_unique<controllers::BlobKeeper>(real.env, *shard, *blobs, *sweeper, std::move(roots));
+  });
+  return {};
 }
 
 Result<void> Factory::Impl::listen() {
@@ -143,6 +169,7 @@ Result<void> Factory::Impl::serve() {
     server = std::make_unique<apiserver::Server>(
         real.env, *shard, registry, *pki, *logs,
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
+    server->keep_blobs_in(*blob_service);
     server->mount(usage_route(real.env, *shard));
     server->mount(history_route(real.env, *shard));
     server->mount(queues_route(*shard, placement));
@@ -328,11 +355,15 @@ void Factory::Impl::stop(bool keep_pods) {
     node_lifecycle = nullptr;
     placement = nullptr;
     manager = nullptr;
+    blob_keeper = nullptr;
     server = nullptr;
     logs = nullptr;
     pod_ends = nullptr;
     shard = nullptr;
   });
+  blob_service = nullptr;
+  sweeper = nullptr;
+  blobs = nullptr;
   if (instance) {
     host::FactoryRecord record = instance->record();
     record.pid = 0;
@@ -363,8 +394,8 @@ Result<std::unique_ptr<Factory>> Factory::start(const FactoryOptions& options) {
   auto pki = host::Pki::open(options.data + "/pki", impl.real.clock, impl.real.entropy);
   if (!pki) return fail(pki.error());
   impl.pki = std::move(*pki);
-  for (const auto step : {&Impl::open_store, &Impl::open_machine, &Impl::listen, &Impl::serve,
-                          &Impl::run_nodes, &Impl::publish}) {
+  for (const auto step : {&Impl::open_store, &Impl::open_blobs, &Impl::open_machine, &Impl::listen,
+                          &Impl::serve, &Impl::run_nodes, &Impl::publish}) {
     if (auto done = (impl.*step)(); !done) return fail(done.error());
   }
   impl.real.log.info("factory.ready", {{"address", impl.address}});

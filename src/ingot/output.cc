@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
@@ -92,6 +93,21 @@ std::string memory_text(int64_t bytes) {
   constexpr int64_t kGib = int64_t(1) << 30;
   return bytes % kGib == 0 ? fmt::format("{} GiB", bytes / kGib)
                            : fmt::format("{:.1f} GiB", double(bytes) / double(kGib));
+}
+
+std::string size_text(int64_t bytes) {
+  constexpr std::array<std::string_view, 5> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  double value = double(bytes) / 1024;
+  size_t unit = 0;
+  for (; value >= 1023.95 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string count_text(int64_t count) {
+  std::string text = std::to_string(count);
+  for (int at = int(text.size()) - 3; at > 0; at -= 3) text.insert(size_t(at), ",");
+  return text;
 }
 
 // Cents, unless that would hide that something was paid.

@@ -62,6 +62,7 @@ int tenant_create(const Common& common, const TenantOptions& options) {
   if (options.gpus_limit) gpus["limit"] = *options.gpus_limit;
   api::JsonObject spec{{"gpus", gpus}, {"weight", options.weight}};
   if (!options.queue.empty()) spec["queue"] = options.queue;
+  if (!options.storage.empty()) spec["storage"] = api::JsonObject{{"limit", options.storage}};
   const api::Json tenant = api::JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
                                            {"kind", "Tenant"},
                                            {"metadata", api::JsonObject{{"name", options.name}}},

@@ -1,0 +1,40 @@
+#include "api/json.h"
+#include "controllers/blob_roots.h"
+#include "data/manifest.h"
+
+namespace ingot::controllers {
+namespace {
+
+constexpr std::string_view kVersions = "datasetversions.factory.ingot.dev";
+
+class DatasetRoots final : public BlobRoots {
+ public:
+  void named(const store::Turn& turn, const ClusterId& cluster, const VisitDigest& visit) const override {
+    turn.range(api::type_prefix(cluster, kVersions), "", [&](const api::ObjectPtr& version) {
+      if (const auto digest = Digest::parse(api::string_at(version->parse(), {"spec", "manifest"})))
+        visit(*digest);
+      return true;
+    });
+  }
+
+  Result<void> follow(env::Blobs& blobs, const ClusterId& cluster, const std::vector<Digest>& named,
+                      const VisitDigest& visit) const override {
+    for (const Digest& digest : named) {
+      const auto text = env::get_blob(blobs, cluster, digest, data::kLargestManifest);
+      if (!text) {
+        if (text.error().reason == Reason::InternalError) return fail(text.error());
+        continue;
+      }
+      const auto manifest = data::parse_manifest(*text);
+      if (!manifest) continue;
+      for (const data::ManifestFile& file : manifest->files) visit(file.digest);
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<BlobRoots> dataset_roots() { return std::make_unique<DatasetRoots>(); }
+
+}  // namespace ingot::controllers

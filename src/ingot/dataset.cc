@@ -1,0 +1,360 @@
+// ingot dataset add|list|show|get
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "data/manifest.h"
+#include "host/dataset_files.h"
+#include "ingot/blob_client.h"
+#include "ingot/client.h"
+#include "ingot/output.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kDatasetLabel = "factory.ingot.dev/dataset";
+constexpr int kTries = 5;  // for a version's number that others want as well
+
+// Where a tenant's data sets are.
+struct Place {
+  std::string tenant, ns, base;
+  std::string datasets() const { return base + "/datasets"; }
+  std::string versions() const { return base + "/datasetversions"; }
+};
+
+Result<Place> place_of(Client& client, const DatasetOptions& options) {
+  std::string tenant = options.tenant;
+  if (tenant.empty()) {
+    auto tenants = client.list(fmt::format("{}/tenants", kFactoryApi));
+    if (!tenants) return fail(tenants.error());
+    if (tenants->empty())
+      return fail(Reason::NotFound, "there is no tenant yet\n  make one with `ingot tenant create NAME`");
+    std::string names;
+    for (const api::Json& one : *tenants) {
+      tenant = api::string_at(one, {"metadata", "name"});
+      names += (names.empty() ? "" : ", ") + tenant;
+    }
+    if (tenants->size() > 1)
+      return fail(Reason::Invalid, fmt::format("whose data set? name the tenant with --tenant: {}",
+                                               names.size() > 200 ? names.substr(0, 200) + "…" : names));
+  }
+  return Place{tenant, options.ns,
+               fmt::format("/clusters/{}/apis/factory.ingot.dev/v1alpha1/namespaces/{}", query_value(tenant),
+                           query_value(options.ns))};
+}
+
+int64_t number_of(const api::Json& version) { return api::int_at(version, {"spec", "version"}).value_or(0); }
+
+// Of one data set, or ("") of all; in the order of their numbers.
+Result<api::JsonArray> versions_of(Client& client, const Place& place, const std::string& name) {
+  auto all = client.list(place.versions());
+  if (!all) return all;
+  api::JsonArray versions;
+  for (api::Json& version : *all)
+    if (name.empty() || api::string_at(version, {"spec", "dataset"}) == name)
+      versions.push_back(std::move(version));
+  std::ranges::sort(versions, {}, number_of);
+  return versions;
+}
+
+std::string age_of(const api::Json& object) {
+  const auto made = parse_rfc3339(api::string_at(object, {"metadata", "creationTimestamp"}));
+  if (!made) return "";
+  return human_duration(
+      std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()) - *made);
+}
+
+api::JsonObject object_of(std::string_view kind, api::JsonObject metadata, api::JsonObject spec) {
+  return {{"apiVersion", "factory.ingot.dev/v1alpha1"},
+          {"kind", kind},
+          {"metadata", std::move(metadata)},
+          {"spec", std::move(spec)}};
+}
+
+// The Dataset, made if it is not there. What is said of it must be what it is.
+Result<api::Json> ensure_dataset(Client& client, const Place& place, const DatasetOptions& options) {
+  auto found = client.get(place.datasets() + "/" + query_value(options.name));
+  if (found) {
+    const std::pair<std::string_view, const std::string*> told[] = {
+        {"classification", &options.classification}, {"region", &options.region}};
+    for (const auto& [field, said] : told)
+      if (const auto is = api::string_at(*found, {"spec", field}); !said->empty() && is != *said)
+        return fail(
+            Reason::Conflict,
+            fmt::format(
+                "data set {} has {} \"{}\", not \"{}\"\n  change it with `kubectl edit dataset {}`, or "
+                "leave the option out",
+                options.name, field, is, *said, options.name));
+    return found;
+  }
+  if (found.error().reason != Reason::NotFound) return found;
+  api::JsonObject spec;
+  if (!options.classification.empty()) spec["classification"] = options.classification;
+  if (!options.region.empty()) spec["region"] = options.region;
+  const api::Json dataset = object_of("Dataset", {{"name", options.name}}, std::move(spec));
+  return client.call("POST", place.datasets(), &dataset);
+}
+
+struct Added {
+  data::Manifest manifest;
+  Digest digest;
+  int64_t fresh = 0;  // files whose bytes were not there
+};
+
+// Hashes the files, and sends what is not there yet.
+Result<Added> upload(Client& client, const Place& place, const host::DatasetSource& source) {
+  int64_t total = 0;
+  for (const host::SourceFile& file : source.files()) total += file.bytes;
+  std::vector<data::ManifestFile> entries;
+  std::map<Digest, const host::SourceFile*> by_digest;
+  {
+    TransferProgress progress("hashing", total);
+    for (const host::SourceFile& file : source.files()) {
+      Sha256 hash;
+      auto read = source.read(file, [&](std::string_view piece) -> Result<void> {
+        hash.add(piece);
+        progress.add(int64_t(piece.size()));
+        return {};
+      });
+      if (!read) return fail(read.error());
+      entries.push_back({file.name, hash.finish(), file.bytes});
+      by_digest.emplace(entries.back().digest, &file);
+    }
+  }
+  auto manifest = data::make_manifest(std::move(entries));
+  if (!manifest) return fail(manifest.error());
+  BlobClient blobs(client, place.tenant);
+  std::vector<Digest> digests;
+  for (const auto& [digest, file] : by_digest) digests.push_back(digest);
+  auto missing = blobs.missing(digests);
+  if (!missing) return fail(missing.error());
+  std::vector<BlobSend> sends;
+  int64_t bytes = 0;
+  for (const Digest& digest : *missing) {
+    const auto found = by_digest.find(digest);
+    if (found == by_digest.end())
+      return fail(Reason::InternalError, "the factory misses what nobody asked about");
+    const host::SourceFile* file = found->second;
+    sends.push_back({digest, file->bytes, [&source, file] { return source.reader(*file); }});
+    bytes += file->bytes;
+  }
+  // Large ones first: the last connection to end does not end with the largest.
+  std::ranges::sort(sends, std::greater{}, &BlobSend::bytes);
+  {
+    TransferProgress progress("sending", bytes);
+    if (auto sent = blobs.send(sends, progress); !sent) return fail(sent.error());
+  }
+  const std::string text = data::to_text(*manifest);
+  const Digest digest = Digest::of(text);
+  if (auto put = blobs.put(digest, text); !put) return fail(put.error());
+  const std::set<Digest> new_ones(missing->begin(), missing->end());
+  const int64_t fresh = std::ranges::count_if(
+      manifest->files, [&](const data::ManifestFile& file) { return new_ones.contains(file.digest); });
+  return Added{std::move(*manifest), digest, fresh};
+}
+
+Result<api::Json> add_version(Client& client, const Place& place, const DatasetOptions& options,
+                              const api::Json& dataset, const Added& added, int64_t newest) {
+  Result<api::Json> made = fail(Reason::Conflict, "");
+  for (int i = 0; i < kTries && !made && made.error().reason == Reason::Conflict; ++i) {
+    const int64_t number = newest + 1 + i;
+    api::JsonObject metadata{
+        {"name", fmt::format("{}-v{}", options.name, number)},
+        {"labels", api::JsonObject{{kDatasetLabel, options.name}}},
+        {"ownerReferences",
+         api::JsonArray{api::JsonObject{{"apiVersion", "factory.ingot.dev/v1alpha1"},
+                                        {"kind", "Dataset"},
+                                        {"name", options.name},
+                                        {"uid", api::string_at(dataset, {"metadata", "uid"})}}}}};
+    api::JsonObject spec{{"dataset", options.name},         {"version", number},
+                         {"manifest", added.digest.text()}, {"files", int64_t(added.manifest.files.size())},
+                         {"bytes", added.manifest.bytes()}, {"source", options.path}};
+    if (!options.message.empty()) spec["message"] = options.message;
+    const api::Json version = object_of("DatasetVersion", std::move(metadata), std::move(spec));
+    made = client.call("POST", place.versions(), &version);
+  }
+  return made;
+}
+
+std::string files_text(int64_t files) {
+  return fmt::format("{} file{}", count_text(files), files == 1 ? "" : "s");
+}
+
+struct Wanted {
+  std::string name;
+  int64_t version = 0;  // 0: the newest
+};
+Result<Wanted> read_wanted(const std::string& text) {
+  const size_t at = text.find('@');
+  Wanted wanted{.name = text.substr(0, at)};
+  if (at == text.npos) return wanted;
+  std::string_view number = std::string_view(text).substr(at + 1);
+  if (number.starts_with('v')) number.remove_prefix(1);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), wanted.version);
+  if (error != std::errc() || end != number.data() + number.size() || wanted.version < 1)
+    return fail(Reason::Invalid, fmt::format("\"{}\" is no version: write NAME@3", text));
+  return wanted;
+}
+
+Result<api::Json> find_version(Client& client, const Place& place, const Wanted& wanted) {
+  auto versions = versions_of(client, place, wanted.name);
+  if (!versions) return fail(versions.error());
+  for (const api::Json& version : *versions)
+    if (number_of(version) == wanted.version) return version;
+  if (versions->empty() || wanted.version != 0)
+    return fail(
+        Reason::NotFound,
+        fmt::format(
+            "tenant {} has no data set {}{} in namespace {}\n  `ingot dataset list` shows what there is",
+            place.tenant, wanted.name, wanted.version ? fmt::format("@{}", wanted.version) : "", place.ns));
+  return versions->back();
+}
+
+Result<void> download(Client& client, const Place& place, const data::Manifest& manifest,
+                      const std::string& path) {
+  auto target = host::DatasetTarget::open(path);
+  if (!target) return fail(target.error());
+  BlobClient blobs(client, place.tenant);
+  std::vector<BlobFetch> fetches;
+  for (const data::ManifestFile& file : manifest.files)
+    fetches.push_back({file.digest, [&target, &file](const auto& read) {
+                         return target->write(file.name, [&](int fd) {
+                           return read([fd, &file](std::string_view piece) -> Result<void> {
+                             if (host::write_all(fd, piece)) return {};
+                             return fail(Reason::InternalError,
+                                         fmt::format("cannot write {}: {}", file.name, strerror(errno)));
+                           });
+                         });
+                       }});
+  TransferProgress progress("fetching", manifest.bytes());
+  return blobs.fetch(fetches, progress);
+}
+
+}  // namespace
+
+int dataset_add(const Common& common, const DatasetOptions& options) {
+  auto client = Client::open(common);
+  if (!client) return failed(client.error());
+  auto place = place_of(*client, options);
+  if (!place) return failed(place.error());
+  auto source = host::DatasetSource::open(options.path);
+  if (!source) return failed(source.error());
+  auto dataset = ensure_dataset(*client, *place, options);
+  if (!dataset) return failed(dataset.error());
+  auto added = upload(*client, *place, *source);
+  if (!added) return failed(added.error());
+  auto before = versions_of(*client, *place, options.name);
+  if (!before) return failed(before.error());
+  const bool same =
+      !before->empty() && api::string_at(before->back(), {"spec", "manifest"}) == added->digest.text();
+  auto version = same ? Result<api::Json>(before->back())
+                      : add_version(*client, *place, options, *dataset, *added,
+                                    before->empty() ? 0 : number_of(before->back()));
+  if (!version) return failed(version.error());
+  if (common.json) {
+    print_json(*version);
+    return kOk;
+  }
+  const std::string what =
+      fmt::format("{} v{}: {}, {}", options.name, number_of(*version),
+                  files_text(int64_t(added->manifest.files.size())), size_text(added->manifest.bytes()));
+  if (same)
+    fmt::print("{}, unchanged\n", what);
+  else
+    fmt::print("{}, {} new\n", what, count_text(added->fresh));
+  return kOk;
+}
+
+int dataset_list(const Common& common, const DatasetOptions& options) {
+  auto client = Client::open(common);
+  if (!client) return failed(client.error());
+  auto place = place_of(*client, options);
+  if (!place) return failed(place.error());
+  auto datasets = client->list(place->datasets());
+  if (!datasets) return failed(datasets.error());
+  if (common.json) {
+    print_json(*datasets);
+    return kOk;
+  }
+  auto versions = versions_of(*client, *place, "");
+  if (!versions) return failed(versions.error());
+  std::map<std::string, const api::Json*> newest;
+  for (const api::Json& version : *versions)
+    newest[std::string(api::string_at(version, {"spec", "dataset"}))] = &version;
+  Table table({"NAME", "CLASS", "REGION", "NEWEST", "FILES", "SIZE", "AGE"});
+  table.right(4).right(5);
+  for (const api::Json& dataset : *datasets) {
+    const std::string name(api::string_at(dataset, {"metadata", "name"}));
+    const api::Json* version = newest.contains(name) ? newest[name] : nullptr;
+    table.row({name, std::string(api::string_at(dataset, {"spec", "classification"})),
+               std::string(api::string_at(dataset, {"spec", "region"})),
+               version ? fmt::format("v{}", number_of(*version)) : "none",
+               version ? count_text(api::int_at(*version, {"spec", "files"}).value_or(0)) : "",
+               version ? size_text(api::int_at(*version, {"spec", "bytes"}).value_or(0)) : "",
+               age_of(dataset)});
+  }
+  table.print();
+  return kOk;
+}
+
+int dataset_show(const Common& common, const DatasetOptions& options) {
+  auto client = Client::open(common);
+  if (!client) return failed(client.error());
+  auto place = place_of(*client, options);
+  if (!place) return failed(place.error());
+  auto dataset = client->get(place->datasets() + "/" + query_value(options.name));
+  if (!dataset) return failed(dataset.error());
+  auto versions = versions_of(*client, *place, options.name);
+  if (!versions) return failed(versions.error());
+  if (common.json) {
+    print_json(api::JsonObject{{"dataset", *dataset}, {"versions", *versions}});
+    return kOk;
+  }
+  const std::string region(api::string_at(*dataset, {"spec", "region"}));
+  fmt::print("{}   {}{}\n", options.name, api::string_at(*dataset, {"spec", "classification"}),
+             region.empty() ? "" : ", " + region);
+  Table table({"VERSION", "FILES", "SIZE", "MANIFEST", "AGE", "MESSAGE"});
+  table.right(1).right(2);
+  for (const api::Json& version : *versions)
+    table.row({fmt::format("v{}", number_of(version)),
+               count_text(api::int_at(version, {"spec", "files"}).value_or(0)),
+               size_text(api::int_at(version, {"spec", "bytes"}).value_or(0)),
+               std::string(api::string_at(version, {"spec", "manifest"}).substr(0, 19)), age_of(version),
+               std::string(api::string_at(version, {"spec", "message"}))});
+  table.print();
+  return kOk;
+}
+
+int dataset_get(const Common& common, const DatasetOptions& options) {
+  const auto wanted = read_wanted(options.name);
+  if (!wanted) return failed(wanted.error());
+  auto client = Client::open(common);
+  if (!client) return failed(client.error());
+  auto place = place_of(*client, options);
+  if (!place) return failed(place.error());
+  auto version = find_version(*client, *place, *wanted);
+  if (!version) return failed(version.error());
+  auto digest = Digest::parse(api::string_at(*version, {"spec", "manifest"}));
+  if (!digest) return failed(digest.error());
+  auto text = BlobClient(*client, place->tenant).get(*digest);
+  if (!text) return failed(text.error());
+  auto manifest = data::parse_manifest(*text);
+  if (!manifest) return failed(manifest.error());
+  if (auto fetched = download(*client, *place, *manifest, options.path); !fetched)
+    return failed(fetched.error());
+  if (common.json) {
+    print_json(*version);
+    return kOk;
+  }
+  fmt::print("{} v{}: {}, {} in {}\n", wanted->name, number_of(*version),
+             files_text(int64_t(manifest->files.size())), size_text(manifest->bytes()), options.path);
+  return kOk;
+}
+
+}  // namespace ingot
