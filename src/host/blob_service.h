@@ -14,7 +14,7 @@
 namespace ingot::host {
 
 struct BlobServiceOptions {
-  int threads = 8;  // most of them wait for syncs
+  int threads = 16;  // most of them wait for syncs
   int transfers = 256, transfers_of_one = 64;
 };
 

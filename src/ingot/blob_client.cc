@@ -16,7 +16,7 @@ namespace ingot {
 namespace {
 
 constexpr size_t kAskedAtOnce = 10'000;
-constexpr size_t kConnections = 8;  // most of the time of a small blob is waiting for a disk
+constexpr size_t kConnections = 16;  // most of the time of a small blob is waiting for a disk
 constexpr Duration kPatience = std::chrono::minutes(10);
 constexpr auto kShownEvery = std::chrono::milliseconds(100);
 
