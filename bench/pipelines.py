@@ -1,4 +1,4 @@
-"""./dev bench pipelines: what steps pay for their artifacts."""
+"""./dev bench pipelines: what workflows cost, and what steps pay for their artifacts."""
 import json
 import os
 import shutil
@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import workflows
 from run import progress, row
 
 FILES, FILE_MIB = 32, 32  # 1 GiB
@@ -53,4 +54,5 @@ def store_put(build):
 
 
 def measure(build):
-    return list(store_put(build))
+    yield from workflows.measure(build)
+    yield from store_put(build)

@@ -76,7 +76,11 @@ Result<void> check_templates(Call& call, const Json& object) {
     return found ? std::optional(found->parse()) : std::nullopt;
   };
   const auto checked = workflow::check(call.type().kind, object, lookup);
-  if (checked) return {};
+  if (checked) {
+    for (const std::string& field : workflow::ignored(object))
+      call.warnings.push_back(field + " has no effect in this factory");
+    return {};
+  }
   const std::string_view name = api::string_at(object, {"metadata", "name"});
   Error error{.reason = Reason::Invalid, .message = checked.error()};
   error.causes.push_back({"FieldValueInvalid", "spec", checked.error()});

@@ -1,6 +1,7 @@
 #include "pipelines/engine.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -29,7 +30,7 @@ using workflow::Run;
 constexpr Duration kProgressEvery = std::chrono::seconds(1);  // how often a large Workflow says how far it is
 constexpr size_t kLarge = 64 * 1024;
 constexpr size_t kErased = 500;  // rows in a turn
-constexpr size_t kRunsPerTurn = 16;
+constexpr size_t kRunsPerTurn = 8, kPodsPerTurn = 8;
 
 }  // namespace
 
@@ -53,6 +54,7 @@ class Engine::Impl final : public store::Follower::Handler {
     Revision seen{};             // of the Workflow, as we wrote or read it
     std::set<std::string> pods;  // key texts of pods that changed
     std::optional<WallTime> timer;
+    std::optional<Phase> told;  // what the Workflow says
     Instant progress_at{};
   };
   struct PodOf {
@@ -64,6 +66,7 @@ class Engine::Impl final : public store::Follower::Handler {
     going_.clear();
     pods_.clear();
     todo_.clear();
+    waiting_.clear();
     timers_.clear();
     stats_.runs = stats_.nodes = 0;
   }
@@ -72,29 +75,36 @@ class Engine::Impl final : public store::Follower::Handler {
     const WallTime now = env_.clock.wall();
     for (const Key& key : changed) {
       if (key.resource() == workflow::kWorkflows) {
-        todo_.insert(key.text());
+        look_at(key.text());
       } else if (const auto pod = pods_.find(key.text()); pod != pods_.end()) {
         going_[pod->second.workflow].pods.insert(key.text());
-        todo_.insert(pod->second.workflow);
+        look_at(pod->second.workflow);
       }
     }
     while (!timers_.empty() && timers_.begin()->first <= now) {
-      todo_.insert(timers_.begin()->second);
+      look_at(timers_.begin()->second);
       timers_.erase(timers_.begin());
     }
-    for (size_t n = 0; n < kRunsPerTurn && !todo_.empty(); ++n) {
-      const auto first = todo_.extract(todo_.begin());
-      operate(turn, Key(first.value()), now);
+    pods_left_ = kPodsPerTurn;
+    for (size_t n = 0; n < kRunsPerTurn && pods_left_ > 0 && !todo_.empty(); ++n) {
+      const std::string key = todo_.front();
+      todo_.pop_front();
+      waiting_.erase(key);
+      operate(turn, Key(key), now);
     }
     if (!timers_.empty()) follower_.wake_at(env_.clock.now() + (timers_.begin()->first - now));
     return !todo_.empty();
+  }
+
+  void look_at(const std::string& workflow) {
+    if (waiting_.insert(workflow).second) todo_.push_back(workflow);
   }
 
   void operate(store::Turn& turn, const Key& key, WallTime now) {
     const ObjectPtr object = turn.get(key);
     if (!object) {
       forget(key);
-      if (erase_nodes(turn, key, kErased)) todo_.insert(key.text());
+      if (erase_nodes(turn, key, kErased)) look_at(key.text());
       return;
     }
     const auto known = going_.find(key.text());
@@ -105,9 +115,12 @@ class Engine::Impl final : public store::Follower::Handler {
     }
     Going& going = going_.at(key.text());
     Run& run = *going.run;
+    run.allow(pods_left_);
     for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
     run.go_on(now);
     carry_out(turn, key, going, now);
+    pods_left_ = run.allowed();
+    if (run.more()) look_at(key.text());
     write_status(turn, object, going, now);
     if (run.over()) return finished(turn, key, now);
     rearm(key, going);
@@ -125,7 +138,7 @@ class Engine::Impl final : public store::Follower::Handler {
     const bool fresh =
         phase.empty() && string_at(json, {"status", "startedAt"}).empty();  // not one to be tried again
     if (fresh && erase_nodes(turn, object->key, kErased)) {                 // of one of the same name before
-      todo_.insert(object->key.text());
+      look_at(object->key.text());
       return false;
     }
     auto read = read_workflow(turn, object->key, json, flows_);
@@ -145,8 +158,10 @@ class Engine::Impl final : public store::Follower::Handler {
       if (const auto put = turn.put(object->key, std::move(json), object->revision))
         going.seen = (*put)->revision;
     }
+    run.allow(pods_left_);
     run.set_suspended(read->suspended, now);
     run.go_on(now);
+    pods_left_ = run.allowed();
     for (size_t i = 0; i < run.nodes().size(); ++i)
       if (const workflow::Node& n = run.nodes()[i]; n.type == NodeType::Pod && !fulfilled(n.phase)) {
         const Key pod = pod_key(object->key, n);
@@ -207,7 +222,7 @@ class Engine::Impl final : public store::Follower::Handler {
       run.pod(wanted.node, {.phase = Phase::Error, .message = made.error().message}, now);
     if (made || made.error().reason != Reason::AlreadyExists) return;
     going_.at(key.text()).pods.insert(pod.text());  // of an attempt that was forgotten: it says how it is
-    todo_.insert(key.text());
+    look_at(key.text());
   }
 
   // Pods that nobody needs any more, as the Workflow's podGC says.
@@ -227,10 +242,12 @@ class Engine::Impl final : public store::Follower::Handler {
     const ObjectPtr newest = turn.get(object->key);
     if (!newest) return;
     const Instant at = env_.clock.now();
-    const bool phase_only = newest->json.size() > kLarge && at < going.progress_at;
+    const Phase phase = going.run->phase();
+    if (going.told == phase && newest->json.size() > kLarge && at < going.progress_at) return;
     Json json = newest->parse();
-    if (!set_status(json, *going.run, now, phase_only)) return;
+    going.told = phase;
     going.progress_at = at + kProgressEvery;
+    if (!set_status(json, *going.run, now)) return;
     if (const auto put = turn.put(newest->key, std::move(json), newest->revision))
       going.seen = (*put)->revision;
   }
@@ -283,9 +300,11 @@ class Engine::Impl final : public store::Follower::Handler {
   const api::Registry& registry_;
   const api::Schema& pod_spec_;
   Flows flows_;
-  HashMap<Going> going_;  // by the Workflow's key
-  HashMap<PodOf> pods_;   // that run or will, by key
-  std::set<std::string> todo_;
+  HashMap<Going> going_;           // by the Workflow's key
+  HashMap<PodOf> pods_;            // that run or will, by key
+  std::deque<std::string> todo_;   // Workflows' keys, the first that came first …
+  std::set<std::string> waiting_;  // … and the same by key
+  size_t pods_left_ = 0;           // that this turn may begin
   std::multimap<WallTime, std::string> timers_;
   EngineStats stats_;
   store::Follower follower_;

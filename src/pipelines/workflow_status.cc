@@ -30,10 +30,9 @@ void set_conditions(Json& object, bool over) {
 
 }  // namespace
 
-bool set_status(Json& object, const workflow::Run& run, WallTime now, bool phase_only) {
+bool set_status(Json& object, const workflow::Run& run, WallTime now) {
   const std::string_view phase = to_string(run.phase());
   const bool fresh = string_at(object, {"status", "phase"}) != phase;
-  if (!fresh && phase_only) return false;
   bool changed = fresh;
   if (fresh) {
     set(object, {"status", "phase"}, phase);

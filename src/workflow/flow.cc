@@ -18,7 +18,32 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {
     {"steps", Kind::Steps},         {"dag", Kind::Dag},
 };
 // What Argo has and we have not yet: refused by name.
-constexpr std::string_view kNotYet[] = {"data", "plugin"};
+constexpr std::initializer_list<std::string_view> kNotYet[] = {
+    {"data"},
+    {"plugin"},
+    {"resource"},
+    {"http"},
+    {"memoize"},
+    {"synchronization"},
+    {"inputs", "artifacts"},
+    {"outputs", "artifacts"},
+};
+constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"synchronization"},
+                                                                   {"volumeClaimTemplates"}};
+
+std::string dotted(std::initializer_list<std::string_view> path) {
+  std::string out;
+  for (const std::string_view part : path) (out += out.empty() ? "" : ".") += part;
+  return out;
+}
+// The first of these paths that the object has.
+template <class Paths>
+std::string first_of(const Json& object, const Paths& paths) {
+  for (const auto& path : paths)
+    if (const Json* found = api::find(object, path); found && !(found->is_array() && found->get_array().empty()))
+      return dotted(path);
+  return "";
+}
 
 std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
@@ -98,9 +123,11 @@ Or<const Template*> Flow::add(const Json& body, const std::string& scope, std::s
   made->body = body;
   if (const Json* defaults = api::find(spec_, {"templateDefaults"})) lay_under(made->body, *defaults);
   std::optional<Kind> kind;
-  for (const std::string_view other : kNotYet)
-    if (api::find(body, {other}))
-      return wrong(std::string(where) + ": template type \"" + std::string(other) + "\" is not implemented");
+  if (const std::string other = first_of(made->body, kNotYet); !other.empty())
+    return wrong(std::string(where) + ": " + other + " is not implemented");
+  for (const Json& c : array_at(made->body, {"containerSet", "containers"}))
+    if (api::find(c, {"dependencies"}))
+      return wrong(std::string(where) + ": containerSet.containers.dependencies is not implemented");
   for (const auto& [name, value] : kKinds)
     if (api::find(body, {name})) {
       if (kind)
@@ -169,11 +196,7 @@ Or<Hooks> Flow::read_hooks(const Json& holder, std::string_view scope, const std
     Or<const Template*> runs = target(hook, scope, where + ".hooks." + name);
     if (!runs) return wrong(runs.error());
     const std::string expression(string_at(hook, {"expression"}));
-    if (name != "exit") {
-      if (expression.empty()) return wrong(where + ".hooks." + name + ".expression is required");
-      if (const auto read = expr::Program::compile(expression); !read)
-        return wrong(where + ".hooks." + name + ".expression: " + read.error());
-    }
+    if (name != "exit") return wrong(where + ".hooks." + name + " is not implemented: \"exit\" is");
     hooks.emplace(name,
                   Hook{*runs, JsonObject{{"arguments", api::object_at(hook, {"arguments"})}}, expression});
   }
@@ -280,6 +303,8 @@ Or<void> Flow::read_dag(Template& t, std::string_view where) {
 Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored) {
   std::shared_ptr<Flow> flow(new Flow);
   flow->spec_ = std::move(spec);
+  if (const std::string other = first_of(flow->spec_, kSpecNotYet); !other.empty())
+    return wrong("spec." + other + " is not implemented");
   size_t n = 0;
   for (const Json& body : array_at(flow->spec_, {"templates"})) {
     const std::string where = "templates." + std::string(string_at(body, {"name"}));

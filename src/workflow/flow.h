@@ -35,7 +35,7 @@ inline bool runs_pod(Kind k) { return k == Kind::Container || k == Kind::Script 
 struct Hook {
   const Template* runs = nullptr;
   Json arguments;
-  std::string expression;  // "": always; of "exit" always
+  std::string expression;  // "": always
 };
 using Hooks = std::map<std::string, Hook>;
 

@@ -106,21 +106,38 @@ Json with_stored(Json object, const Resolved& resolved) {
 }
 
 Or<void> check(std::string_view kind, const Json& object, const Lookup& lookup) {
-  const bool runs = kind == "Workflow" || kind == "CronWorkflow";
+  if (kind == "CronWorkflow") return wrong("CronWorkflow is not implemented");
+  const bool runs = kind == "Workflow";
   Json shaped = JsonObject{};
   const Json* spec = find(object, {"spec"});
-  if (kind == "CronWorkflow") spec = find(object, {"spec", "workflowSpec"});
-  if (!spec) return wrong(kind == "CronWorkflow" ? "spec.workflowSpec is required" : "spec is required");
+  if (!spec) return wrong("spec is required");
   api::set(shaped, {"spec"}, *spec);
   Or<Resolved> resolved = resolve(shaped, lookup);
   if (!resolved) {
-    if (kind == "Workflow") return wrong(resolved.error());
+    if (runs) return wrong(resolved.error());
     return {};
   }
   const auto flow = Flow::read(std::move(resolved->spec), resolved->stored);
   if (!flow) return wrong(flow.error());
   if (runs && !(*flow)->entry()) return wrong("spec.entrypoint is required");
   return {};
+}
+
+std::vector<std::string> ignored(const Json& object) {
+  constexpr std::string_view kOfSpec[] = {"archiveLogs",  "artifactGC", "artifactRepositoryRef",
+                                          "executor",     "metrics",    "podDisruptionBudget",
+                                          "volumeClaimGC"};
+  constexpr std::string_view kOfTemplate[] = {"archiveLocation", "executor", "metrics"};
+  std::vector<std::string> out;
+  for (const std::string_view field : kOfSpec)
+    if (find(object, {"spec", field})) out.push_back("spec." + std::string(field));
+  size_t n = 0;
+  for (const Json& t : array_at(object, {"spec", "templates"})) {
+    for (const std::string_view field : kOfTemplate)
+      if (find(t, {field})) out.push_back("spec.templates[" + std::to_string(n) + "]." + std::string(field));
+    ++n;
+  }
+  return out;
 }
 
 }  // namespace ingot::workflow

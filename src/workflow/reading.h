@@ -24,5 +24,7 @@ Json with_stored(Json object, const Resolved&);
 // What is wrong with a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow that is being written. What a
 // template of templates refers to may come later.
 Or<void> check(std::string_view kind, const Json& object, const Lookup&);
+// Fields that mean nothing here, for a warning.
+std::vector<std::string> ignored(const Json& object);
 
 }  // namespace ingot::workflow

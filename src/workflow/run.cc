@@ -258,6 +258,8 @@ void Run::go_on(WallTime now) {
         at(now + std::chrono::seconds(*seconds), kNobody);
     }
   }
+  if (std::exchange(more_, false))
+    for (const NodeIndex scope : std::exchange(starved_, {})) pumps_.insert(scope);
   while (!timers_.empty() && timers_.begin()->first <= now && !over_) {
     const NodeIndex node = timers_.begin()->second;
     timers_.erase(timers_.begin());

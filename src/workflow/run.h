@@ -60,6 +60,11 @@ class Run {
   Or<void> arguments(const Json& given);
   void restore(std::vector<StoredNode>, WallTime now);
 
+  // How many pods may be begun from now on: the rest waits until it is allowed (`more`), so that a loop of ten thousand
+  // holds nobody up.
+  void allow(size_t pods) { allowed_ = pods; }
+  size_t allowed() const { return allowed_; }
+  bool more() const { return more_ && !over_; }
   // Begins, or goes on after restore(); then whatever time has brought.
   void go_on(WallTime now);
   void pod(NodeIndex, const PodReport&, WallTime now);
@@ -130,7 +135,7 @@ class Run {
   void end(NodeIndex, Phase, std::string message, WallTime now);
   void ended(NodeIndex, WallTime now);  // exit hooks, locks
   Scope& scope_of(NodeIndex node) { return *scopes_.at(node); }
-  bool room_for(NodeIndex boundary, const Template&) const;
+  bool room_for(NodeIndex boundary, const Template&);
 
   // A task of steps or a dag.
   Or<Json> filled_task(NodeIndex scope, const Task&, WallTime now) const;
@@ -197,6 +202,8 @@ class Run {
   Wanted wanted_;
   JsonObject global_outputs_;
   int64_t active_pods_ = 0, pods_done_ = 0, pods_known_ = 0;
+  size_t allowed_ = SIZE_MAX;
+  bool more_ = false;
   bool begun_ = false, over_ = false, suspended_ = false, exiting_ = false;
   Shutdown shutdown_ = Shutdown::No;
   Phase phase_ = Phase::Pending;  // how it ended, as soon as that is known

@@ -81,7 +81,11 @@ Or<Json> Run::inputs_of(const Template& t, const Json& holder) const {
 }
 
 // Whether the limits on what runs at a time leave room for one more.
-bool Run::room_for(NodeIndex boundary, const Template& t) const {
+bool Run::room_for(NodeIndex boundary, const Template& t) {
+  if (runs_pod(t.kind) && allowed_ == 0) {
+    more_ = true;
+    return false;
+  }
   if (runs_pod(t.kind))
     if (const auto most = api::int_at(flow_->spec(), {"parallelism"}); most && active_pods_ >= *most)
       return false;
@@ -252,6 +256,7 @@ void Run::open_pod(NodeIndex node, WallTime now) {
   }
   arm(node, now);
   if (fulfilled(n.phase)) return;
+  if (allowed_ > 0 && allowed_ != SIZE_MAX) --allowed_;
   wanted_.pods.push_back({node, std::move(filled)});
 }
 
