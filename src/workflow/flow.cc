@@ -40,7 +40,8 @@ std::string dotted(std::initializer_list<std::string_view> path) {
 template <class Paths>
 std::string first_of(const Json& object, const Paths& paths) {
   for (const auto& path : paths)
-    if (const Json* found = api::find(object, path); found && !(found->is_array() && found->get_array().empty()))
+    if (const Json* found = api::find(object, path);
+        found && !(found->is_array() && found->get_array().empty()))
       return dotted(path);
   return "";
 }
