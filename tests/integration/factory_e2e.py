@@ -196,6 +196,40 @@ def two_factories_do_not_meet(factory, vision, _):
     assert vision.get("probe")["status"]["phase"] == "Running"
 
 
+WORKFLOW = {"entrypoint": "main", "volumes": [{"name": "work", "emptyDir": {}}], "templates": [
+    {"name": "main", "steps": [
+        [{"name": "make", "template": "make"}],
+        [{"name": "use", "template": "use", "withParam": "{{steps.make.outputs.result}}", "arguments": {"parameters": [
+            {"name": "text", "value": "{{item}} {{steps.make.outputs.parameters.fruit}} {{steps.make.outputs.parameters.cup}}"
+                                      " {{steps.make.outputs.parameters.link}}"}]}}]]},
+    {"name": "make", "outputs": {"parameters": [
+        {"name": "fruit", "valueFrom": {"path": "/tmp/out/fruit"}}, {"name": "cup", "valueFrom": {"path": "/work/cup"}},
+        {"name": "link", "valueFrom": {"path": "/tmp/out/link", "default": "nowhere"}}]},
+     "script": {"image": "tools:latest", "command": ["sh"], "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+                "source": "/bin/busybox mkdir -p /tmp/out; echo pear > /tmp/out/fruit; echo tea > /work/cup; "
+                          "/bin/busybox ln -s /proc/1/root/etc/shadow /tmp/out/link; echo oops >&2; echo '[7, 8]'"}},
+    {"name": "use", "inputs": {"parameters": [{"name": "text"}]},
+     "container": {"image": "tools:latest", "command": ["echo", "{{inputs.parameters.text}}"]}}]}
+
+
+def a_step_leaves_files_and_its_output(factory, vision, speech):
+    path = "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
+    code, body = vision.client.call("POST", path, {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
+                                                   "metadata": {"name": "leaves"}, "spec": WORKFLOW})
+    assert code == 201, body
+    client = factory.client()
+    client.connection.timeout = 120
+    client.connection.request("GET", f"{path}?watch=true&fieldSelector=metadata.name=leaves")
+    status = {}
+    for line in client.connection.getresponse():
+        status = json.loads(line)["object"].get("status", {})
+        if status.get("finishedAt"):
+            break
+    assert status["phase"] == "Succeeded", status
+    said = sorted(n["outputs"]["result"] for n in status["nodes"].values() if n["displayName"].startswith("use"))
+    assert said == ["7 pear tea nowhere", "8 pear tea nowhere"], status["nodes"]
+
+
 def traces(factory):
     """What of this factory is on the machine."""
     identity = json.loads((factory.data / "factory.json").read_text())["id"]
@@ -217,7 +251,7 @@ def down_leaves_nothing(factory, vision, _):
 def main():
     tests = [a_pod_sees_exactly_its_gpus, a_pod_without_gpus_sees_none, a_pod_reaches_its_own_control_plane,
              a_tenant_cannot_take_a_gpu, a_forced_deletion_frees_no_gpu_early,
-             an_absent_image_says_so_and_starts_once_loaded, one_tenants_image_is_not_anothers,
+             a_step_leaves_files_and_its_output, an_absent_image_says_so_and_starts_once_loaded, one_tenants_image_is_not_anothers,
              pods_survive_a_crash_of_the_factory, pods_survive_a_kill_of_containerd, an_upgrade_keeps_pods,
              two_factories_do_not_meet, down_leaves_nothing]
     missing = [p for p in NEEDED if not Path(p).exists()]
