@@ -2,6 +2,7 @@
 killed in the middle."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -204,6 +205,51 @@ def another_tenant_sees_nothing(factory, kubectl):
     assert json.loads(other("get", "workflows", "-A", "-o", "json").stdout)["items"] == []
 
 
+class Argo:
+    """Argo's own command line, where the machine has it."""
+
+    def __init__(self, kubectl):
+        self.environment = kubectl.environment
+
+    def __call__(self, *args, code=0):
+        ran = subprocess.run(["argo", *args], env=self.environment, capture_output=True, text=True, timeout=SECONDS)
+        assert ran.returncode == code, f"argo {' '.join(args)}: {ran.returncode} {ran.stdout} {ran.stderr}"
+        return ran.stdout
+
+
+def argo_drives_a_run(factory, kubectl):
+    argo = Argo(kubectl)
+    file = factory.data / "long.yaml"
+    file.write_text(LONG)
+    assert "no linting errors" in argo("lint", str(file))
+    name = argo("submit", str(file), "-o", "name").strip()
+    in_node(factory, name, "[2].ok")
+    assert name in argo("list") and "Suspended" in argo("get", name)
+    argo("resume", name)
+    argo("wait", name)
+    assert "Succeeded" in argo("get", name)
+    again = argo("resubmit", name, "-o", "name").strip()
+    in_node(factory, again, "[2].ok")
+    argo("stop", again)
+    argo("wait", again, code=1)
+    argo("delete", name, again)
+    assert argo("list", "-o", "name").find(name) < 0
+
+
+def argo_tries_again_what_failed(factory, kubectl):
+    argo = Argo(kubectl)
+    file = factory.data / "failing.yaml"
+    file.write_text((ROOT / "tests/workflows/steps-failed.yaml").read_text().replace("name: steps-failed", "name: again"))
+    argo("submit", str(file))
+    argo("wait", "again", code=1)
+    before = {n["name"]: n["startedAt"] for n in kubectl.get("workflow", "again")["status"]["nodes"].values()}
+    argo("retry", "again")
+    argo("wait", "again", code=1)
+    after = kubectl.get("workflow", "again")
+    assert node_of(after, "[0].a")["phase"] == "Failed"
+    assert node_of(after, "[0].b")["startedAt"] == before["again[0].b"]
+
+
 def main():
     runs = [a_stopped_run_calls_its_exit_handler, a_terminated_run_does_not,
             an_edit_of_a_node_answers_what_is_suspended, a_suspended_run_begins_nothing, runs_go_on_after_kill_9,
@@ -214,8 +260,11 @@ def main():
         kubectl = Kubectl(factory, "vision")
         for name, wrong in manifests(kubectl):
             print("".join(f"  {w}\n" for w in wrong) + f"{'fail' if wrong else 'ok'} {name}", flush=True)
-        for run in runs:
+        for run in [*runs, argo_drives_a_run, argo_tries_again_what_failed]:
             name = run.__name__.replace("_", " ")
+            if name.startswith("argo") and not shutil.which("argo"):
+                print(f"skip {name}: this machine has no argo")
+                continue
             try:
                 run(factory, kubectl)
                 print(f"ok {name}", flush=True)
