@@ -68,6 +68,30 @@ bool keep_nodes(Call& call, const api::ObjectPtr& stored, Json& after) {
   return !changes.empty();
 }
 
+Result<void> check_begun(Call& call, const Json& before, const Json& after) {
+  constexpr std::pair<std::string_view, std::string_view> kKept[] = {
+      {"spec", "templates"},
+      {"spec", "entrypoint"},
+      {"spec", "templateDefaults"},
+      {"spec", "onExit"},
+      {"spec", "hooks"},
+      {"spec", "workflowTemplateRef"},
+      {"status", "storedTemplates"},
+      {"status", "storedWorkflowTemplateSpec"},
+  };
+  if (!api::find(before, {"status", "startedAt"})) return check_templates(call, after);
+  for (const auto& [part, name] : kKept) {
+    const Json *was = api::find(before, {part, name}), *is = api::find(after, {part, name});
+    if ((!was && !is) || (was && is && api::same(*was, *is))) continue;
+    const std::string field = std::string(part) + "." + std::string(name);
+    Error error{.reason = Reason::Invalid,
+                .message = field + ": field is immutable once the run has begun; submit another"};
+    error.causes.push_back({"FieldValueInvalid", field, error.message});
+    return fail(about(std::move(error), call.type(), call.route().name));
+  }
+  return {};
+}
+
 Result<void> check_templates(Call& call, const Json& object) {
   const auto lookup = [&](bool cluster, std::string_view name) -> std::optional<Json> {
     const api::ObjectPtr found =

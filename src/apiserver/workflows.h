@@ -13,6 +13,9 @@ api::ObjectPtr whole_workflow(const ClusterView&, const api::ObjectPtr&);
 // any does.
 bool keep_nodes(Call&, const api::ObjectPtr& stored, api::Json& after);
 
+// A run that has begun keeps what it runs.
+Result<void> check_begun(Call&, const api::Json& before, const api::Json& after);
+
 // Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow: what is wrong with its text.
 bool holds_templates(const api::Resource&);
 Result<void> check_templates(Call&, const api::Json& object);

@@ -68,7 +68,7 @@ class Engine::Impl final : public store::Follower::Handler {
     todo_.clear();
     waiting_.clear();
     timers_.clear();
-    stats_.runs = stats_.nodes = 0;
+    stats_.runs = 0;
   }
 
   bool follow(store::Turn& turn, const std::vector<Key>& changed, bool) override {
@@ -115,6 +115,7 @@ class Engine::Impl final : public store::Follower::Handler {
     }
     Going& going = going_.at(key.text());
     Run& run = *going.run;
+    run.read_config(config_maps(turn, key));
     run.allow(pods_left_);
     for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
     run.go_on(now);
@@ -122,6 +123,7 @@ class Engine::Impl final : public store::Follower::Handler {
     pods_left_ = run.allowed();
     if (run.more()) look_at(key.text());
     write_status(turn, object, going, now);
+    run.read_config({});
     if (run.over()) return finished(turn, key, now);
     rearm(key, going);
   }

@@ -17,7 +17,7 @@
 namespace ingot::pipelines {
 
 struct EngineStats {
-  size_t runs = 0, nodes = 0;  // that go on, now
+  size_t runs = 0;  // that go on, now
   uint64_t begun = 0, ended = 0;
 };
 

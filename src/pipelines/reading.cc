@@ -51,6 +51,16 @@ workflow::Facts facts_of(const store::Turn& turn, const Key& key, const Json& ob
 
 }  // namespace
 
+workflow::Config config_maps(const store::Turn& turn, const Key& key) {
+  return [&turn, key](std::string_view name, std::string_view entry) -> std::optional<std::string> {
+    const api::ObjectPtr map = beside(turn, key, "configmaps", false, name);
+    if (!map) return std::nullopt;
+    const Json json = map->parse();
+    const Json* value = api::find(json, {"data", entry});
+    return value ? std::optional(std::string(string_at(*value, {}))) : std::nullopt;
+  };
+}
+
 Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& object, Flows& flows) {
   auto resolved = workflow::resolve(object, [&](bool cluster, std::string_view name) -> std::optional<Json> {
     const std::string_view resource =
@@ -63,14 +73,7 @@ Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& ob
   if (!flow) return std::unexpected(flow.error());
   ReadWorkflow out{.run =
                        std::make_unique<workflow::Run>(*flow, facts_of(turn, key, object, resolved->spec))};
-  out.run->read_config(
-      [&turn, key](std::string_view name, std::string_view entry) -> std::optional<std::string> {
-        const api::ObjectPtr map = beside(turn, key, "configmaps", false, name);
-        if (!map) return std::nullopt;
-        const Json json = map->parse();
-        const Json* value = api::find(json, {"data", entry});
-        return value ? std::optional(std::string(string_at(*value, {}))) : std::nullopt;
-      });
+  out.run->read_config(config_maps(turn, key));
   const Json* arguments = api::find(resolved->spec, {"arguments"});
   if (const auto given = out.run->arguments(arguments ? *arguments : Json(JsonObject{})); !given)
     return std::unexpected(given.error());

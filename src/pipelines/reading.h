@@ -26,6 +26,9 @@ struct ReadWorkflow {
   workflow::Shutdown shutdown = workflow::Shutdown::No;
 };
 
+// ConfigMaps beside the Workflow, while the turn lasts.
+workflow::Config config_maps(const store::Turn&, const api::Key& workflow);
+
 // Looks up what it refers to, and keeps that in the object's status, so that it stays as it was when the run began.
 workflow::Or<ReadWorkflow> read_workflow(const store::Turn&, const api::Key&, api::Json& object, Flows&);
 

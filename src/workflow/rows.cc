@@ -14,8 +14,9 @@ namespace {
 
 // Of a row alone.
 constexpr std::string_view kHidden[] = {"metadata", "after", "parent"};
-// Of what is shown alone: they follow from other nodes.
-constexpr std::string_view kDerived[] = {"children", "outboundNodes"};
+// What a client may say of a node: how it stands, never what it is or where it belongs.
+constexpr std::string_view kEditable[] = {"phase",   "message",  "startedAt", "finishedAt",
+                                          "outputs", "daemoned", "progress",  "memoizationStatus"};
 
 Json text(std::string_view t) { return Json(boost::json::string_view(t.data(), t.size())); }
 
@@ -47,15 +48,16 @@ JsonObject shown_nodes(std::vector<Json> rows) {
 
 std::optional<Json> row_from_shown(const Json& row, const Json& shown) {
   if (!shown.is_object()) return std::nullopt;
-  Json after = shown, before = row;
-  for (const std::string_view field : kDerived) api::erase(after, {field});
-  for (const std::string_view field : kHidden) api::erase(before, {field});
+  Json after = row;
+  api::erase(after, {"metadata"});
+  const Json before = after;
+  for (const std::string_view field : kEditable) {
+    if (const Json* value = api::find(shown, {field}))
+      api::set(after, {field}, *value);
+    else
+      api::erase(after, {field});
+  }
   if (api::same(after, before)) return std::nullopt;
-  for (const std::string_view field : kHidden)
-    if (const Json* kept = api::find(row, {field}); kept && field != "metadata")
-      api::set(after, {field}, *kept);
-  api::set(after, {"id"}, string_at(row, {"id"}));
-  api::set(after, {"name"}, string_at(row, {"name"}));
   return after;
 }
 

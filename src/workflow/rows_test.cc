@@ -25,11 +25,14 @@ TEST(Rows, AnEditKeepsWhatClientsDoNotSee) {
   const Json row =
       json(R"({"metadata":{"resourceVersion":"1"},"id":"w-1","name":"w.A","phase":"Running","after":["w"]})");
   EXPECT_FALSE(row_from_shown(row, json(R"({"id":"w-1","name":"w.A","phase":"Running","children":["x"]})")));
-  const auto edited = row_from_shown(row, json(R"({"id":"other","name":"w.X","phase":"Succeeded"})"));
+  const auto edited = row_from_shown(
+      row, json(R"({"id":"other","name":"w.X","phase":"Succeeded","boundaryID":"w-1","type":"DAG"})"));
   ASSERT_TRUE(edited);
   EXPECT_EQ(api::string_at(*edited, {"id"}), "w-1");
   EXPECT_EQ(api::string_at(*edited, {"name"}), "w.A");
   EXPECT_EQ(api::string_at(*edited, {"phase"}), "Succeeded");
+  EXPECT_EQ(api::string_at(*edited, {"boundaryID"}), "");
+  EXPECT_EQ(api::string_at(*edited, {"type"}), "");
   EXPECT_EQ(api::array_at(*edited, {"after"}).size(), 1u);
 }
 

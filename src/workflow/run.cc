@@ -104,6 +104,7 @@ void Run::touch(NodeIndex node) { changed_.insert(node); }
 NodeIndex Run::add(std::string name, std::string display, NodeType type, NodeIndex boundary, NodeIndex parent,
                    int32_t task, const Template* runs, WallTime now) {
   const auto index = NodeIndex(nodes_.size());
+  if (allowed_ > 0 && allowed_ != SIZE_MAX) --allowed_;
   Node& n = nodes_.emplace_back();
   n.name = std::move(name);
   n.display = std::move(display);
@@ -171,9 +172,9 @@ void Run::ended(NodeIndex node, WallTime now) {
         ++n.hooks;
         NodeIndex hook = kNobody;
         if (inputs) {
-          hook =
-              begin(*exit->second.runs, *inputs, name, n.display + ".onExit", n.boundary, node, n.task, now)
-                  .node;
+          hook = begin(*exit->second.runs, *inputs, name, n.display + ".onExit", n.boundary, node, n.task,
+                       now, true)
+                     .node;
         } else {
           hook = add(name, n.display + ".onExit", NodeType::Skipped, n.boundary, node, n.task,
                      exit->second.runs, now);
@@ -218,6 +219,7 @@ void Run::notify(NodeIndex node, WallTime now) {
     return;
   }
   if (parent == kNobody) {
+    if (node != 0) return;  // whom it was of is gone
     phase_ = nodes_.front().phase;
     message_ = nodes_.front().message;
     return begin_exit(now);
@@ -253,7 +255,7 @@ void Run::go_on(WallTime now) {
               {"arguments", JsonObject{{"parameters", parameters_},
                                        {"artifacts", array_at(flow_->spec(), {"arguments", "artifacts"})}}}});
       if (!inputs) return finish(Phase::Error, inputs.error(), now);
-      begin(*flow_->entry(), *inputs, facts_.name, facts_.name, kNobody, kNobody, -1, now);
+      begin(*flow_->entry(), *inputs, facts_.name, facts_.name, kNobody, kNobody, -1, now, true);
       if (const auto seconds = api::int_at(flow_->spec(), {"activeDeadlineSeconds"}); seconds && *seconds > 0)
         at(now + std::chrono::seconds(*seconds), kNobody);
     }
@@ -360,7 +362,7 @@ void Run::begin_exit(WallTime now) {
   if (!inputs) return finish(Phase::Error, "exit handler: " + inputs.error(), now);
   const std::string name = facts_.name + ".onExit";
   if (find(name) != kNobody) return;
-  const NodeIndex hook = begin(*exit->second.runs, *inputs, name, name, kNobody, kNobody, -1, now).node;
+  const NodeIndex hook = begin(*exit->second.runs, *inputs, name, name, kNobody, kNobody, -1, now, true).node;
   nodes_[size_t(hook)].hooked = true;
 }
 

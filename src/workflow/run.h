@@ -60,9 +60,9 @@ class Run {
   Or<void> arguments(const Json& given);
   void restore(std::vector<StoredNode>, WallTime now);
 
-  // How many pods may be begun from now on: the rest waits until it is allowed (`more`), so that a loop of ten thousand
+  // How many nodes may be begun from now on: the rest waits until it is allowed (`more`), so that a loop of ten thousand
   // holds nobody up.
-  void allow(size_t pods) { allowed_ = pods; }
+  void allow(size_t nodes) { allowed_ = nodes; }
   size_t allowed() const { return allowed_; }
   bool more() const { return more_ && !over_; }
   // Begins, or goes on after restore(); then whatever time has brought.
@@ -135,7 +135,8 @@ class Run {
   void end(NodeIndex, Phase, std::string message, WallTime now);
   void ended(NodeIndex, WallTime now);  // exit hooks, locks
   Scope& scope_of(NodeIndex node) { return *scopes_.at(node); }
-  bool room_for(NodeIndex boundary, const Template&);
+  bool room_for(NodeIndex boundary, const Template&) const;
+  bool enough();  // has been begun for now
 
   // A task of steps or a dag.
   Or<Json> filled_task(NodeIndex scope, const Task&, WallTime now) const;
@@ -152,7 +153,7 @@ class Run {
 
   // A template, with its inputs.
   Started begin(const Template&, Json inputs, std::string name, std::string display, NodeIndex boundary,
-                NodeIndex parent, int32_t task, WallTime now);
+                NodeIndex parent, int32_t task, WallTime now, bool whatever_room = false);
   Or<Json> inputs_of(const Template&, const Json& arguments) const;
   NodeIndex attempt(NodeIndex retry, WallTime now);
   void open_node(NodeIndex, WallTime now);

@@ -108,6 +108,10 @@ void Run::pump(NodeIndex node, WallTime now) {
       continue;
     }
     if (s.ready.empty()) break;
+    if (enough()) {
+      starved_.insert(node);
+      return;
+    }
     const uint32_t task = s.ready.front();
     if (dag && !s.runs->tasks[task].logic.empty()) {
       const Task& t = s.runs->tasks[task];
@@ -217,7 +221,7 @@ Run::Started Run::begin_task(NodeIndex scope, uint32_t task, WallTime now) {
 bool Run::pump_expanding(NodeIndex scope, Scope& s, WallTime now) {
   Expanding& e = s.expanding.front();
   for (; e.next < e.items.size(); ++e.next)
-    if (begin_item(scope, e, e.next, now).no_room) return false;
+    if (enough() || begin_item(scope, e, e.next, now).no_room) return false;
   const NodeIndex group = e.group;
   s.expanding.pop_front();
   --nodes_[size_t(group)].open;
@@ -318,7 +322,7 @@ void Run::steps_group_done(NodeIndex steps, WallTime now) {
 }
 
 void Run::task_settled(NodeIndex dag, NodeIndex node, WallTime now) {
-  if (!scopes_.contains(dag)) return;
+  if (!scopes_.contains(dag) || nodes_[size_t(node)].task < 0) return;
   Scope& s = scope_of(dag);
   const auto task = uint32_t(nodes_[size_t(node)].task);
   ++s.settled;

@@ -2,92 +2,13 @@
 
 #include <gmock/gmock.h>
 
-#include "api/parse.h"
+#include "workflow/testing.h"
 
 namespace ingot::workflow {
 namespace {
 
 using testing::ElementsAre;
 using testing::UnorderedElementsAre;
-using namespace std::chrono_literals;
-
-Json yaml(std::string_view text) {
-  const auto parsed = api::parse_body_yaml(text);
-  EXPECT_TRUE(parsed) << parsed.error().message;
-  return parsed->value;
-}
-
-// A run whose pods end as the test says.
-struct Bench {
-  FlowPtr flow;
-  std::unique_ptr<Run> run;
-  WallTime now{std::chrono::seconds(1'800'000'000)};
-  std::map<std::string, Json> stored;  // by node id
-  std::map<std::string, Json> pods;    // name → the filled template, of those that run
-  std::vector<std::string> started;    // names of pods, in order
-
-  explicit Bench(std::string_view text) {
-    auto read = Flow::read(yaml(text), {});
-    EXPECT_TRUE(read) << read.error();
-    flow = *read;
-    again();
-    run->go_on(now);
-    take();
-  }
-  // As after a crash: from what is stored.
-  void again() {
-    run = std::make_unique<Run>(flow, Facts{.name = "wf", .ns = "default", .uid = "u1"});
-    EXPECT_TRUE(run->arguments(JsonObject{}));
-    std::vector<StoredNode> nodes;
-    for (const auto& [id, json] : stored) nodes.push_back(*node_from_json(json));
-    if (!nodes.empty()) run->restore(std::move(nodes), now);
-    run->go_on(now);
-    take();
-  }
-  void take() {
-    Wanted wanted = run->take();
-    for (const NodeIndex i : wanted.changed)
-      stored[run->nodes()[size_t(i)].id] = node_to_json(run->nodes()[size_t(i)], run->nodes());
-    for (Wanted::Pod& pod : wanted.pods) {
-      const std::string& name = run->nodes()[size_t(pod.node)].name;
-      EXPECT_FALSE(pods.contains(name)) << name << " twice";
-      started.push_back(name);
-      pods[name] = std::move(pod.filled);
-    }
-    for (const NodeIndex i : wanted.stop) pods.erase(run->nodes()[size_t(i)].name);
-  }
-  void end(const std::string& name, Phase phase = Phase::Succeeded, std::string_view outputs = "") {
-    ASSERT_TRUE(pods.erase(name)) << name << " does not run";
-    now += 1s;
-    PodReport report{.phase = phase, .message = phase == Phase::Failed ? "Error (exit code 1)" : ""};
-    if (!outputs.empty()) report.outputs = std::make_shared<const Json>(yaml(outputs));
-    run->pod(run->find(name), report, now);
-    take();
-  }
-  std::vector<std::string> running() const {
-    std::vector<std::string> out;
-    for (const auto& [name, pod] : pods) out.push_back(name);
-    return out;
-  }
-  std::string_view phase(std::string_view name) const {
-    const NodeIndex i = run->find(name);
-    return i == kNobody ? "none" : to_string(run->nodes()[size_t(i)].phase);
-  }
-  const Node& node(std::string_view name) const { return run->nodes()[size_t(run->find(name))]; }
-  void pass(Duration d) {
-    now += std::chrono::duration_cast<WallTime::duration>(d);
-    run->go_on(now);
-    take();
-  }
-};
-
-constexpr std::string_view kSay = R"(
-- name: say
-  inputs: {parameters: [{name: text, default: hi}]}
-  container: {image: busybox, command: [echo, "{{inputs.parameters.text}}"]}
-)";
-
-std::string with_say(std::string text) { return text + std::string(kSay); }
 
 TEST(Run, OneContainer) {
   Bench b(with_say("entrypoint: say\ntemplates:"));
@@ -307,24 +228,6 @@ templates:
   EXPECT_EQ(b.run->phase(), Phase::Failed);
 }
 
-TEST(Run, NoMoreAtATimeThanAllowed) {
-  Bench b(with_say(R"(
-entrypoint: main
-parallelism: 2
-templates:
-- name: main
-  steps:
-  - - {name: a, template: say, withSequence: {count: 5}}
-)"));
-  EXPECT_EQ(b.running().size(), 2u);
-  for (int i = 0; i < 5; ++i) {
-    EXPECT_LE(b.running().size(), 2u);
-    if (i == 2) b.again();
-    b.end("wf[0].a(" + std::to_string(i) + ":" + std::to_string(i) + ")");
-  }
-  EXPECT_EQ(b.run->phase(), Phase::Succeeded);
-}
-
 TEST(Run, StepsInADagInSteps) {
   Bench b(with_say(R"(
 entrypoint: main
@@ -423,43 +326,6 @@ TEST(Run, NothingIsBegunWhileSuspended) {
   b.run->set_suspended(false, b.now);
   b.take();
   EXPECT_THAT(b.running(), ElementsAre("wf.B", "wf.C"));
-}
-
-// Whatever of it is stored at any moment, it goes on from there as it would have.
-TEST(Run, GoesOnAfterACrashAnywhere) {
-  constexpr std::string_view kAll = R"(
-entrypoint: main
-templates:
-- name: main
-  dag:
-    tasks:
-    - {name: A, template: say}
-    - {name: L, template: say, depends: A, withSequence: {count: 3}}
-    - {name: S, template: inner, depends: A}
-    - {name: Z, template: say, depends: "L && S"}
-- name: inner
-  steps:
-  - - {name: p, template: flaky}
-    - {name: q, template: say, withItems: [1, 2]}
-  - - {name: r, template: say}
-- name: flaky
-  retryStrategy: {limit: 3}
-  container: {image: i}
-)";
-  std::vector<std::string> straight;
-  for (int crash = -1; crash < 12; ++crash) {
-    Bench b(with_say(std::string(kAll)));
-    for (int step = 0; !b.pods.empty() && step < 50; ++step) {
-      if (crash == 100 || step == crash) b.again();
-      const std::string next = b.pods.begin()->first;
-      b.end(next, next.ends_with("p(0)") ? Phase::Failed : Phase::Succeeded);
-    }
-    EXPECT_TRUE(b.run->over()) << crash;
-    EXPECT_EQ(b.run->phase(), Phase::Succeeded) << crash;
-    std::ranges::sort(b.started);
-    if (crash < 0) straight = b.started;
-    EXPECT_EQ(b.started, straight) << crash;
-  }
 }
 
 }  // namespace

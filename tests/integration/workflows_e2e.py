@@ -171,6 +171,18 @@ def an_edit_of_a_node_answers_what_is_suspended(factory, kubectl):
     assert kubectl.get("workflow", name)["status"]["phase"] == "Succeeded"
 
 
+def what_a_run_runs_stays(factory, kubectl):
+    name = kubectl.create(LONG)
+    in_node(factory, name, "[1].b")
+    refused = kubectl("patch", "workflow", name, "--type=merge", "-p", '{"spec":{"templates":[]}}')
+    assert refused.returncode and "spec.templates: field is immutable once the run has begun" in refused.stderr, refused
+    seen = kubectl.get("workflow", name)
+    for node in seen["status"]["nodes"].values():
+        node.update(boundaryID=node["id"], type="DAG", name="x")
+    assert kubectl("replace", "-f", "-", text=json.dumps(seen)).returncode == 0
+    in_node(factory, name, "[2].ok")
+
+
 def a_suspended_run_begins_nothing(factory, kubectl):
     name = kubectl.create(LONG.replace("spec:\n", "spec:\n  suspend: true\n", 1))
     kubectl("patch", "workflow", name, "--type=merge", "-p", '{"metadata":{"labels":{"seen":"yes"}}}')
@@ -252,7 +264,7 @@ def argo_tries_again_what_failed(factory, kubectl):
 
 def main():
     runs = [a_stopped_run_calls_its_exit_handler, a_terminated_run_does_not,
-            an_edit_of_a_node_answers_what_is_suspended, a_suspended_run_begins_nothing, runs_go_on_after_kill_9,
+            an_edit_of_a_node_answers_what_is_suspended, what_a_run_runs_stays, a_suspended_run_begins_nothing, runs_go_on_after_kill_9,
             a_deleted_workflow_takes_its_pods_along, another_tenant_sees_nothing]
     with Factory(BUILD, "--gpus", "none", "--hollow", "4x8xH100-80GB") as factory:
         for tenant in ("vision", "speech"):

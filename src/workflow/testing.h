@@ -1,0 +1,90 @@
+// A run under test, whose pods end as the test says.
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include "api/parse.h"
+#include "workflow/run.h"
+
+namespace ingot::workflow {
+
+using namespace std::chrono_literals;
+
+inline Json yaml(std::string_view text) {
+  const auto parsed = api::parse_body_yaml(text);
+  EXPECT_TRUE(parsed) << parsed.error().message;
+  return parsed->value;
+}
+
+struct Bench {
+  FlowPtr flow;
+  std::unique_ptr<Run> run;
+  WallTime now{std::chrono::seconds(1'800'000'000)};
+  std::map<std::string, Json> stored;  // by node id
+  std::map<std::string, Json> pods;    // name → the filled template, of those that run
+  std::vector<std::string> started;    // names of pods, in order
+
+  explicit Bench(std::string_view text) {
+    auto read = Flow::read(yaml(text), {});
+    EXPECT_TRUE(read) << read.error();
+    flow = *read;
+    again();
+    run->go_on(now);
+    take();
+  }
+  // As after a crash: from what is stored.
+  void again() {
+    run = std::make_unique<Run>(flow, Facts{.name = "wf", .ns = "default", .uid = "u1"});
+    EXPECT_TRUE(run->arguments(JsonObject{}));
+    std::vector<StoredNode> nodes;
+    for (const auto& [id, json] : stored) nodes.push_back(*node_from_json(json));
+    if (!nodes.empty()) run->restore(std::move(nodes), now);
+    run->go_on(now);
+    take();
+  }
+  void take() {
+    Wanted wanted = run->take();
+    for (const NodeIndex i : wanted.changed)
+      stored[run->nodes()[size_t(i)].id] = node_to_json(run->nodes()[size_t(i)], run->nodes());
+    for (Wanted::Pod& pod : wanted.pods) {
+      const std::string& name = run->nodes()[size_t(pod.node)].name;
+      EXPECT_FALSE(pods.contains(name)) << name << " twice";
+      started.push_back(name);
+      pods[name] = std::move(pod.filled);
+    }
+    for (const NodeIndex i : wanted.stop) pods.erase(run->nodes()[size_t(i)].name);
+  }
+  void end(const std::string& name, Phase phase = Phase::Succeeded, std::string_view outputs = "") {
+    ASSERT_TRUE(pods.erase(name)) << name << " does not run";
+    now += 1s;
+    PodReport report{.phase = phase, .message = phase == Phase::Failed ? "Error (exit code 1)" : ""};
+    if (!outputs.empty()) report.outputs = std::make_shared<const Json>(yaml(outputs));
+    run->pod(run->find(name), report, now);
+    take();
+  }
+  std::vector<std::string> running() const {
+    std::vector<std::string> out;
+    for (const auto& [name, pod] : pods) out.push_back(name);
+    return out;
+  }
+  std::string_view phase(std::string_view name) const {
+    const NodeIndex i = run->find(name);
+    return i == kNobody ? "none" : to_string(run->nodes()[size_t(i)].phase);
+  }
+  const Node& node(std::string_view name) const { return run->nodes()[size_t(run->find(name))]; }
+  void pass(Duration d) {
+    now += std::chrono::duration_cast<WallTime::duration>(d);
+    run->go_on(now);
+    take();
+  }
+};
+
+inline constexpr std::string_view kSay = R"(
+- name: say
+  inputs: {parameters: [{name: text, default: hi}]}
+  container: {image: busybox, command: [echo, "{{inputs.parameters.text}}"]}
+)";
+
+inline std::string with_say(std::string text) { return text + std::string(kSay); }
+
+}  // namespace ingot::workflow
