@@ -162,7 +162,7 @@ void Run::ended(NodeIndex node, WallTime now) {
       const bool steps = scopes_.at(n.boundary)->runs->kind == Kind::Steps;
       add_values(variables, (steps ? "steps." : "tasks.") + task->name, n);
       Json arguments = exit->second.arguments;
-      int64_t left = 1'000'000;
+      int64_t left = kFillSteps;
       const auto filled = expr::fill_json(arguments, expr::Variables(std::move(variables)), left,
                                           {.allow_unresolved = true, .surroundings = {now}});
       const Or<Json> inputs = filled ? inputs_of(*exit->second.runs, arguments)
@@ -354,7 +354,7 @@ void Run::begin_exit(WallTime now) {
     return finish(phase_, message_, now);
   exiting_ = true;
   Json arguments = exit->second.arguments;
-  int64_t left = 1'000'000;
+  int64_t left = kFillSteps;
   const auto filled = expr::fill_json(arguments, expr::Variables(globals(now)), left,
                                       {.allow_unresolved = true, .surroundings = {now}});
   const Or<Json> inputs =

@@ -29,6 +29,9 @@ struct Facts {
 // The value of a ConfigMap beside the Workflow; none: there is none.
 using Config = std::function<std::optional<std::string>(std::string_view config_map, std::string_view key)>;
 
+// What filling in one text of a tenant may take, in steps of expr/evaluator.h: a few milliseconds, for it runs in a turn.
+inline constexpr int64_t kFillSteps = 200'000;
+
 enum class Shutdown : uint8_t { No, Stop, Terminate };  // Stop: exit handlers run
 
 // What became of a node's pod.

@@ -14,7 +14,6 @@ using api::string_at;
 namespace {
 
 constexpr int kMostDepth = 100;  // of templates in templates
-constexpr int64_t kFillSteps = 1'000'000;
 constexpr size_t kMostNodes = 200'000;
 
 std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }

@@ -11,12 +11,6 @@ namespace ingot::workflow {
 using api::array_at;
 using api::string_at;
 
-namespace {
-
-constexpr int64_t kFillSteps = 2'000'000;
-
-}  // namespace
-
 void Run::open_scope(NodeIndex node, bool again, WallTime now) {
   const Node& n = nodes_[size_t(node)];
   auto made = std::make_unique<Scope>();

@@ -10,7 +10,6 @@ using api::string_at;
 
 namespace {
 
-constexpr int64_t kFillSteps = 2'000'000;
 constexpr std::string_view kStrict[] = {"tasks", "steps"};
 
 }  // namespace
