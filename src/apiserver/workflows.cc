@@ -44,28 +44,31 @@ api::ObjectPtr whole_workflow(const ClusterView& view, const api::ObjectPtr& wor
       api::Object{workflow->key, workflow->revision, std::move(text), workflow->node, workflow->marks});
 }
 
-bool keep_nodes(Call& call, const api::ObjectPtr& stored, Json& after) {
+NodeEdits take_nodes(const ClusterView& view, const api::ObjectPtr& stored, Json& after) {
   const Json* shown = api::find(after, {"status", "nodes"});
   const Json given = shown ? *shown : Json(JsonObject{});
   api::erase(after, {"status", "nodes"});
-  std::vector<std::pair<api::ObjectPtr, std::optional<Json>>> changes;
-  each_row(call.view, stored, [&](const api::ObjectPtr& row) {
+  NodeEdits edits;
+  each_row(view, stored, [&](const api::ObjectPtr& row) {
     const Json before = row->parse();
     const Json* own = api::find(given, {api::string_at(before, {"id"})});
     if (!own)
-      changes.emplace_back(row, std::nullopt);
+      edits.emplace_back(row, nullptr);
     else if (auto changed = workflow::row_from_shown(before, *own))
-      changes.emplace_back(row, std::move(changed));
+      edits.emplace_back(row, std::move(*changed));
   });
-  if (call.in.dry_run) return !changes.empty();
-  for (auto& [row, value] : changes) {
-    if (value)
-      (void)call.view.put(workflow::kNodeRows, row->key.ns(), row->key.name(), *std::move(value),
-                          row->revision);
-    else
-      (void)call.view.erase(workflow::kNodeRows, row->key.ns(), row->key.name(), row->revision);
+  return edits;
+}
+
+Result<void> write_nodes(ClusterView& view, NodeEdits edits) {
+  for (auto& [row, value] : edits) {
+    const api::Key& key = row->key;
+    const auto written =
+        value.is_null() ? view.erase(key.resource(), key.ns(), key.name(), row->revision)
+                        : view.put(key.resource(), key.ns(), key.name(), std::move(value), row->revision);
+    if (!written) return fail(written.error());
   }
-  return !changes.empty();
+  return {};
 }
 
 Result<void> check_begun(Call& call, const Json& before, const Json& after) {

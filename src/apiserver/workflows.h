@@ -9,9 +9,12 @@ namespace ingot::apiserver {
 bool is_workflow(const api::Resource&);
 // With its nodes.
 api::ObjectPtr whole_workflow(const ClusterView&, const api::ObjectPtr&);
-// Takes the nodes out of `after`, and writes those that differ from what is stored (not on a dry run). Returns whether
-// any does.
-bool keep_nodes(Call&, const api::ObjectPtr& stored, api::Json& after);
+// What a client would change of a Workflow's nodes: a row, and what it is then; null: it goes.
+using NodeEdits = std::vector<std::pair<api::ObjectPtr, api::Json>>;
+// Takes the nodes out of `after`.
+NodeEdits take_nodes(const ClusterView&, const api::ObjectPtr& stored, api::Json& after);
+// To be written with the Workflow, once nothing can be refused any more.
+Result<void> write_nodes(ClusterView&, NodeEdits);
 
 // A run that has begun keeps what it runs.
 Result<void> check_begun(Call&, const api::Json& before, const api::Json& after);

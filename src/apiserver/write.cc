@@ -207,7 +207,8 @@ Outcome show(Call& call, int code, const api::ObjectPtr& object) {
 Result<Outcome> create_object(Call& call) { return store_new(call, std::move(*call.in.body)); }
 
 Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const Json& seen, Json after) {
-  const bool nodes_changed = is_workflow(call.type()) && keep_nodes(call, stored, after);
+  NodeEdits nodes;
+  if (is_workflow(call.type())) nodes = take_nodes(call.view, stored, after);
   const Json before = is_workflow(call.type()) ? stored->parse() : seen;
   after = limited_to(call.route(), call.type(), before, std::move(after));
   if (call.route().subresource.empty()) keep_server_fields(before, after);
@@ -217,7 +218,7 @@ Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const J
     return fail(about(valid.error(), call.type(), stored->key.name()));
   if (const Result<void> admitted = admit_update(call, before, after); !admitted)
     return fail(admitted.error());
-  if (!nodes_changed && api::same(after, before)) return show(call, 200, stored);
+  if (nodes.empty() && api::same(after, before)) return show(call, 200, stored);
   if (counts_generations(call.type())) {
     const Json* spec_before = api::find(before, {"spec"});
     const Json* spec_after = api::find(after, {"spec"});
@@ -236,6 +237,7 @@ Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const J
       call.view.put(resource, stored->key.ns(), stored->key.name(), std::move(after), stored->revision);
   if (written && released) written = call.view.erase(resource, stored->key.ns(), stored->key.name());
   if (!written) return fail(about(written.error(), call.type(), stored->key.name()));
+  if (const Result<void> kept = write_nodes(call.view, std::move(nodes)); !kept) return fail(kept.error());
   call.wrote = (*written)->revision;
   return show(call, 200, *written);
 }

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "api/json.h"
+#include "api/parse.h"
 
 namespace ingot::data {
 namespace {
@@ -14,32 +15,6 @@ using api::Json;
 
 constexpr size_t kLongestStep = 255;
 constexpr int64_t kLargestFile = int64_t(1) << 50;
-
-// Well-formed, without overlong forms, surrogates and what lies beyond Unicode (RFC 3629).
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = [&](size_t at) { return at < text.size() ? uint8_t(text[at]) : 0u; };
-    const uint8_t first = uint8_t(text[i]);
-    const auto follows = [&](size_t at, uint8_t least = 0x80, uint8_t most = 0xbf) {
-      return byte(at) >= least && byte(at) <= most;
-    };
-    if (first < 0x80) {
-      i += 1;
-    } else if (first >= 0xc2 && first <= 0xdf && follows(i + 1)) {
-      i += 2;
-    } else if (first >= 0xe0 && first <= 0xef &&
-               follows(i + 1, first == 0xe0 ? 0xa0 : 0x80, first == 0xed ? 0x9f : 0xbf) && follows(i + 2)) {
-      i += 3;
-    } else if (first >= 0xf0 && first <= 0xf4 &&
-               follows(i + 1, first == 0xf0 ? 0x90 : 0x80, first == 0xf4 ? 0x8f : 0xbf) && follows(i + 2) &&
-               follows(i + 3)) {
-      i += 4;
-    } else {
-      return false;
-    }
-  }
-  return true;
-}
 
 std::unexpected<Error> bad(std::string why) { return fail(Reason::Invalid, "manifest: " + std::move(why)); }
 
@@ -81,7 +56,7 @@ Result<void> check_file_name(std::string_view name) {
                                              why));
   };
   if (name.empty()) return wrong("is empty");
-  if (!is_utf8(name)) return fail(Reason::Invalid, "file name: is not UTF-8");
+  if (!api::is_utf8(name)) return fail(Reason::Invalid, "file name: is not UTF-8");
   if (name.size() > kLongestName) return wrong(fmt::format("is longer than {} bytes", kLongestName));
   if (std::ranges::any_of(name, [](char c) { return uint8_t(c) < 0x20 || c == 0x7f; }))
     return wrong("has a control character");

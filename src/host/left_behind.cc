@@ -30,7 +30,8 @@ Result<std::string> read_regular(const Fd& file, size_t most) {
   if (::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode))
     return fail(Reason::Invalid, "is no regular file");
   if (about.st_size > off_t(most))
-    return fail(Reason::Invalid, fmt::format("is larger than {} KiB: use an artifact", most / 1024));
+    return fail(Reason::Invalid,
+                fmt::format("is larger than the {} bytes that are left for outputs: use an artifact", most));
   std::string bytes(most + 1, '\0');
   size_t got = 0;
   while (got < bytes.size()) {
@@ -92,12 +93,13 @@ std::string written_layer(const std::string& response) {
 node::Left left_behind(const node::LeftBy& by, const std::string& layer) {
   node::Left left;
   if (!by.log.empty()) left.out = standard_output(by.log, by.most_bytes);
+  size_t room = by.most_bytes;
   for (const std::string& path : by.files) {
     const auto [root, rest] = place_of(path, by, layer);
-    if (root.empty())
-      left.files.emplace(path, fail(Reason::NotFound, "the container's files are gone"));
-    else
-      left.files.emplace(path, read_regular(open_in(root, rest), by.most_bytes));
+    Result<std::string> text = root.empty() ? fail(Reason::NotFound, "the container's files are gone")
+                                            : read_regular(open_in(root, rest), room);
+    if (text) room -= text->size();
+    left.files.emplace(path, std::move(text));
   }
   return left;
 }

@@ -63,6 +63,14 @@ TEST_F(LeftBehind, RegularFilesAlone) {
   EXPECT_THAT(text_of("/large"), testing::HasSubstr("use an artifact"));
 }
 
+TEST_F(LeftBehind, FilesShareTheRoom) {
+  write(layer + "/a", std::string(60, 'x'));
+  write(layer + "/b", std::string(60, 'y'));
+  const node::Left left = left_behind({.files = {"/a", "/b"}, .most_bytes = 100}, layer);
+  EXPECT_TRUE(left.files.at("/a"));
+  EXPECT_FALSE(left.files.at("/b"));
+}
+
 TEST_F(LeftBehind, StandardOutputWithoutErrors) {
   const std::string log = dir.path() + "/0.log";
   write(log,

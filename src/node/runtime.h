@@ -91,7 +91,7 @@ struct LeftBy {
   std::string log;                 // its log's file, where what it wrote to standard output is wanted
   std::vector<std::string> files;  // absolute paths in it
   std::vector<Mount> mounts;       // what of these lies on volumes
-  size_t most_bytes = 0;           // of each
+  size_t most_bytes = 0;           // of the log, and of all files together
 };
 struct Left {
   std::string out;

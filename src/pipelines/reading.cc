@@ -35,7 +35,7 @@ api::ObjectPtr beside(const store::Turn& turn, const Key& key, std::string_view 
   return turn.get(Key(ClusterId{std::string(key.cluster())}, resource, cluster_scoped ? "" : key.ns(), name));
 }
 
-workflow::Facts facts_of(const store::Turn& turn, const Key& key, const Json& object, const Json& spec) {
+workflow::Facts facts_of(const Key& key, const Json& object, const Json& spec) {
   const std::string_view account = string_at(spec, {"serviceAccountName"});
   return {.name = std::string(key.name()),
           .ns = std::string(key.ns()),
@@ -71,8 +71,7 @@ Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& ob
   if (!resolved) return std::unexpected(resolved.error());
   const Or<workflow::FlowPtr> flow = flows.read(resolved->spec, resolved->stored);
   if (!flow) return std::unexpected(flow.error());
-  ReadWorkflow out{.run =
-                       std::make_unique<workflow::Run>(*flow, facts_of(turn, key, object, resolved->spec))};
+  ReadWorkflow out{.run = std::make_unique<workflow::Run>(*flow, facts_of(key, object, resolved->spec))};
   out.run->read_config(config_maps(turn, key));
   const Json* arguments = api::find(resolved->spec, {"arguments"});
   if (const auto given = out.run->arguments(arguments ? *arguments : Json(JsonObject{})); !given)

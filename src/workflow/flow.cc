@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "api/patch.h"
 #include "expr/template.h"
 
 namespace ingot::workflow {
@@ -65,17 +66,6 @@ void each_text(const Json& json, const std::function<void(std::string_view)>& vi
   }
 }
 
-// Lays `over` on `base`: objects member by member, everything else as a whole.
-void lay_under(Json& over, const Json& base) {
-  if (!over.is_object() || !base.is_object()) return;
-  for (const auto& [name, value] : base.get_object()) {
-    if (Json* own = over.get_object().if_contains(name))
-      lay_under(*own, value);
-    else
-      over.get_object()[name] = value;
-  }
-}
-
 // The name of the step or task in "tasks.A.outputs.result", "" where it is none.
 std::string_view used_task(std::string_view variable) {
   for (const std::string_view prefix : {"tasks.", "steps."})
@@ -122,7 +112,11 @@ Or<const Template*> Flow::add(const Json& body, const std::string& scope, std::s
   made->name = string_at(body, {"name"});
   made->scope = scope;
   made->body = body;
-  if (const Json* defaults = api::find(spec_, {"templateDefaults"})) lay_under(made->body, *defaults);
+  if (const Json* defaults = api::find(spec_, {"templateDefaults"})) {
+    auto merged = api::merge_patch(*defaults, body);
+    if (!merged) return wrong(std::string(where) + ": " + merged.error().message);
+    made->body = *std::move(merged);
+  }
   std::optional<Kind> kind;
   if (const std::string other = first_of(made->body, kNotYet); !other.empty())
     return wrong(std::string(where) + ": " + other + " is not implemented");

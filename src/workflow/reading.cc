@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "api/patch.h"
+
 namespace ingot::workflow {
 
 using api::array_at;
@@ -21,35 +23,25 @@ Or<Json> looked_up(const Lookup& lookup, bool cluster, std::string_view name) {
                "\" not found");
 }
 
-// Members of `base` where `over` has none; templates of both.
-void lay_under(Json& over, const Json& base) {
-  if (!over.is_object() || !base.is_object()) return;
-  for (const auto& [name, value] : base.get_object()) {
-    Json* own = over.get_object().if_contains(name);
-    if (!own)
-      over.get_object()[name] = value;
-    else if (name == "templates" && own->is_array() && value.is_array())
-      for (const Json& item : value.get_array()) own->get_array().push_back(item);
-    else if (name != "arguments")
-      lay_under(*own, value);
+// What the Workflow says goes before what the WorkflowTemplate says; templates and arguments are of both.
+Or<Json> merged_with(const Json& spec, const Json& source) {
+  const Json* base = find(source, {"spec"});
+  if (!base) return spec;
+  auto merged = api::merge_patch(*base, spec);
+  if (!merged) return wrong(merged.error().message);
+  JsonArray templates = array_at(spec, {"templates"});
+  for (const Json& t : array_at(*base, {"templates"})) templates.push_back(t);
+  if (!templates.empty()) api::set(*merged, {"templates"}, std::move(templates));
+  for (const std::string_view list : {"parameters", "artifacts"}) {
+    JsonArray all = array_at(spec, {"arguments", list});
+    for (const Json& p : array_at(*base, {"arguments", list}))
+      if (std::ranges::none_of(
+              all, [&](const Json& a) { return string_at(a, {"name"}) == string_at(p, {"name"}); }))
+        all.push_back(p);
+    if (!all.empty()) api::set(*merged, {"arguments", list}, std::move(all));
   }
-}
-
-Json merged_with(const Json& spec, const Json& source) {
-  Json merged = spec;
-  if (const Json* base = find(source, {"spec"})) {
-    lay_under(merged, *base);
-    for (const std::string_view list : {"parameters", "artifacts"}) {
-      JsonArray all = array_at(spec, {"arguments", list});
-      for (const Json& p : array_at(*base, {"arguments", list}))
-        if (std::ranges::none_of(
-                all, [&](const Json& a) { return string_at(a, {"name"}) == string_at(p, {"name"}); }))
-          all.push_back(p);
-      if (!all.empty()) api::set(merged, {"arguments", list}, std::move(all));
-    }
-  }
-  api::erase(merged, {"workflowTemplateRef"});
-  return merged;
+  api::erase(*merged, {"workflowTemplateRef"});
+  return *std::move(merged);
 }
 
 Or<JsonObject> gather(const Json& spec, const Lookup& lookup) {
@@ -84,7 +76,9 @@ Or<Resolved> resolve(const Json& object, const Lookup& lookup) {
     const Or<Json> source =
         looked_up(lookup, api::bool_at(*ref, {"clusterScope"}), string_at(*ref, {"name"}));
     if (!source) return wrong(source.error());
-    out.spec = merged_with(out.spec, *source);
+    Or<Json> merged = merged_with(out.spec, *source);
+    if (!merged) return wrong(merged.error());
+    out.spec = *std::move(merged);
     out.fresh = true;
   }
   if (const JsonObject& kept = api::object_at(object, {"status", "storedTemplates"}); !kept.empty()) {

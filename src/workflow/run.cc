@@ -3,14 +3,12 @@
 
 #include <algorithm>
 
-#include "base/assert.h"
 #include "workflow/values.h"
 
 namespace ingot::workflow {
 
 using api::array_at;
 
-using api::object_at;
 using api::string_at;
 
 Run::Run(FlowPtr flow, Facts facts) : flow_(std::move(flow)), facts_(std::move(facts)) {}
@@ -161,12 +159,7 @@ void Run::ended(NodeIndex node, WallTime now) {
       JsonObject variables = variables_for(n.boundary, *task);
       const bool steps = scopes_.at(n.boundary)->runs->kind == Kind::Steps;
       add_values(variables, (steps ? "steps." : "tasks.") + task->name, n);
-      Json arguments = exit->second.arguments;
-      int64_t left = kFillSteps;
-      const auto filled = expr::fill_json(arguments, expr::Variables(std::move(variables)), left,
-                                          {.allow_unresolved = true, .surroundings = {now}});
-      const Or<Json> inputs = filled ? inputs_of(*exit->second.runs, arguments)
-                                     : Or<Json>(std::unexpected(filled.error().message));
+      const Or<Json> inputs = inputs_of(exit->second, std::move(variables), now);
       const std::string name = n.name + ".onExit";
       if (find(name) == kNobody) {
         ++n.hooks;
@@ -315,15 +308,6 @@ void Run::pod_gone(NodeIndex node, WallTime now) {
   work(now);
 }
 
-void Run::answer(NodeIndex node, Phase phase, std::string message, Values outputs, WallTime now) {
-  if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
-  Node& n = nodes_[size_t(node)];
-  if (fulfilled(n.phase)) return;
-  if (outputs) n.outputs = std::move(outputs);
-  end(node, phase, std::move(message), now);
-  work(now);
-}
-
 void Run::set_suspended(bool suspended, WallTime now) {
   if (suspended_ == suspended) return;
   suspended_ = suspended;
@@ -353,12 +337,7 @@ void Run::begin_exit(WallTime now) {
   if (exiting_ || exit == flow_->hooks().end() || shutdown_ == Shutdown::Terminate)
     return finish(phase_, message_, now);
   exiting_ = true;
-  Json arguments = exit->second.arguments;
-  int64_t left = kFillSteps;
-  const auto filled = expr::fill_json(arguments, expr::Variables(globals(now)), left,
-                                      {.allow_unresolved = true, .surroundings = {now}});
-  const Or<Json> inputs =
-      filled ? inputs_of(*exit->second.runs, arguments) : Or<Json>(std::unexpected(filled.error().message));
+  const Or<Json> inputs = inputs_of(exit->second, globals(now), now);
   if (!inputs) return finish(Phase::Error, "exit handler: " + inputs.error(), now);
   const std::string name = facts_.name + ".onExit";
   if (find(name) != kNobody) return;

@@ -74,8 +74,6 @@ class Run {
   void pod_gone(NodeIndex, WallTime now);
   void set_suspended(bool, WallTime now);
   void shut_down(Shutdown, WallTime now);
-  void answer(NodeIndex, Phase, std::string message, Values outputs,
-              WallTime now);  // of a suspended node, an http one
 
   Wanted take();  // what is to be done since the last call
   const Wanted& wanted() const { return wanted_; }
@@ -136,7 +134,7 @@ class Run {
   NodeIndex add(std::string name, std::string display, NodeType, NodeIndex boundary, NodeIndex parent,
                 int32_t task, const Template*, WallTime now);
   void end(NodeIndex, Phase, std::string message, WallTime now);
-  void ended(NodeIndex, WallTime now);  // exit hooks, locks
+  void ended(NodeIndex, WallTime now);  // exit hooks
   Scope& scope_of(NodeIndex node) { return *scopes_.at(node); }
   bool room_for(NodeIndex boundary, const Template&) const;
   bool enough();  // has been begun for now
@@ -158,6 +156,7 @@ class Run {
   Started begin(const Template&, Json inputs, std::string name, std::string display, NodeIndex boundary,
                 NodeIndex parent, int32_t task, WallTime now, bool whatever_room = false);
   Or<Json> inputs_of(const Template&, const Json& arguments) const;
+  Or<Json> inputs_of(const Hook&, JsonObject variables, WallTime now) const;
   NodeIndex attempt(NodeIndex retry, WallTime now);
   void open_node(NodeIndex, WallTime now);
   void open_pod(NodeIndex, WallTime now);

@@ -79,6 +79,15 @@ Or<Json> Run::inputs_of(const Template& t, const Json& holder) const {
   return out;
 }
 
+Or<Json> Run::inputs_of(const Hook& hook, JsonObject variables, WallTime now) const {
+  Json arguments = hook.arguments;
+  int64_t left = kFillSteps;
+  const auto filled = expr::fill_json(arguments, expr::Variables(std::move(variables)), left,
+                                      {.allow_unresolved = true, .surroundings = {now}});
+  if (!filled) return wrong(filled.error().message);
+  return inputs_of(*hook.runs, arguments);
+}
+
 // Whether the limits on what runs at a time leave room for one more.
 bool Run::room_for(NodeIndex boundary, const Template& t) const {
   if (runs_pod(t.kind))

@@ -176,7 +176,11 @@ def what_a_run_runs_stays(factory, kubectl):
     in_node(factory, name, "[1].b")
     refused = kubectl("patch", "workflow", name, "--type=merge", "-p", '{"spec":{"templates":[]}}')
     assert refused.returncode and "spec.templates: field is immutable once the run has begun" in refused.stderr, refused
+    refused = kubectl("patch", "workflow", name, "--type=merge", "-p",
+                      '{"spec":{"entrypoint":"quick"},"status":{"nodes":null}}')
+    assert refused.returncode and "spec.entrypoint" in refused.stderr, refused
     seen = kubectl.get("workflow", name)
+    assert node_of(seen, "[0].a")["phase"] == "Succeeded"
     for node in seen["status"]["nodes"].values():
         node.update(boundaryID=node["id"], type="DAG", name="x")
     assert kubectl("replace", "-f", "-", text=json.dumps(seen)).returncode == 0
