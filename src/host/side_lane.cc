@@ -22,7 +22,7 @@ void SideLane::round() {
   loop_.post([this, posted = clock_.now(), alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
     const Instant now = clock_.now();
-    const bool busy = now - posted >= slice_;
+    const bool busy = now - posted >= slice_ && now < clients_until_;
     if (!busy || now >= rest_until_ || !patient()) return run_slice();
     rest_ = loop_.at(rest_until_, [this] {
       rest_ = 0;

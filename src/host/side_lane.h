@@ -1,6 +1,6 @@
 // A lane beside a loop, for work that requests must not wait for: the nodes of this process. Its tasks run on the loop's
 // thread, in order, but only for a slice of time in a round of the loop, so that the other tasks of a round wait for no
-// more than that, however many nodes there are. While the loop has other work, kRest slices of time lie between two
+// more than that, however many nodes there are. While clients keep the loop busy, kRest slices of time lie between two
 // slices, unless a task has waited for kPatience: a burst of requests is not slowed by what it sets in motion.
 //
 // Thread rule: as env::Loop. Destroyed on the loop's thread, or once that has ended; what still waits is dropped.
@@ -24,6 +24,9 @@ class SideLane final : public env::Loop {
 
   static constexpr int kRest = 31;
   static constexpr Duration kPatience = std::chrono::seconds(2);
+
+  // A client's request is here: the time after it is not for the lane alone. Thread rule: the loop.
+  void give_way() { clients_until_ = clock_.now() + kRest * slice_; }
 
   void post(env::Task) override;
   env::TimerId at(Instant, env::Task) override;
@@ -49,7 +52,7 @@ class SideLane final : public env::Loop {
   mutable std::mutex mutex_;
   std::deque<Waiting> queue_;  // guarded
   bool posted_ = false;        // guarded: a round is due
-  Instant rest_until_{};
+  Instant rest_until_{}, clients_until_{};
   env::TimerId rest_ = 0;
   std::unordered_map<env::TimerId, Timer> timers_;
   env::TimerId last_timer_ = 0;

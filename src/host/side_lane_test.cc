@@ -35,7 +35,8 @@ TEST_F(SideLaneTest, ASliceEndsAndOthersComeBetween) {
   EXPECT_EQ(order, "ab|||cd");
 }
 
-TEST_F(SideLaneTest, WhileTheLoopIsBusyItRestsBetweenSlices) {
+TEST_F(SideLaneTest, WhileClientsKeepTheLoopBusyItRestsBetweenSlices) {
+  lane.give_way();
   busy(5);
   lane.post(says('a', 1ms));
   lane.post(says('b'));
@@ -45,7 +46,16 @@ TEST_F(SideLaneTest, WhileTheLoopIsBusyItRestsBetweenSlices) {
   EXPECT_EQ(order, "ab");
 }
 
+TEST_F(SideLaneTest, ItDoesNotRestForWhatNoClientAskedFor) {
+  busy(5);
+  lane.post(says('a', 1ms));
+  lane.post(says('b'));
+  t.loop.run_until_idle();
+  EXPECT_EQ(order, "ab");
+}
+
 TEST_F(SideLaneTest, WhoHasWaitedForLongIsNotKeptWaiting) {
+  lane.give_way();
   busy(5);
   lane.post(says('a', SideLane::kPatience));
   lane.post(says('b'));

@@ -44,6 +44,7 @@ constexpr Duration kGoodbye = std::chrono::seconds(2);            // for request
 // host/ hands requests over without knowing the API server's inner type.
 struct ServerDoor final : host::Door {
   apiserver::Server* server = nullptr;
+  host::SideLane* nodes = nullptr;
   bool streams(std::string_view method, std::string_view target) const override {
     return apiserver::Server::takes_stream(method, target);
   }
@@ -51,6 +52,7 @@ struct ServerDoor final : host::Door {
     return server->prepare(std::move(request));
   }
   void submit(std::shared_ptr<void> prepared, std::shared_ptr<host::HttpExchange> exchange) override {
+    if (nodes) nodes->give_way();
     server->submit(std::static_pointer_cast<apiserver::Prepared>(std::move(prepared)), std::move(exchange));
   }
 };
@@ -223,6 +225,7 @@ Result<void> Factory::Impl::run_nodes() {
                                                                          .placement = *placement,
                                                                          .ledger = *ledger});
     lane = std::make_unique<host::SideLane>(real.clock, real.loop, kNodesSlice);
+    door.nodes = lane.get();
     node_env = std::make_unique<env::Env>(real.clock, *lane, real.worker, real.entropy, real.disk,
                                           real.faults, real.log);
     nodes = std::make_unique<Nodes>(*node_env, *server, telemetry);
@@ -336,6 +339,7 @@ void Factory::Impl::stop(bool keep_pods) {
   if (http) http->stop(kGoodbye);
   real.loop.call([&] {
     nodes = nullptr;
+    door.nodes = nullptr;
     lane = nullptr;
   });
   if (machine && !keep_pods) clean_machine();
