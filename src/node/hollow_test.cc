@@ -48,6 +48,7 @@ struct HollowTest : testing::Test {
 
 TEST_F(HollowTest, AScriptSaysHowLongAndHowItEnds) {
   bind(1, R"({"runSeconds": 5, "exitCode": 3, "gpuUtil": 80})");
+  t.loop.advance(1s);
   EXPECT_EQ(phase(1), "Running");
   EXPECT_EQ(runtime.gpu_utilisation("u1"), 80);
   t.loop.advance(6s);
@@ -63,12 +64,21 @@ TEST_F(HollowTest, AQuickStartIsToldOfOnce) {
   EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 1u);
 }
 
-TEST_F(HollowTest, WhatDoesNotStartIsToldOfAfterAMoment) {
-  t.faults.arm("node.sandbox.fail");
-  bind(1, "");
-  EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 0u);
-  t.loop.advance(200ms);
+TEST_F(HollowTest, AQuickEndIsToldOfOnce) {
+  bind(1, R"({"runSeconds": 0})");
+  t.loop.advance(1s);
+  EXPECT_EQ(phase(1), "Succeeded");
   EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 1u);
+}
+
+TEST_F(HollowTest, WhatDoesNotStartIsToldOfAfterAMoment) {
+  t.faults.arm("node.sandbox.fail", 10);
+  bind(1, "");
+  t.loop.advance(4s);
+  EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 0u);
+  t.loop.advance(1s);
+  EXPECT_EQ(api.count("PATCH", "/pods/p1/status"), 1u);
+  EXPECT_EQ(phase(1), "Pending");
 }
 
 TEST_F(HollowTest, WithoutAScriptItRunsForEver) {
@@ -87,6 +97,7 @@ TEST_F(HollowTest, ABadScriptSaysSo) {
 
 TEST_F(HollowTest, InitContainersEndAtOnce) {
   bind(1, R"({"runSeconds": 5})", R"(,"initContainers":[{"name":"i","image":"any"}])");
+  t.loop.advance(1s);
   EXPECT_EQ(phase(1), "Running");
   t.loop.advance(6s);
   EXPECT_EQ(phase(1), "Succeeded");

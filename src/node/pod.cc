@@ -32,9 +32,8 @@ const ContainerDef* Pod::container(std::string_view wanted) const {
 }
 
 Result<PodPtr> parse_pod(api::Json object) {
-  auto made = std::make_shared<Pod>();
+  auto made = std::make_shared<Pod>(Pod{.object = std::move(object)});  // assigned, it would be copied
   Pod& pod = *made;
-  pod.object = std::move(object);
   const api::Json& o = pod.object;
   pod.uid = api::string_at(o, {"metadata", "uid"});
   pod.name = api::string_at(o, {"metadata", "name"});

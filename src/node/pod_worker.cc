@@ -9,8 +9,10 @@
 
 namespace ingot::node {
 namespace {
-constexpr Duration kSettling = std::chrono::milliseconds(100);  // hollow pods start within it
-}
+// How long a hollow pod's status waits for what comes next, so that what passes quickly is told of once: one that is on
+// its way to another, and one that may have ended by then.
+constexpr Duration kPassing = std::chrono::seconds(5), kRunning = std::chrono::milliseconds(250);
+}  // namespace
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::seconds;
@@ -36,8 +38,7 @@ void PodWorker::Work::kill(ProbeKind kind, std::optional<int64_t> grace_s) {
 PodWorker::PodWorker(WorkerContext& ctx, std::string uid, std::function<void(const std::string&)> forgotten)
     : ctx_(ctx), uid_(std::move(uid)), forgotten_(std::move(forgotten)) {
   volumes_ = std::make_unique<PodVolumes>(ctx_.files);
-  reporter_ = std::make_unique<Reporter>(ctx_.env, ctx_.api, ctx_.config.hollow ? kSettling : Duration(),
-                                         [this] { poke(); });
+  reporter_ = std::make_unique<Reporter>(ctx_.env, ctx_.api, [this] { poke(); });
 }
 
 PodWorker::~PodWorker() { ctx_.env.loop.cancel(timer_); }
@@ -309,11 +310,28 @@ void PodWorker::collect() {
                     }));
 }
 
+// Whether it is time to say how a hollow pod is.
+bool PodWorker::settled() {
+  const std::string_view phase = phase_of(view_);
+  const bool passing = phase == "Pending" || (stopping() && view_.sandbox_ready);
+  const Instant now = ctx_.env.clock.now();
+  if (passing || phase == "Running") {
+    tell_at_ = std::min(tell_at_.value_or(Instant::max()), now + (passing ? kPassing : kRunning));
+    if (now < *tell_at_) {
+      wake(*tell_at_);
+      return false;
+    }
+  }
+  tell_at_.reset();
+  return true;
+}
+
 void PodWorker::report() {
   if (collecting_) return;
   // Only who holds the Allocation may speak for the pod.
   if (!pod_ || gone_ || !allocation_ || !allocation_->open) return;
   if (pod_->finished()) return;  // said already
+  if (ctx_.config.hollow && !settled()) return;
   const api::JsonArray& before =
       conditions_.empty() ? api::array_at(pod_->object, {"status", "conditions"}) : conditions_;
   api::JsonObject status = make_status(view_, ctx_.env.clock.wall(), before);

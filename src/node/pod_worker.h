@@ -119,6 +119,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::string pod_path() const;
   void wake(Instant);  // sync() no later than then
   void report();
+  bool settled();
   void collect();  // what a step left
   void merge(const ContainerStatus&, bool sandbox_ready);
   Work& work(const std::string& name);
@@ -165,7 +166,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Backoff verify_backoff_{std::chrono::seconds(1), std::chrono::seconds(30)};
 
   bool poked_ = false, finished_ = false;
-  std::optional<Instant> wake_at_;
+  std::optional<Instant> wake_at_, tell_at_;
   env::TimerId timer_ = 0;
 };
 

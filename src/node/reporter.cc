@@ -6,15 +6,13 @@
 
 namespace ingot::node {
 
-Reporter::Reporter(env::Env& env, Api& api, Duration settling, env::Task changed)
-    : env_(env), api_(api), settling_(settling), changed_(std::move(changed)) {}
+Reporter::Reporter(env::Env& env, Api& api, env::Task changed)
+    : env_(env), api_(api), changed_(std::move(changed)) {}
 
 Reporter::~Reporter() { env_.loop.cancel(timer_); }
 
 void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject status,
                     std::string_view outputs) {
-  const api::Json* phase = status.if_contains("phase");
-  const bool settles = settling_ > Duration::zero() && phase && *phase == "Pending";
   // The uid keeps a status from landing on another pod of the same name.
   api::Json report =
       api::JsonObject{{"metadata", api::JsonObject{{"uid", pod.uid}}}, {"status", std::move(status)}};
@@ -24,13 +22,7 @@ void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject sta
   wanted_ = std::move(body);
   path_ = path + "/status";
   refusals_ = 0;
-  if (in_flight_ || (timer_ != 0 && backoff_.failures() > 0)) return;
-  if (!settles) {
-    env_.loop.cancel(std::exchange(timer_, 0));
-    send();
-  } else if (timer_ == 0) {
-    send_after(settling_);
-  }
+  if (!in_flight_ && timer_ == 0) send();
 }
 
 void Reporter::send() {

@@ -1,6 +1,5 @@
 // Brings one pod's status to the API server: sends what differs from what was acknowledged, one patch at a time,
-// again until it arrives. A status that is on its way to another (phase Pending) waits a moment for that, so that a pod
-// that starts quickly is told of once. Thread rule: the loop.
+// again until it arrives. Thread rule: the loop.
 #pragma once
 
 #include <memory>
@@ -15,8 +14,8 @@ namespace ingot::node {
 
 class Reporter {
  public:
-  // `changed` runs whenever settled() may have become true. `settling`: how long a status waits that is on its way.
-  Reporter(env::Env&, Api&, Duration settling, env::Task changed);
+  // `changed` runs whenever settled() may have become true.
+  Reporter(env::Env&, Api&, env::Task changed);
   ~Reporter();
   Reporter(const Reporter&) = delete;
 
@@ -34,7 +33,6 @@ class Reporter {
 
   env::Env& env_;
   Api& api_;
-  const Duration settling_;
   env::Task changed_;
   std::string path_, wanted_, sent_, acknowledged_;
   bool in_flight_ = false;
