@@ -19,11 +19,10 @@ void merge(Json& target, const JsonObject& patch) {
 
 }  // namespace
 
-Result<Json> merge_patch(const Json& object, const Json& patch) {
+Result<Json> merge_patch(Json object, const Json& patch) {
   if (!patch.is_object()) return fail(Reason::BadRequest, "a merge patch must be an object");
-  Json result = object;
-  merge(result, patch.get_object());
-  return result;
+  merge(object, patch.get_object());
+  return object;
 }
 
 }  // namespace ingot::api

@@ -147,8 +147,8 @@ Result<void> check_same_object(Call& call, const Json& before, const Json& after
 // nothing, but a JSON Patch may test it.
 Json patched_part(Call& call, const Json& before) {
   if (call.route().subresource != "status" || call.in.patch == PatchKind::Json || !before.is_object())
-    return before;
-  JsonObject part, metadata;
+    return Json(before, before.storage());
+  JsonObject part(before.storage()), metadata(before.storage());
   for (const std::string_view field : {"apiVersion", "kind", "status"})
     if (const Json* value = api::find(before, {field})) part[field] = *value;
   for (const auto& [name, value] : api::object_at(before, {"metadata"}))
@@ -169,7 +169,7 @@ Json limited_to(const Route& route, const api::Resource& type, const Json& befor
     if (has_status(type)) take(after, "status", before);
     return after;
   }
-  Json limited = before;
+  Json limited(before, before.storage());
   // What a step of a workflow left is told with its last status.
   if (const Json* outputs = api::find(after, {"metadata", "annotations", kOutputsAnnotation});
       outputs && type.kind == "Pod")
@@ -178,12 +178,12 @@ Json limited_to(const Route& route, const api::Resource& type, const Json& befor
   return limited;
 }
 
-Result<Json> apply_patch(Call& call, const Json& before) {
+Result<Json> apply_patch(Call& call, Json before) {
   switch (call.in.patch) {
     case PatchKind::Json:
       return api::json_patch(before, *call.in.body);
     case PatchKind::Merge:
-      return api::merge_patch(before, *call.in.body);
+      return api::merge_patch(std::move(before), *call.in.body);
     case PatchKind::Strategic:
       return api::strategic_merge_patch(*call.type().schema, before, *call.in.body);
     default:
