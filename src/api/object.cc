@@ -41,12 +41,27 @@ std::string_view node_of(std::string_view resource, const Json& object) {
   return field.empty() ? field : string_at(object, {"spec", field.substr(field.find('.') + 1)});
 }
 
-Marks marks_of(const Json& object) {
+Marks marks_of(const Json& object, std::string_view text) {
   const JsonObject& metadata = object_at(object, {"metadata"});
   const std::string_view phase = string_at(object, {"status", "phase"});
-  return {.owned = metadata.contains("ownerReferences"),
-          .deleting = metadata.contains("deletionTimestamp"),
-          .ended = phase == "Succeeded" || phase == "Failed"};
+  Marks marks{.deleting = metadata.contains("deletionTimestamp"),
+              .ended = phase == "Succeeded" || phase == "Failed"};
+  if (const Json* owners = metadata.if_contains("ownerReferences"); owners && owners->is_array()) {
+    const std::string array = to_text(*owners);
+    const size_t at = text.find("\"ownerReferences\":" + array);
+    const bool found = at != text.npos;  // if not, it is another's text: then all of it
+    marks.owners_at = found ? uint32_t(text.find('[', at)) : 0;
+    marks.owners_bytes = uint32_t(found ? array.size() : text.size());
+  }
+  return marks;
+}
+
+JsonArray Object::owners() const {
+  if (!marks.owned()) return {};
+  Result<Json> value = parse_json(std::string_view(json).substr(marks.owners_at, marks.owners_bytes));
+  ASSERT(value.has_value());
+  return value->is_array() ? std::move(value->get_array())
+                           : array_at(*value, {"metadata", "ownerReferences"});
 }
 
 bool Object::mentions(std::string_view text) const {

@@ -47,11 +47,12 @@ std::string_view node_of(std::string_view resource, const Json& object);
 
 // What is looked for in every object that changes.
 struct Marks {
-  bool owned = false;     // has ownerReferences
-  bool deleting = false;  // has a deletionTimestamp
-  bool ended = false;     // its phase is Succeeded or Failed
+  uint32_t owners_at = 0, owners_bytes = 0;  // of its ownerReferences in its text; none: no bytes
+  bool deleting = false;                     // has a deletionTimestamp
+  bool ended = false;                        // its phase is Succeeded or Failed
+  bool owned() const { return owners_bytes > 0; }
 };
-Marks marks_of(const Json& object);
+Marks marks_of(const Json& object, std::string_view text);
 
 struct Object {
   Key key;
@@ -64,6 +65,8 @@ struct Object {
   // `json` was written by us: a parse error is our bug. All of it lies in one piece of memory, which goes with the last
   // copy of any part of it.
   Json parse() const;
+  // metadata.ownerReferences alone: looked at in every change, it is not worth the whole.
+  JsonArray owners() const;
   // Whether `json` has this text in it: a quick no, before a parse says for sure.
   bool mentions(std::string_view text) const;
 };

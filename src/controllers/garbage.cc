@@ -25,7 +25,7 @@ void watch(const Seen& seen, const Enqueue& enqueue) {
     const bool waits =
         object.marks.deleting && (object.mentions("\"foregroundDeletion\"") || object.mentions("\"orphan\""));
     if (waits || (!seen.owners.empty() &&
-                  (!seen.change.before || object.marks.deleting || !seen.change.before->marks.owned)))
+                  (!seen.change.before || object.marks.deleting || !seen.change.before->marks.owned())))
       enqueue(key);
     return;
   }

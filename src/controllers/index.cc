@@ -11,11 +11,9 @@ void drop(std::map<std::string, std::set<api::Key>, std::less<>>& sets, std::str
   if (set->second.empty()) sets.erase(set);
 }
 
-}  // namespace
-
-std::vector<OwnerRef> owners_of(const api::Json& object) {
+std::vector<OwnerRef> owners_in(const api::JsonArray& references) {
   std::vector<OwnerRef> owners;
-  for (const api::Json& o : api::array_at(object, {"metadata", "ownerReferences"}))
+  for (const api::Json& o : references)
     owners.push_back({.api_version = std::string(api::string_at(o, {"apiVersion"})),
                       .kind = std::string(api::string_at(o, {"kind"})),
                       .name = std::string(api::string_at(o, {"name"})),
@@ -24,10 +22,13 @@ std::vector<OwnerRef> owners_of(const api::Json& object) {
                       .block_owner_deletion = api::bool_at(o, {"blockOwnerDeletion"})});
   return owners;
 }
-std::vector<OwnerRef> owners_of(const api::Object& object) {
-  if (!object.marks.owned) return {};
-  return owners_of(object.parse());
+
+}  // namespace
+
+std::vector<OwnerRef> owners_of(const api::Json& object) {
+  return owners_in(api::array_at(object, {"metadata", "ownerReferences"}));
 }
+std::vector<OwnerRef> owners_of(const api::Object& object) { return owners_in(object.owners()); }
 
 Traits traits_of(const api::Object& object) {
   Traits traits;

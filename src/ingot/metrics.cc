@@ -62,6 +62,8 @@ constexpr Family kFactoryFamilies[] = {
     {"ingot_allocations_booked_total", "counter", "Ended Allocations written to the ledger."},
     {"ingot_store_revision", "counter", "The newest durable revision."},
     {"ingot_store_objects", "gauge", "Objects in the store."},
+    {"ingot_store_history_bytes", "gauge",
+     "Memory of changes kept for watches and lists from an earlier revision."},
     {"ingot_store_watchers", "gauge", "Watches on the store."},
     {"ingot_store_commits_total", "counter", "Commits."},
     {"ingot_store_commits_failed_total", "counter", "Commits that failed."},
@@ -246,6 +248,7 @@ void MetricsPage::factory() {
   const store::Stats stored = sources_.shard.stats();
   page_.sample("ingot_store_revision", {}, double(stored.durable.value));
   page_.sample("ingot_store_objects", {}, double(stored.objects));
+  page_.sample("ingot_store_history_bytes", {}, double(stored.history_bytes));
   page_.sample("ingot_store_watchers", {}, double(stored.watchers));
   page_.sample("ingot_store_commits_total", {}, double(stored.commits));
   page_.sample("ingot_store_commits_failed_total", {}, double(stored.failed_commits));

@@ -9,9 +9,10 @@ namespace ingot::store {
 using api::Object;
 namespace {
 // What is in memory only because history holds it.
+size_t weight(const Object& object) { return sizeof(Object) + object.json.size() + object.key.text().size(); }
 size_t weight(const Change& change) {
-  return sizeof(Change) + (change.before ? change.before->json.size() : 0) +
-         (change.deleted ? change.object->json.size() : 0);
+  return sizeof(Change) + (change.before ? weight(*change.before) : 0) +
+         (change.deleted ? weight(*change.object) : 0);
 }
 }  // namespace
 
@@ -21,8 +22,8 @@ ObjectPtr encode(const Key& key, Json json, Revision revision) {
   object->key = key;
   object->revision = revision;
   object->node = api::node_of(key.resource(), json);
-  object->marks = api::marks_of(json);
   object->json = api::to_text(json);
+  object->marks = api::marks_of(json, object->json);
   return object;
 }
 
@@ -70,7 +71,7 @@ void Memory::replay(Revision revision, std::string_view key, const std::string_v
   if (of_node || may_be("\"ownerReferences\"", "\"deletionTimestamp\"", "\"Succeeded\"", "\"Failed\"")) {
     const Json value = object->parse();
     object->node = api::node_of(object->key.resource(), value);
-    object->marks = api::marks_of(value);
+    object->marks = api::marks_of(value, object->json);
   }
   if (in_history) return apply({std::move(object), before, false});
   if (before) doomed_.push_back({before->revision, revision});

@@ -41,6 +41,7 @@ class Memory {
   void compact(Revision until);  // forgets history up to `until` while there is more than the limits
 
   const std::deque<Change>& history() const { return history_; }
+  size_t history_bytes() const { return bytes_; }            // of memory that history alone holds, about
   std::deque<Change>::const_iterator after(Revision) const;  // the first change later than it
   Revision compacted() const { return compacted_; }          // changes up to here are not in history
   std::deque<Doomed>& doomed() { return doomed_; }

@@ -481,6 +481,7 @@ Stats Engine::stats() const {
   stats.revision = newest_;
   stats.durable = durable_;
   stats.objects = memory_.size();
+  stats.history_bytes = memory_.history_bytes();
   stats.watchers = watches_.size();
   stats.queued = inputs_.size();
   stats.disk_full = full_;

@@ -146,6 +146,7 @@ struct Options {
 struct Stats {
   Revision revision, durable;
   size_t objects = 0, watchers = 0, queued = 0;
+  size_t history_bytes = 0;  // of memory, about
   uint64_t turns = 0, commits = 0, failed_commits = 0;
   bool disk_full = false;
 };
