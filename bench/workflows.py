@@ -40,6 +40,11 @@ def finished(factory, wanted):
     raise SystemExit("the watch ended")
 
 
+def await_nodes(client, wanted):
+    while len(expect(client.call("GET", NODES_OF), 200)["items"]) < wanted:
+        time.sleep(0.1)
+
+
 def cordon(client, on):
     for node in expect(client.call("GET", NODES_OF), 200)["items"]:
         client.connection.request("PATCH", f"{NODES_OF}/{node['metadata']['name']}",
@@ -76,6 +81,7 @@ def overhead(factory):
 
 def many(factory):
     client = factory.client()
+    await_nodes(client, 200)
     cordon(client, True)
     before = tree_pss_kib(factory.pid())
     spec = {"entrypoint": "one", "templates": [{"name": "one", **ENDS}]}
@@ -101,11 +107,21 @@ def many(factory):
     yield row("workflow_kib", "memory of one while it is queued, its pod with it", round(kib, 1), "KiB", "≤ 20", kib <= 20)
 
 
+def kept(factory):
+    """Bytes that the process has, without the history of changes, which is bounded by itself."""
+    connection = factory.client().connection
+    connection.request("GET", "/metrics")
+    page = connection.getresponse().read().decode()
+    history = next(line.split()[1] for line in page.splitlines() if line.startswith("ingot_store_history_bytes"))
+    return 1024 * tree_pss_kib(factory.pid()) - float(history)
+
+
 def large(build):
     with Factory(build, "--gpus", "none", "--hollow", "100x8xH100-80GB") as factory:
         factory.run("tenant", "create", "bench")
         client = factory.client()
-        before = tree_pss_kib(factory.pid())
+        await_nodes(client, 100)
+        before = kept(factory)
         progress(f"  one dag of {NODES} nodes")
         began = time.monotonic()
         expect(client.call("POST", PATH, workflow("large", {
@@ -116,14 +132,14 @@ def large(build):
         seconds = finished(factory, 1) - began
         nodes = expect(client.call("GET", f"{PATH}/large"), 200)["status"]
         factory.run("down")
-        factory.up()  # without what watches may still ask for: the changes of the last seconds
-        expect(factory.client().call("GET", NODES_OF), 200)
-        size = 1024 * max(0, tree_pss_kib(factory.pid()) - before) / NODES
+        factory.up()  # what it holds, and not what it once needed
+        await_nodes(factory.client(), 100)
+        size = max(0, kept(factory) - before) / NODES
         good = nodes["phase"] == "Succeeded" and len(nodes["nodes"]) == NODES + 2
         yield row("dag50k_s", f"one dag of {NODES:,} nodes", round(seconds, 1), "s", "≤ 120", good and seconds <= 120,
                   peer="Argo stops near 1 MB of status", note=f"{nodes['phase']}, {len(nodes['nodes']):,} nodes shown")
         yield row("dag_node_bytes", "what the process keeps of a node, pods collected", round(size), "B", "≤ 1,024",
-                  size <= 1024)
+                  size <= 1024, note="after a restart, without the history of changes")
 
 
 def measure(build):
