@@ -223,7 +223,8 @@ Result<void> Factory::Impl::run_nodes() {
                                                                          .node_lifecycle = *node_lifecycle,
                                                                          .idleness = *idleness,
                                                                          .placement = *placement,
-                                                                         .ledger = *ledger});
+                                                                         .ledger = *ledger,
+                                                                         .pipelines = *pipelines});
     lane = std::make_unique<host::SideLane>(real.clock, real.loop, kNodesSlice);
     door.nodes = lane.get();
     node_env = std::make_unique<env::Env>(real.clock, *lane, real.worker, real.entropy, real.disk,

@@ -58,6 +58,9 @@ constexpr Family kFactoryFamilies[] = {
     {"ingot_pods_evicted_total", "counter", "Pods evicted by the factory."},
     {"ingot_gpus_unhealthy", "gauge", "GPUs that may not be given to pods."},
     {"ingot_gpus_idle", "gauge", "Allocations whose GPUs are unused."},
+    {"ingot_workflow_runs", "gauge", "Runs of workflows that go on."},
+    {"ingot_workflow_runs_begun_total", "counter", "Runs of workflows that began."},
+    {"ingot_workflow_runs_ended_total", "counter", "Runs of workflows that ended."},
     {"ingot_gpu_sampler_up", "gauge", "Whether the node's GPUs were sampled lately."},
     {"ingot_allocations_booked_total", "counter", "Ended Allocations written to the ledger."},
     {"ingot_store_revision", "counter", "The newest durable revision."},
@@ -244,6 +247,10 @@ void MetricsPage::factory() {
     page_.sample("ingot_pods_evicted_total", {{"reason", std::string(reason)}}, double(count));
   page_.sample("ingot_gpus_unhealthy", {}, double(sources_.device_health.stats().unhealthy));
   page_.sample("ingot_gpus_idle", {}, double(sources_.idleness.stats().idle));
+  const pipelines::EngineStats runs = sources_.pipelines.stats();
+  page_.sample("ingot_workflow_runs", {}, double(runs.runs));
+  page_.sample("ingot_workflow_runs_begun_total", {}, double(runs.begun));
+  page_.sample("ingot_workflow_runs_ended_total", {}, double(runs.ended));
   page_.sample("ingot_allocations_booked_total", {}, double(sources_.ledger.booked()));
   const store::Stats stored = sources_.shard.stats();
   page_.sample("ingot_store_revision", {}, double(stored.durable.value));

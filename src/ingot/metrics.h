@@ -23,6 +23,7 @@
 #include "metering/exposition.h"
 #include "metering/gpu_view.h"
 #include "metering/ledger.h"
+#include "pipelines/engine.h"
 
 namespace ingot {
 
@@ -36,6 +37,7 @@ struct MetricSources {
   const controllers::Idleness& idleness;
   controllers::Placement& placement;
   metering::Ledger& ledger;
+  const pipelines::Engine& pipelines;
 };
 
 inline constexpr size_t kMostHolders = 50'000, kMostTenants = 10'000;
