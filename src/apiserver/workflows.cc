@@ -79,6 +79,7 @@ Result<void> check_begun(Call& call, const Json& before, const Json& after) {
       {"spec", "onExit"},
       {"spec", "hooks"},
       {"spec", "workflowTemplateRef"},
+      {"spec", "synchronization"},
       {"status", "storedTemplates"},
       {"status", "storedWorkflowTemplateSpec"},
   };

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/text_map.h"
+#include "pipelines/lock_book.h"
 #include "pipelines/pods.h"
 #include "pipelines/reading.h"
+#include "pipelines/row_sweep.h"
 #include "pipelines/rows.h"
 #include "pipelines/workflow_status.h"
 #include "store/follower.h"
@@ -38,13 +41,16 @@ class Engine::Impl final : public store::Follower::Handler {
  public:
   Impl(env::Env& env, store::Shard& shard, const api::Registry& registry)
       : env_(env),
+        shard_(shard),
         registry_(registry),
         pod_spec_(*registry.find_key("pods")->schema->find("spec")->schema),
         follower_(env, shard,
-                  {{{"", std::string(workflow::kWorkflows), ""}, {"", "pods", ""}},
+                  {{{"", std::string(workflow::kWorkflows), ""}, {"", "pods", ""}, {"", "configmaps", ""}},
                    store::kFewKeys,
                    store::Shard::Kind::Writes},
-                  *this) {}
+                  *this) {
+    sweep_.emplace(env_, shard_);
+  }
 
   EngineStats stats() const { return stats_; }
 
@@ -68,14 +74,19 @@ class Engine::Impl final : public store::Follower::Handler {
     todo_.clear();
     waiting_.clear();
     timers_.clear();
+    locks_.reset();
+    sweep_.emplace(env_, shard_);
     stats_.runs = 0;
   }
 
-  bool follow(store::Turn& turn, const std::vector<Key>& changed, bool) override {
+  bool follow(store::Turn& turn, const std::vector<Key>& changed, bool rest) override {
     const WallTime now = env_.clock.wall();
     for (const Key& key : changed) {
       if (key.resource() == workflow::kWorkflows) {
+        locks_.expect(key.text());
         look_at(key.text());
+      } else if (key.resource() == "configmaps") {
+        locks_.resized(turn, key);
       } else if (const auto pod = pods_.find(key.text()); pod != pods_.end()) {
         going_[pod->second.workflow].pods.insert(key.text());
         look_at(pod->second.workflow);
@@ -85,6 +96,8 @@ class Engine::Impl final : public store::Follower::Handler {
       look_at(timers_.begin()->second);
       timers_.erase(timers_.begin());
     }
+    if (!rest) locks_.expected_all();
+    if (sweep_ && sweep_->over()) sweep_.reset();
     pods_left_ = kPodsPerTurn;
     for (size_t n = 0; n < kRunsPerTurn && pods_left_ > 0 && !todo_.empty(); ++n) {
       const std::string key = todo_.front();
@@ -92,6 +105,7 @@ class Engine::Impl final : public store::Follower::Handler {
       waiting_.erase(key);
       operate(turn, Key(key), now);
     }
+    for (const Key& key : locks_.told(turn)) look_at(key.text());
     if (!timers_.empty()) follower_.wake_at(env_.clock.now() + (timers_.begin()->first - now));
     return !todo_.empty();
   }
@@ -102,20 +116,23 @@ class Engine::Impl final : public store::Follower::Handler {
 
   void operate(store::Turn& turn, const Key& key, WallTime now) {
     const ObjectPtr object = turn.get(key);
+    locks_.read(key.text());
     if (!object) {
-      forget(key);
+      forget(turn, key);
       if (erase_nodes(turn, key, kErased)) look_at(key.text());
       return;
     }
     const auto known = going_.find(key.text());
     if (known == going_.end() || object->revision != known->second.seen) {
       // New, or written by somebody else: what is stored says where it stands.
-      forget(key);
+      const LockBook::Again again(locks_, turn, key);
+      forget(turn, key);
       if (!begin(turn, object, now)) return;
     }
     Going& going = going_.at(key.text());
     Run& run = *going.run;
     run.read_config(config_maps(turn, key));
+    run.share(&locks_.of(turn, key));
     run.allow(pods_left_);
     for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
     run.go_on(now);
@@ -143,7 +160,7 @@ class Engine::Impl final : public store::Follower::Handler {
       look_at(object->key.text());
       return false;
     }
-    auto read = read_workflow(turn, object->key, json, flows_);
+    auto read = read_workflow(turn, object->key, json, flows_, locks_.of(turn, object->key));
     if (!read) {
       refuse(turn, object, std::move(json), read.error(), now);
       return false;
@@ -165,7 +182,8 @@ class Engine::Impl final : public store::Follower::Handler {
     run.go_on(now);
     pods_left_ = run.allowed();
     for (size_t i = 0; i < run.nodes().size(); ++i)
-      if (const workflow::Node& n = run.nodes()[i]; n.type == NodeType::Pod && !fulfilled(n.phase)) {
+      if (const workflow::Node& n = run.nodes()[i];
+          n.type == NodeType::Pod && !fulfilled(n.phase) && !n.waits()) {
         const Key pod = pod_key(object->key, n);
         pods_[pod.text()] = {object->key.text(), NodeIndex(i)};
         if (turn.get(pod) || !fresh) going.pods.insert(pod.text());
@@ -263,7 +281,7 @@ class Engine::Impl final : public store::Follower::Handler {
       for (const workflow::Node& n : run.nodes())
         if (n.type == NodeType::Pod) delete_object(turn, pod_key(key, n), now);
     const ObjectPtr object = turn.get(key);
-    forget(key);
+    forget(turn, key);
     if (object) look_after(turn, key, object->parse(), now);
   }
 
@@ -280,7 +298,8 @@ class Engine::Impl final : public store::Follower::Handler {
     (void)turn.put(object->key, std::move(json), object->revision);
   }
 
-  void forget(const Key& key) {
+  void forget(const store::Turn& turn, const Key& key) {
+    locks_.forget(turn, key);
     const auto known = going_.find(key.text());
     if (known == going_.end()) return;
     if (known->second.run) {
@@ -299,9 +318,11 @@ class Engine::Impl final : public store::Follower::Handler {
   }
 
   env::Env& env_;
+  store::Shard& shard_;
   const api::Registry& registry_;
   const api::Schema& pod_spec_;
   Flows flows_;
+  LockBook locks_;
   HashMap<Going> going_;           // by the Workflow's key
   HashMap<PodOf> pods_;            // that run or will, by key
   std::deque<std::string> todo_;   // Workflows' keys, the first that came first …
@@ -309,6 +330,7 @@ class Engine::Impl final : public store::Follower::Handler {
   size_t pods_left_ = 0;           // that this turn may begin
   std::multimap<WallTime, std::string> timers_;
   EngineStats stats_;
+  std::optional<RowSweep> sweep_;
   store::Follower follower_;
 };
 

@@ -1,5 +1,7 @@
 #include "pipelines/reading.h"
 
+#include <charconv>
+
 #include "base/encoding.h"
 #include "workflow/reading.h"
 
@@ -61,7 +63,22 @@ workflow::Config config_maps(const store::Turn& turn, const Key& key) {
   };
 }
 
-Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& object, Flows& flows) {
+Or<int64_t> semaphore_size(const api::ObjectPtr& map, std::string_view name, std::string_view key) {
+  const std::string what = "configmap \"" + std::string(name) + "\"";
+  if (!map) return std::unexpected(what + " not found");
+  const Json json = map->parse();
+  const Json* value = api::find(json, {"data", key});
+  if (!value) return std::unexpected(what + " has no key \"" + std::string(key) + "\"");
+  const std::string_view text = string_at(*value, {});
+  int64_t size = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (error != std::errc{} || end != text.data() + text.size() || size < 0)
+    return std::unexpected(what + ": \"" + std::string(key) + "\" is no whole number");
+  return size;
+}
+
+Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& object, Flows& flows,
+                               workflow::Locks& locks) {
   auto resolved = workflow::resolve(object, [&](bool cluster, std::string_view name) -> std::optional<Json> {
     const std::string_view resource =
         cluster ? "clusterworkflowtemplates.argoproj.io" : "workflowtemplates.argoproj.io";
@@ -73,6 +90,8 @@ Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& ob
   if (!flow) return std::unexpected(flow.error());
   ReadWorkflow out{.run = std::make_unique<workflow::Run>(*flow, facts_of(key, object, resolved->spec))};
   out.run->read_config(config_maps(turn, key));
+  out.run->share(&locks);
+  if (const Json* held = api::find(object, {"status", "synchronization"})) out.run->restore_locks(*held);
   const Json* arguments = api::find(resolved->spec, {"arguments"});
   if (const auto given = out.run->arguments(arguments ? *arguments : Json(JsonObject{})); !given)
     return std::unexpected(given.error());

@@ -28,8 +28,11 @@ struct ReadWorkflow {
 
 // ConfigMaps beside the Workflow, while the turn lasts.
 workflow::Config config_maps(const store::Turn&, const api::Key& workflow);
+// What a ConfigMap (nullptr: there is none) says of a semaphore.
+workflow::Or<int64_t> semaphore_size(const api::ObjectPtr& map, std::string_view name, std::string_view key);
 
 // Looks up what it refers to, and keeps that in the object's status, so that it stays as it was when the run began.
-workflow::Or<ReadWorkflow> read_workflow(const store::Turn&, const api::Key&, api::Json& object, Flows&);
+workflow::Or<ReadWorkflow> read_workflow(const store::Turn&, const api::Key&, api::Json& object, Flows&,
+                                         workflow::Locks&);
 
 }  // namespace ingot::pipelines

@@ -21,6 +21,12 @@ bool put(Json& object, std::initializer_list<std::string_view> path, Json value)
   return true;
 }
 
+bool drop(Json& object, std::initializer_list<std::string_view> path) {
+  if (!api::find(object, path)) return false;
+  api::erase(object, path);
+  return true;
+}
+
 void set_conditions(Json& object, bool over) {
   JsonArray conditions;
   conditions.push_back(JsonObject{{"type", "PodRunning"}, {"status", over ? "False" : "True"}});
@@ -30,7 +36,7 @@ void set_conditions(Json& object, bool over) {
 
 }  // namespace
 
-bool set_status(Json& object, const workflow::Run& run, WallTime now) {
+bool set_status(Json& object, workflow::Run& run, WallTime now) {
   const std::string_view phase = to_string(run.phase());
   const bool fresh = string_at(object, {"status", "phase"}) != phase;
   bool changed = fresh;
@@ -38,14 +44,23 @@ bool set_status(Json& object, const workflow::Run& run, WallTime now) {
     set(object, {"status", "phase"}, phase);
     set(object, {"metadata", "labels", workflow::kPhaseLabel}, phase);
     const WallTime started = run.nodes().empty() ? now : run.started();
-    set(object, {"status", "startedAt"}, to_rfc3339(started));
+    if (run.phase() != Phase::Pending) set(object, {"status", "startedAt"}, to_rfc3339(started));
     set(object, {"status", "finishedAt"}, run.over() ? text_json(to_rfc3339(run.finished())) : Json(nullptr));
     set(object, {"metadata", "labels", workflow::kCompletedLabel}, run.over() ? "true" : "false");
     set_conditions(object, run.over());
   }
   const std::string progress = std::to_string(run.pods_done()) + "/" + std::to_string(run.pods_known());
   changed |= put(object, {"status", "progress"}, text_json(progress));
-  if (!run.message().empty()) changed |= put(object, {"status", "message"}, text_json(run.message()));
+  if (!run.message().empty())
+    changed |= put(object, {"status", "message"}, text_json(run.message()));
+  else
+    changed |= drop(object, {"status", "message"});
+  if (auto locks = run.synchronization()) {
+    if (locks->is_object())
+      changed |= put(object, {"status", "synchronization"}, *std::move(locks));
+    else
+      changed |= drop(object, {"status", "synchronization"});
+  }
   JsonArray parameters;
   constexpr std::string_view kPrefix = "workflow.outputs.parameters.";
   for (const auto& [name, value] : run.global_outputs())

@@ -6,7 +6,7 @@
 namespace ingot::pipelines {
 
 // Returns whether anything is another now.
-bool set_status(api::Json& object, const workflow::Run&, WallTime now);
+bool set_status(api::Json& object, workflow::Run&, WallTime now);
 // That it is over, without a run.
 void set_over(api::Json& object, workflow::Phase, std::string_view message, WallTime now);
 // When its ttlStrategy lets it go; none: never.

@@ -5,6 +5,7 @@
 
 #include "api/patch.h"
 #include "expr/template.h"
+#include "workflow/locks.h"
 
 namespace ingot::workflow {
 namespace {
@@ -25,12 +26,10 @@ constexpr std::initializer_list<std::string_view> kNotYet[] = {
     {"resource"},
     {"http"},
     {"memoize"},
-    {"synchronization"},
     {"inputs", "artifacts"},
     {"outputs", "artifacts"},
 };
-constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"synchronization"},
-                                                                   {"volumeClaimTemplates"}};
+constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"volumeClaimTemplates"}};
 
 std::string dotted(std::initializer_list<std::string_view> path) {
   std::string out;
@@ -73,6 +72,13 @@ std::string_view used_task(std::string_view variable) {
       variable.remove_prefix(prefix.size());
       return variable.substr(0, variable.find('.'));
     }
+  return {};
+}
+
+// What its fields say of locks and of what is remembered.
+Or<void> check_template(const Template& t) {
+  if (const Json* locks = api::find(t.body, {"synchronization"}))
+    if (const auto names = lock_names(*locks, "ns"); !names) return wrong(names.error());
   return {};
 }
 
@@ -136,6 +142,7 @@ Or<const Template*> Flow::add(const Json& body, const std::string& scope, std::s
   for (const auto& [name, value] : kKinds)
     if (value != *kind) api::erase(made->body, {name});
   made->kind = *kind;
+  if (const auto good = check_template(*made); !good) return wrong(std::string(where) + ": " + good.error());
   made->retry = api::find(made->body, {"retryStrategy"});
   made->daemon = api::bool_at(made->body, {"daemon"});
   made->parallelism = api::int_at(made->body, {"parallelism"});
@@ -300,6 +307,8 @@ Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored) 
   flow->spec_ = std::move(spec);
   if (const std::string other = first_of(flow->spec_, kSpecNotYet); !other.empty())
     return wrong("spec." + other + " is not implemented");
+  if (const Json* locks = api::find(flow->spec_, {"synchronization"}))
+    if (const auto names = lock_names(*locks, "ns"); !names) return wrong("spec." + names.error());
   size_t n = 0;
   for (const Json& body : array_at(flow->spec_, {"templates"})) {
     const std::string where = "templates." + std::string(string_at(body, {"name"}));

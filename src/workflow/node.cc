@@ -55,7 +55,7 @@ std::string node_id(std::string_view workflow, std::string_view node_name) {
 
 Json node_to_json(const Node& n, const std::deque<Node>& all) {
   JsonObject out;
-  out.reserve(20);
+  out.reserve(22);
   const auto put = [&](std::string_view key, std::string_view value) {
     if (!value.empty()) out[key] = text(value);
   };
@@ -78,6 +78,14 @@ Json node_to_json(const Node& n, const std::deque<Node>& all) {
   if (n.inputs) out["inputs"] = *n.inputs;
   if (n.outputs) out["outputs"] = *n.outputs;
   if (n.daemoned) out["daemoned"] = true;
+  if (n.memo) out["memoizationStatus"] = *n.memo;
+  if (n.locks && !n.locks->waits_for.empty())
+    out["synchronizationStatus"] = JsonObject{{"waiting", text(n.locks->waits_for)}};
+  if (n.locks) {
+    JsonArray names;
+    for (const std::string& name : n.locks->names) names.push_back(text(name));
+    out["locks"] = std::move(names);
+  }
   if (n.hooked || n.retried) {
     JsonObject flag;
     if (n.hooked) flag["hooked"] = true;
@@ -114,6 +122,12 @@ std::optional<StoredNode> node_from_json(const Json& json) {
   n.daemoned = api::bool_at(json, {"daemoned"});
   if (const Json* inputs = api::find(json, {"inputs"})) n.inputs = std::make_shared<const Json>(*inputs);
   if (const Json* outputs = api::find(json, {"outputs"})) n.outputs = std::make_shared<const Json>(*outputs);
+  if (const Json* memo = api::find(json, {"memoizationStatus"})) n.memo = std::make_shared<const Json>(*memo);
+  if (const JsonArray& names = api::array_at(json, {"locks"}); !names.empty() && !fulfilled(n.phase)) {
+    NodeLocks locks{.waits_for = std::string(string_at(json, {"synchronizationStatus", "waiting"}))};
+    for (const Json& name : names) locks.names.emplace_back(string_at(name, {}));
+    n.locks = std::make_shared<const NodeLocks>(std::move(locks));
+  }
   out.boundary = string_at(json, {"boundaryID"});
   out.parent = string_at(json, {"parent"});
   if (out.parent.empty()) out.parent = out.boundary;

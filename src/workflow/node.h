@@ -31,6 +31,12 @@ using NodeIndex = int32_t;
 inline constexpr NodeIndex kNobody = -1;
 using Values = std::shared_ptr<const api::Json>;
 
+// The locks of its `synchronization` (locks.h).
+struct NodeLocks {
+  std::vector<std::string> names;
+  std::string waits_for;  // the first that was taken; "": it holds all of them
+};
+
 struct Node {
   std::string id, name, display;
   NodeType type = NodeType::Pod;
@@ -44,12 +50,15 @@ struct Node {
   const Template* runs = nullptr;
   WallTime started{}, finished{};
   std::string message;
-  Values inputs, outputs;        // null: none
-  std::vector<NodeIndex> after;  // whose child it is shown as
+  Values inputs, outputs;                  // null: none
+  std::shared_ptr<const NodeLocks> locks;  // null: it needs none, or has ended
+  Values memo;                             // memoizationStatus; null: its template remembers nothing
+  std::vector<NodeIndex> after;            // whose child it is shown as
   std::string host, ip;
   int64_t children = 0;  // of a group or a Retry: how many there were …
   int64_t open = 0;      // … and how many are not settled
   int32_t hooks = 0;     // that run beside or after it
+  bool waits() const { return locks && !locks->waits_for.empty(); }
 };
 
 // NodeStatus, as it is stored: its children follow from what others say of `after`, and are put in where it is shown.

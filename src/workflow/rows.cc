@@ -13,7 +13,7 @@ using api::string_at;
 namespace {
 
 // Of a row alone.
-constexpr std::string_view kHidden[] = {"metadata", "after", "parent"};
+constexpr std::string_view kHidden[] = {"metadata", "after", "parent", "locks"};
 // What a client may say of a node: how it stands, never what it is or where it belongs.
 constexpr std::string_view kEditable[] = {"phase",   "message",  "startedAt", "finishedAt",
                                           "outputs", "daemoned", "progress",  "memoizationStatus"};

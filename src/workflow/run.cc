@@ -140,6 +140,7 @@ void Run::end(NodeIndex node, Phase phase, std::string message, WallTime now) {
   }
   if (n.boundary >= 0 && (n.type == NodeType::Pod || n.type == NodeType::Steps || n.type == NodeType::DAG))
     if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end()) --scope->second->active;
+  if (n.locks) release(n);
   for (const NodeIndex scope : std::exchange(starved_, {})) pumps_.insert(scope);
   if (phase == Phase::Succeeded) publish(n);
   ended(node, now);
@@ -236,7 +237,8 @@ void Run::notify(NodeIndex node, WallTime now) {
 }
 
 void Run::go_on(WallTime now) {
-  if (over_ || (suspended_ && nodes_.empty())) return;
+  if (over_ || (suspended_ && nodes_.empty()) || !admitted(now)) return;
+  locks_given(now);
   if (!begun_) {
     begun_ = true;
     if (!flow_->entry()) return finish(Phase::Error, "spec.entrypoint is required", now);
@@ -302,7 +304,7 @@ void Run::pod(NodeIndex node, const PodReport& report, WallTime now) {
 
 void Run::pod_gone(NodeIndex node, WallTime now) {
   if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
-  if (nodes_[size_t(node)].type != NodeType::Pod) return;
+  if (nodes_[size_t(node)].type != NodeType::Pod || waiting_.contains(node)) return;
   const bool stopped = shutdown_ != Shutdown::No;
   end(node, stopped ? Phase::Failed : Phase::Error, stopped ? "workflow shutdown" : "pod deleted", now);
   work(now);
@@ -323,9 +325,9 @@ void Run::shut_down(Shutdown how, WallTime now) {
     Node& n = nodes_[i];
     if (fulfilled(n.phase) || (how == Shutdown::Stop && exiting_)) continue;
     if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
-    if (n.type == NodeType::Pod || n.type == NodeType::Suspend || n.type == NodeType::HTTP)
-      end(NodeIndex(i), Phase::Failed, why, now);
+    if (ends_at_once(NodeIndex(i))) end(NodeIndex(i), Phase::Failed, why, now);
   }
+  if (waits_) return finish(Phase::Failed, why, now);
   suspended_ = false;
   // Nothing is begun any more: scopes close once what runs has ended.
   for (auto& [node, scope] : scopes_) pumps_.insert(node);
@@ -355,6 +357,9 @@ void Run::finish(Phase phase, std::string message, WallTime now) {
     }
   }
   over_ = true;
+  waits_ = false;
+  if (locks_) locks_->forget(holder());
+  locks_changed_ = true;
   phase_ = phase;
   message_ = std::move(message);
   finished_ = now;
@@ -372,8 +377,7 @@ void Run::deadline(WallTime now) {
     const Node& n = nodes_[i];
     if (fulfilled(n.phase) || n.hooked) continue;
     if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
-    if (n.type == NodeType::Pod || n.type == NodeType::Suspend || n.type == NodeType::HTTP)
-      end(NodeIndex(i), Phase::Failed, "Step exceeded its deadline", now);
+    if (ends_at_once(NodeIndex(i))) end(NodeIndex(i), Phase::Failed, "Step exceeded its deadline", now);
   }
   shutdown_ = Shutdown::Stop;
   for (auto& [node, scope] : scopes_) pumps_.insert(node);

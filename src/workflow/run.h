@@ -14,6 +14,7 @@
 
 #include "expr/template.h"
 #include "workflow/flow.h"
+#include "workflow/locks.h"
 #include "workflow/node.h"
 
 namespace ingot::workflow {
@@ -59,6 +60,10 @@ class Run {
 
   // Who reads ConfigMaps, while whatever is called below asks; to be set anew for each turn.
   void read_config(Config config) { config_ = std::move(config); }
+  // The locks that it shares with others, which outlive it. Before anything else; none: it needs none.
+  void share(Locks* locks) { locks_ = locks; }
+  // What `status.synchronization` says the run itself holds. Before restore().
+  void restore_locks(const Json& status);
   // The parameters of the workflow; an error says which has no value. Before anything else.
   Or<void> arguments(const Json& given);
   void restore(std::vector<StoredNode>, WallTime now);
@@ -82,7 +87,7 @@ class Run {
   bool over() const { return over_; }
   // Running until everything is over, exit handlers too.
   Phase phase() const { return over_ || phase_ == Phase::Pending ? phase_ : Phase::Running; }
-  std::string message() const { return over_ ? message_ : ""; }
+  std::string message() const { return over_ || waits_ ? message_ : ""; }
   WallTime started() const { return nodes_.empty() ? WallTime{} : nodes_.front().started; }
   WallTime finished() const { return finished_; }
   const std::deque<Node>& nodes() const { return nodes_; }
@@ -93,6 +98,8 @@ class Run {
   const JsonObject& global_outputs() const { return global_outputs_; }
   const Facts& facts() const { return facts_; }
   const Flow& flow() const { return *flow_; }
+  // What it holds and waits for, where that changed since the last call.
+  std::optional<Json> synchronization();
 
  private:
   struct Expanding {
@@ -158,6 +165,8 @@ class Run {
   Or<Json> inputs_of(const Template&, const Json& arguments) const;
   Or<Json> inputs_of(const Hook&, JsonObject variables, WallTime now) const;
   NodeIndex attempt(NodeIndex retry, WallTime now);
+  // What it does once nothing holds it back: its locks, and what its template remembers.
+  void start(NodeIndex, WallTime now);
   void open_node(NodeIndex, WallTime now);
   void open_pod(NodeIndex, WallTime now);
   void open_scope(NodeIndex, bool again, WallTime now);
@@ -176,6 +185,18 @@ class Run {
   void kill_daemons(NodeIndex scope, WallTime now);
   void finish(Phase, std::string message, WallTime now);
   void begin_exit(WallTime now);
+  // Locks: of the run itself, and of a node; whether it holds them.
+  bool admitted(WallTime now);
+  bool take_locks(NodeIndex, bool known, WallTime now);
+  Claim claim_of(NodeIndex) const;
+  std::string holder() const { return facts_.ns + "/" + facts_.name; }
+  void locks_given(WallTime now);
+  void open_locked(NodeIndex, bool known, WallTime now);
+  void release(Node&);
+  // Nobody else ends it: what waits for a lock has nothing below it.
+  bool ends_at_once(NodeIndex) const;
+  bool reopen_locked(NodeIndex, WallTime now);
+  void read_again(std::vector<StoredNode>, WallTime now);
   void link(const std::vector<StoredNode>&);
   int32_t task_of(const Node&) const;
   void reopen(NodeIndex, WallTime now);
@@ -204,6 +225,11 @@ class Run {
   std::set<NodeIndex> changed_;
   Wanted wanted_;
   JsonObject global_outputs_;
+  Locks* locks_ = nullptr;
+  std::map<NodeIndex, bool> waiting_;  // for locks; whether it was begun before
+  std::vector<std::string> own_locks_;
+  std::vector<StoredNode> kept_;  // until the run has its own locks
+  bool waits_ = false, admitted_ = false, locks_changed_ = false;
   int64_t active_pods_ = 0, pods_done_ = 0, pods_known_ = 0;
   size_t allowed_ = SIZE_MAX;
   bool more_ = false;

@@ -136,10 +136,8 @@ Run::Started Run::begin(const Template& t, Json inputs, std::string name, std::s
   if (type == NodeType::Skipped)
     end(node, Phase::Error,
         depth > kMostDepth ? "max depth of templates exceeded" : "more nodes than a run may have", now);
-  else if (type == NodeType::Retry)
-    attempt(node, now);
   else
-    open_node(node, now);
+    start(node, now);
   return {node};
 }
 
@@ -205,9 +203,16 @@ void Run::open_node(NodeIndex node, WallTime now) {
       return open_scope(node, false, now);
     case NodeType::Suspend:
       return arm(node, now);
+    case NodeType::Retry:
+      attempt(node, now);
+      return;
     default:
       return;
   }
+}
+
+void Run::start(NodeIndex node, WallTime now) {
+  if (take_locks(node, false, now)) open_node(node, now);
 }
 
 Or<JsonObject> Run::retry_variables(const Node& n) const {
@@ -358,7 +363,7 @@ void Run::retried(NodeIndex retry, NodeIndex child, WallTime now) {
 void Run::due(NodeIndex node, WallTime now) {
   if (node == kNobody) return deadline(now);
   const Node& n = nodes_[size_t(node)];
-  if (fulfilled(n.phase)) return;
+  if (fulfilled(n.phase) || waiting_.contains(node)) return;
   switch (n.type) {
     case NodeType::Suspend:
       return end(node, Phase::Succeeded, "", now);

@@ -66,6 +66,13 @@ void Run::link(const std::vector<StoredNode>& stored) {
 }
 
 void Run::restore(std::vector<StoredNode> stored, WallTime now) {
+  if (admitted(now))
+    read_again(std::move(stored), now);
+  else
+    kept_ = std::move(stored);
+}
+
+void Run::read_again(std::vector<StoredNode> stored, WallTime now) {
   const auto order = [&](const StoredNode& s) {
     return std::tuple(s.node.name != facts_.name, s.node.started, s.node.name);
   };
@@ -81,7 +88,7 @@ void Run::restore(std::vector<StoredNode> stored, WallTime now) {
     }
   const size_t count = nodes_.size();
   for (size_t i = 0; i < count; ++i)
-    if (!fulfilled(nodes_[i].phase)) reopen(NodeIndex(i), now);
+    if (!fulfilled(nodes_[i].phase) && !reopen_locked(NodeIndex(i), now)) reopen(NodeIndex(i), now);
   if (const auto seconds = api::int_at(flow_->spec(), {"activeDeadlineSeconds"}); seconds && *seconds > 0)
     at(nodes_.front().started + std::chrono::seconds(*seconds), kNobody);
   if (nodes_.front().settled) {

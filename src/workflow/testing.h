@@ -18,13 +18,17 @@ inline Json yaml(std::string_view text) {
 
 struct Bench {
   FlowPtr flow;
+  std::string name;
+  Locks own;
+  Locks* locks;
   std::unique_ptr<Run> run;
   WallTime now{std::chrono::seconds(1'800'000'000)};
   std::map<std::string, Json> stored;  // by node id
   std::map<std::string, Json> pods;    // name → the filled template, of those that run
   std::vector<std::string> started;    // names of pods, in order
 
-  explicit Bench(std::string_view text) {
+  explicit Bench(std::string_view text, std::string called = "wf", Locks* shared = nullptr)
+      : name(std::move(called)), locks(shared ? shared : &own) {
     auto read = Flow::read(yaml(text), {});
     EXPECT_TRUE(read) << read.error();
     flow = *read;
@@ -34,11 +38,20 @@ struct Bench {
   }
   // As after a crash: from what is stored.
   void again() {
-    run = std::make_unique<Run>(flow, Facts{.name = "wf", .ns = "default", .uid = "u1"});
+    const Json held = run && locks->status_of("default/" + name).is_object()
+                          ? locks->status_of("default/" + name)
+                          : Json(JsonObject{});
+    if (run) locks->close();
+    locks->forget("default/" + name);
+    run = std::make_unique<Run>(flow, Facts{.name = name, .ns = "default", .uid = "u1"});
+    run->share(locks);
+    run->restore_locks(held);
     EXPECT_TRUE(run->arguments(JsonObject{}));
     std::vector<StoredNode> nodes;
     for (const auto& [id, json] : stored) nodes.push_back(*node_from_json(json));
     if (!nodes.empty()) run->restore(std::move(nodes), now);
+    run->go_on(now);
+    locks->open();
     run->go_on(now);
     take();
   }
