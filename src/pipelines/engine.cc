@@ -8,6 +8,7 @@
 
 #include "base/text_map.h"
 #include "pipelines/lock_book.h"
+#include "pipelines/memos.h"
 #include "pipelines/pods.h"
 #include "pipelines/reading.h"
 #include "pipelines/row_sweep.h"
@@ -132,6 +133,7 @@ class Engine::Impl final : public store::Follower::Handler {
     Going& going = going_.at(key.text());
     Run& run = *going.run;
     run.read_config(config_maps(turn, key));
+    run.read_memory(memos_.recall(turn, key));
     run.share(&locks_.of(turn, key));
     run.allow(pods_left_);
     for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
@@ -141,6 +143,7 @@ class Engine::Impl final : public store::Follower::Handler {
     if (run.more()) look_at(key.text());
     write_status(turn, object, going, now);
     run.read_config({});
+    run.read_memory({});
     if (run.over()) return finished(turn, key, now);
     rearm(key, going);
   }
@@ -171,6 +174,7 @@ class Engine::Impl final : public store::Follower::Handler {
     ++stats_.runs;
     if (fresh) ++stats_.begun;
     Run& run = *going.run;
+    run.read_memory(memos_.recall(turn, object->key));
     if (!fresh) run.restore(stored_nodes(turn, object->key), now);
     if (read->stored) {
       // What templates of others said when it began.
@@ -227,6 +231,8 @@ class Engine::Impl final : public store::Follower::Handler {
         (void)turn.put(node_key(key, run.nodes()[size_t(node)].id),
                        node_to_json(run.nodes()[size_t(node)], run.nodes()));
       collect_pods(turn, key, run, wanted, now);
+      for (const Memos::Lost& lost : memos_.keep(turn, key, wanted.memos))
+        run.not_memorized(lost.node, lost.why);
     }
   }
 
@@ -323,6 +329,7 @@ class Engine::Impl final : public store::Follower::Handler {
   const api::Schema& pod_spec_;
   Flows flows_;
   LockBook locks_;
+  Memos memos_{env_};
   HashMap<Going> going_;           // by the Workflow's key
   HashMap<PodOf> pods_;            // that run or will, by key
   std::deque<std::string> todo_;   // Workflows' keys, the first that came first …

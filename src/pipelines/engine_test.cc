@@ -146,5 +146,33 @@ templates:
   EXPECT_THAT(f.running(), ElementsAre("a", "c"));
 }
 
+TEST(Engine, WhatATemplateGaveIsKeptInAConfigMap) {
+  Factory f;
+  constexpr std::string_view kText = R"(
+entrypoint: t
+templates:
+- name: t
+  memoize: {key: k, maxAge: 1h, cache: {configMap: {name: cache}}}
+  container: {image: i}
+  outputs: {parameters: [{name: y, valueFrom: {path: /y}}]}
+)";
+  f.submit("a", kText);
+  f.end("a", "Succeeded", R"({"parameters":[{"name":"y","value":"pear"}]})");
+  const api::Json cache = f.get("configmaps", "cache");
+  EXPECT_EQ(api::string_at(cache, {"metadata", "labels", "workflows.argoproj.io/configmap-type"}), "Cache");
+  EXPECT_THAT(std::string(api::string_at(cache, {"data", "k"})), HasSubstr(R"({"nodeID":"a","outputs":{)"));
+  f.submit("b", kText);
+  EXPECT_EQ(f.phase("b"), "Succeeded");
+  EXPECT_EQ(api::to_text(*api::find(f.node("b", "b"), {"memoizationStatus"})),
+            R"({"cacheName":"cache","hit":true,"key":"k"})");
+  f.submit("other", kText, "c2");
+  EXPECT_THAT(f.running("c2"), ElementsAre("other")) << "another tenant's";
+  f.put("configmaps", "plain", "{data: {}}");
+  std::string plain(kText);
+  f.submit("c", plain.replace(plain.find("name: cache"), 11, "name: plain"));
+  EXPECT_EQ(f.phase("c"), "Error");
+  EXPECT_THAT(f.message("c"), HasSubstr("has no label"));
+}
+
 }  // namespace
 }  // namespace ingot::pipelines

@@ -6,6 +6,7 @@
 #include "api/patch.h"
 #include "expr/template.h"
 #include "workflow/locks.h"
+#include "workflow/memo.h"
 
 namespace ingot::workflow {
 namespace {
@@ -21,13 +22,7 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {
 };
 // What Argo has and we have not yet: refused by name.
 constexpr std::initializer_list<std::string_view> kNotYet[] = {
-    {"data"},
-    {"plugin"},
-    {"resource"},
-    {"http"},
-    {"memoize"},
-    {"inputs", "artifacts"},
-    {"outputs", "artifacts"},
+    {"data"}, {"plugin"}, {"resource"}, {"http"}, {"inputs", "artifacts"}, {"outputs", "artifacts"},
 };
 constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"volumeClaimTemplates"}};
 
@@ -79,6 +74,7 @@ std::string_view used_task(std::string_view variable) {
 Or<void> check_template(const Template& t) {
   if (const Json* locks = api::find(t.body, {"synchronization"}))
     if (const auto names = lock_names(*locks, "ns"); !names) return wrong(names.error());
+  if (const Json* memoize = api::find(t.body, {"memoize"})) return check_memoize(*memoize);
   return {};
 }
 
@@ -180,6 +176,10 @@ Or<Task> Flow::read_task(const Json& body, const Template& of, const std::string
     for (const std::string& name : read->names())
       if (const std::string_view used = used_task(name); !used.empty()) uses.emplace(used);
   });
+  for (const auto& [name, hook] : api::object_at(body, {"hooks"}))
+    if (const auto read = expr::Program::compile(string_at(hook, {"expression"})))
+      for (const std::string& used : read->names())
+        if (const std::string_view of = used_task(used); !of.empty()) uses.emplace(of);
   if (!fault.empty()) return wrong(where + ": " + fault);
   task.uses.assign(uses.begin(), uses.end());
   Or<const Template*> runs = target(body, of.scope, where);
@@ -198,7 +198,11 @@ Or<Hooks> Flow::read_hooks(const Json& holder, std::string_view scope, const std
     Or<const Template*> runs = target(hook, scope, where + ".hooks." + name);
     if (!runs) return wrong(runs.error());
     const std::string expression(string_at(hook, {"expression"}));
-    if (name != "exit") return wrong(where + ".hooks." + name + " is not implemented: \"exit\" is");
+    if (name != "exit" && expression.empty())
+      return wrong(where + ".hooks." + name + ": expression is required");
+    if (!expression.empty())
+      if (const auto good = expr::Program::compile(expression); !good)
+        return wrong(where + ".hooks." + name + ".expression: " + good.error());
     hooks.emplace(name,
                   Hook{*runs, JsonObject{{"arguments", api::object_at(hook, {"arguments"})}}, expression});
   }

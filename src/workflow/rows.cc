@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kHidden[] = {"metadata", "after", "parent", "locks"};
 // What a client may say of a node: how it stands, never what it is or where it belongs.
 constexpr std::string_view kEditable[] = {"phase",   "message",  "startedAt", "finishedAt",
-                                          "outputs", "daemoned", "progress",  "memoizationStatus"};
+                                          "outputs", "daemoned", "progress"};
 
 Json text(std::string_view t) { return Json(boost::json::string_view(t.data(), t.size())); }
 

@@ -141,44 +141,10 @@ void Run::end(NodeIndex node, Phase phase, std::string message, WallTime now) {
   if (n.boundary >= 0 && (n.type == NodeType::Pod || n.type == NodeType::Steps || n.type == NodeType::DAG))
     if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end()) --scope->second->active;
   if (n.locks) release(n);
+  if (n.memo) memorize(node);
   for (const NodeIndex scope : std::exchange(starved_, {})) pumps_.insert(scope);
   if (phase == Phase::Succeeded) publish(n);
   ended(node, now);
-}
-
-// Its hooks run before who waits for it goes on.
-void Run::ended(NodeIndex node, WallTime now) {
-  Node& n = nodes_[size_t(node)];
-  const Task* task = nullptr;
-  if (n.boundary >= 0 && n.task >= 0 && !n.hooked && n.type != NodeType::StepGroup &&
-      n.type != NodeType::TaskGroup)
-    if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end())
-      task = &scope->second->runs->tasks[size_t(n.task)];
-  const bool attempt_of_retry = n.parent >= 0 && nodes_[size_t(n.parent)].type == NodeType::Retry;
-  if (task && completed(n.phase) && !attempt_of_retry && shutdown_ != Shutdown::Terminate)
-    if (const auto exit = task->hooks.find("exit"); exit != task->hooks.end()) {
-      JsonObject variables = variables_for(n.boundary, *task);
-      const bool steps = scopes_.at(n.boundary)->runs->kind == Kind::Steps;
-      add_values(variables, (steps ? "steps." : "tasks.") + task->name, n);
-      const Or<Json> inputs = inputs_of(exit->second, std::move(variables), now);
-      const std::string name = n.name + ".onExit";
-      if (find(name) == kNobody) {
-        ++n.hooks;
-        NodeIndex hook = kNobody;
-        if (inputs) {
-          hook = begin(*exit->second.runs, *inputs, name, n.display + ".onExit", n.boundary, node, n.task,
-                       now, true)
-                     .node;
-        } else {
-          hook = add(name, n.display + ".onExit", NodeType::Skipped, n.boundary, node, n.task,
-                     exit->second.runs, now);
-        }
-        nodes_[size_t(hook)].hooked = true;
-        nodes_[size_t(hook)].after.push_back(node);
-        if (!inputs) end(hook, Phase::Error, inputs.error(), now);
-      }
-    }
-  if (nodes_[size_t(node)].hooks == 0) settle(node);
 }
 
 void Run::settle(NodeIndex node) {
@@ -216,6 +182,8 @@ void Run::notify(NodeIndex node, WallTime now) {
     if (node != 0) return;  // whom it was of is gone
     phase_ = nodes_.front().phase;
     message_ = nodes_.front().message;
+    call_own_hooks(now);
+    if (nodes_.front().hooks > 0) return;  // it settles once more
     return begin_exit(now);
   }
   Node& p = nodes_[size_t(parent)];
@@ -250,7 +218,8 @@ void Run::go_on(WallTime now) {
               {"arguments", JsonObject{{"parameters", parameters_},
                                        {"artifacts", array_at(flow_->spec(), {"arguments", "artifacts"})}}}});
       if (!inputs) return finish(Phase::Error, inputs.error(), now);
-      begin(*flow_->entry(), *inputs, facts_.name, facts_.name, kNobody, kNobody, -1, now, true);
+      begin(*flow_->entry(), *inputs, facts_.name, facts_.name, kNobody, kNobody, -1, now, As::Root);
+      call_own_hooks(now);
       if (const auto seconds = api::int_at(flow_->spec(), {"activeDeadlineSeconds"}); seconds && *seconds > 0)
         at(now + std::chrono::seconds(*seconds), kNobody);
     }
@@ -269,7 +238,7 @@ void Run::pod(NodeIndex node, const PodReport& report, WallTime now) {
   if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
   Node& n = nodes_[size_t(node)];
   if (n.type != NodeType::Pod || fulfilled(n.phase)) return;
-  bool changed = false;
+  bool changed = false, begins = false;
   const auto take = [&](std::string& own, const std::string& value) {
     if (value.empty() || own == value) return;
     own = value;
@@ -286,13 +255,14 @@ void Run::pod(NodeIndex node, const PodReport& report, WallTime now) {
   if (report.phase == Phase::Running && n.phase == Phase::Pending) {
     n.phase = Phase::Running;
     n.message.clear();
-    changed = true;
+    changed = begins = true;
   }
   if (n.phase == Phase::Pending && n.message != report.message) {
     n.message = report.message;
     changed = true;
   }
   if (changed) touch(node);
+  if (begins) call_hooks(node, now);
   if (n.runs && n.runs->daemon && report.ready && !n.daemoned) {
     // A daemon is done with, for who waits for it, once it is ready; it runs on until its steps or dag end.
     n.daemoned = true;
@@ -332,19 +302,6 @@ void Run::shut_down(Shutdown how, WallTime now) {
   // Nothing is begun any more: scopes close once what runs has ended.
   for (auto& [node, scope] : scopes_) pumps_.insert(node);
   work(now);
-}
-
-void Run::begin_exit(WallTime now) {
-  const auto exit = flow_->hooks().find("exit");
-  if (exiting_ || exit == flow_->hooks().end() || shutdown_ == Shutdown::Terminate)
-    return finish(phase_, message_, now);
-  exiting_ = true;
-  const Or<Json> inputs = inputs_of(exit->second, globals(now), now);
-  if (!inputs) return finish(Phase::Error, "exit handler: " + inputs.error(), now);
-  const std::string name = facts_.name + ".onExit";
-  if (find(name) != kNobody) return;
-  const NodeIndex hook = begin(*exit->second.runs, *inputs, name, name, kNobody, kNobody, -1, now, true).node;
-  nodes_[size_t(hook)].hooked = true;
 }
 
 void Run::finish(Phase phase, std::string message, WallTime now) {

@@ -15,6 +15,7 @@
 #include "expr/template.h"
 #include "workflow/flow.h"
 #include "workflow/locks.h"
+#include "workflow/memo.h"
 #include "workflow/node.h"
 
 namespace ingot::workflow {
@@ -51,7 +52,8 @@ struct Wanted {
   std::vector<NodeIndex> changed;  // nodes to be stored, each once
   std::vector<Pod> pods;           // to be made
   std::vector<NodeIndex> stop;     // whose pods must go
-  bool anything() const { return !changed.empty() || !pods.empty() || !stop.empty(); }
+  std::vector<Memo> memos;         // to be kept, or to be marked as used
+  bool anything() const { return !changed.empty() || !pods.empty() || !stop.empty() || !memos.empty(); }
 };
 
 class Run {
@@ -60,6 +62,7 @@ class Run {
 
   // Who reads ConfigMaps, while whatever is called below asks; to be set anew for each turn.
   void read_config(Config config) { config_ = std::move(config); }
+  void read_memory(Recall recall) { recall_ = std::move(recall); }
   // The locks that it shares with others, which outlive it. Before anything else; none: it needs none.
   void share(Locks* locks) { locks_ = locks; }
   // What `status.synchronization` says the run itself holds. Before restore().
@@ -77,6 +80,7 @@ class Run {
   void go_on(WallTime now);
   void pod(NodeIndex, const PodReport&, WallTime now);
   void pod_gone(NodeIndex, WallTime now);
+  void not_memorized(NodeIndex, std::string why);
   void set_suspended(bool, WallTime now);
   void shut_down(Shutdown, WallTime now);
 
@@ -124,6 +128,7 @@ class Run {
     size_t settled = 0;
     bool held = false;  // of steps: the group waits for all of it to begin
   };
+  enum class As : uint8_t { Task, Root, Hook };  // the latter two whatever room there is
   struct Started {
     NodeIndex node = kNobody;
     bool no_room = false;
@@ -141,7 +146,13 @@ class Run {
   NodeIndex add(std::string name, std::string display, NodeType, NodeIndex boundary, NodeIndex parent,
                 int32_t task, const Template*, WallTime now);
   void end(NodeIndex, Phase, std::string message, WallTime now);
-  void ended(NodeIndex, WallTime now);  // exit hooks
+  void ended(NodeIndex, WallTime now);
+  // Hooks, as far as they are due: of a step or task, of the run.
+  void call_hooks(NodeIndex, WallTime now);
+  void call_own_hooks(WallTime now);
+  const Task* hooked_task(const Node&) const;
+  Or<bool> holds(const Hook&, const JsonObject& variables, WallTime now) const;
+  void begin_hook(NodeIndex of, const std::string& suffix, const Hook&, JsonObject variables, WallTime now);
   Scope& scope_of(NodeIndex node) { return *scopes_.at(node); }
   bool room_for(NodeIndex boundary, const Template&) const;
   bool enough();  // has been begun for now
@@ -161,7 +172,7 @@ class Run {
 
   // A template, with its inputs.
   Started begin(const Template&, Json inputs, std::string name, std::string display, NodeIndex boundary,
-                NodeIndex parent, int32_t task, WallTime now, bool whatever_room = false);
+                NodeIndex parent, int32_t task, WallTime now, As = As::Task);
   Or<Json> inputs_of(const Template&, const Json& arguments) const;
   Or<Json> inputs_of(const Hook&, JsonObject variables, WallTime now) const;
   NodeIndex attempt(NodeIndex retry, WallTime now);
@@ -185,6 +196,8 @@ class Run {
   void kill_daemons(NodeIndex scope, WallTime now);
   void finish(Phase, std::string message, WallTime now);
   void begin_exit(WallTime now);
+  bool remembered(NodeIndex, WallTime now);
+  void memorize(NodeIndex);
   // Locks: of the run itself, and of a node; whether it holds them.
   bool admitted(WallTime now);
   bool take_locks(NodeIndex, bool known, WallTime now);
@@ -214,6 +227,7 @@ class Run {
   FlowPtr flow_;
   Facts facts_;
   Config config_;
+  Recall recall_;
   JsonObject arguments_;  // "workflow.parameters.x"
   JsonArray parameters_;
   std::deque<Node> nodes_;

@@ -106,9 +106,8 @@ bool Run::enough() {
 }
 
 Run::Started Run::begin(const Template& t, Json inputs, std::string name, std::string display,
-                        NodeIndex boundary, NodeIndex parent, int32_t task, WallTime now,
-                        bool whatever_room) {
-  if (!whatever_room && !room_for(boundary, t)) return {.no_room = true};
+                        NodeIndex boundary, NodeIndex parent, int32_t task, WallTime now, As as) {
+  if (as == As::Task && !room_for(boundary, t)) return {.no_room = true};
   int depth = 0;
   for (NodeIndex up = boundary; up != kNobody; up = nodes_[size_t(up)].boundary) ++depth;
   NodeType type = NodeType::Pod;
@@ -131,6 +130,7 @@ Run::Started Run::begin(const Template& t, Json inputs, std::string name, std::s
   if (t.retry) type = NodeType::Retry;
   if (depth > kMostDepth || nodes_.size() >= kMostNodes) type = NodeType::Skipped;
   const NodeIndex node = add(std::move(name), std::move(display), type, boundary, parent, task, &t, now);
+  nodes_[size_t(node)].hooked = as == As::Hook;
   if (const JsonObject* some = inputs.if_object(); some && !some->empty())
     nodes_[size_t(node)].inputs = std::make_shared<const Json>(std::move(inputs));
   if (type == NodeType::Skipped)
@@ -212,7 +212,7 @@ void Run::open_node(NodeIndex node, WallTime now) {
 }
 
 void Run::start(NodeIndex node, WallTime now) {
-  if (take_locks(node, false, now)) open_node(node, now);
+  if (!remembered(node, now) && take_locks(node, false, now)) open_node(node, now);
 }
 
 Or<JsonObject> Run::retry_variables(const Node& n) const {

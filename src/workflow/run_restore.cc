@@ -45,7 +45,8 @@ void Run::link(const std::vector<StoredNode>& stored) {
     n.boundary = by_id(stored[i].boundary);
     n.parent = by_id(stored[i].parent);
     // Whoever it names may have been taken out by hand; what it is of then is nobody's.
-    if (n.parent != kNobody && nodes_[size_t(n.parent)].type == NodeType::DAG && n.boundary != n.parent)
+    if (!n.hooked && n.parent != kNobody && nodes_[size_t(n.parent)].type == NodeType::DAG &&
+        n.boundary != n.parent)
       n.parent = kNobody;
     for (const std::string& id : stored[i].after)
       if (const NodeIndex after = by_id(id); after != kNobody) n.after.push_back(after);

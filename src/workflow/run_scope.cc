@@ -268,6 +268,7 @@ Run::Started Run::begin_filled(NodeIndex scope, uint32_t task, const std::string
       begin(*t.runs, *std::move(inputs), name, display, scope, parent, int32_t(task), now);
   if (started.no_room) return started;
   place(scope, task, started.node, parent);
+  call_hooks(started.node, now);
   Scope& s = scope_of(scope);
   if (t.expands)
     s.items[task].push_back(started.node);

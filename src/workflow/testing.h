@@ -5,6 +5,7 @@
 
 #include "api/parse.h"
 #include "workflow/run.h"
+#include "workflow/values.h"
 
 namespace ingot::workflow {
 
@@ -26,6 +27,7 @@ struct Bench {
   std::map<std::string, Json> stored;  // by node id
   std::map<std::string, Json> pods;    // name → the filled template, of those that run
   std::vector<std::string> started;    // names of pods, in order
+  std::map<std::string, Json> maps;    // ConfigMaps that remember
 
   explicit Bench(std::string_view text, std::string called = "wf", Locks* shared = nullptr)
       : name(std::move(called)), locks(shared ? shared : &own) {
@@ -45,6 +47,9 @@ struct Bench {
     locks->forget("default/" + name);
     run = std::make_unique<Run>(flow, Facts{.name = name, .ns = "default", .uid = "u1"});
     run->share(locks);
+    run->read_memory([this](const MemoKey& memo) {
+      return recall(maps.contains(memo.map) ? &maps[memo.map] : nullptr, memo, now);
+    });
     run->restore_locks(held);
     EXPECT_TRUE(run->arguments(JsonObject{}));
     std::vector<StoredNode> nodes;
@@ -65,6 +70,11 @@ struct Bench {
       started.push_back(name);
       pods[name] = std::move(pod.filled);
     }
+    for (const Memo& memo : wanted.memos)
+      if (auto map = remember(maps.contains(memo.map) ? &maps[memo.map] : nullptr, memo, now))
+        maps[memo.map] = *std::move(map);
+      else
+        run->not_memorized(memo.node, map.error());
     for (const NodeIndex i : wanted.stop) pods.erase(run->nodes()[size_t(i)].name);
   }
   void end(const std::string& name, Phase phase = Phase::Succeeded, std::string_view outputs = "") {

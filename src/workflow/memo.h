@@ -1,0 +1,41 @@
+// `memoize`: what a template gave once is kept by a key in a ConfigMap, and given again. Pure; any thread.
+// Source of the format: Argo Workflows, workflow/controller/cache (entries are JSON texts under `data`).
+#pragma once
+
+#include <functional>
+
+#include "workflow/flow.h"
+#include "workflow/node.h"
+
+namespace ingot::workflow {
+
+inline constexpr std::string_view kConfigMapTypeLabel = "workflows.argoproj.io/configmap-type";
+inline constexpr size_t kMostRemembered = 1u << 20;  // bytes of a ConfigMap
+
+struct MemoKey {
+  std::string map, key;
+  std::optional<Duration> max_age;
+};
+Or<MemoKey> memo_key(const Json& memoize);  // of a filled one
+// What is wrong with one that may have tags yet.
+Or<void> check_memoize(const Json& memoize);
+
+// What is to be written: outputs of a node; null: those that are there were used.
+struct Memo {
+  NodeIndex node = kNobody;
+  std::string map, key;
+  std::string node_id;
+  Values outputs;
+  bool hit = false;
+};
+
+// The outputs that the ConfigMap (nullptr: there is none) keeps under the key; none: it keeps none that is young enough.
+// An error: it is no cache, or not ours to read.
+Or<std::optional<Values>> recall(const Json* config_map, const MemoKey&, WallTime now);
+// The ConfigMap with that written; nullptr: there is none yet.
+Or<Json> remember(const Json* config_map, const Memo&, WallTime now);
+
+// Looks into the ConfigMap beside the Workflow, while whatever is called asks.
+using Recall = std::function<Or<std::optional<Values>>(const MemoKey&)>;
+
+}  // namespace ingot::workflow
