@@ -180,7 +180,7 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   if (const Result<void> own = admit_node_write(call, &before, after); !own) return own;
   if (resource == "pods") return admit_pod_update(call, before, after);
   if (is_workflow(call.type())) return check_begun(call, before, after);
-  if (holds_templates(call.type())) return check_templates(call, after);
+  if (holds_templates(call.type())) return check_templates(call, after, &before);
   if (resource == "resourceclaims.resource.k8s.io") return admit_claim_update(call, before, after);
   if (is_rbac(resource)) return check_escalation(call, after);
   if (resource == Factory::kTenants) return admit_tenant_update(call, before, after);

@@ -2,6 +2,7 @@
 
 #include "api/json_text.h"
 #include "apiserver/status.h"
+#include "workflow/cron.h"
 #include "workflow/reading.h"
 #include "workflow/rows.h"
 
@@ -96,25 +97,33 @@ Result<void> check_begun(Call& call, const Json& before, const Json& after) {
   return {};
 }
 
-Result<void> check_templates(Call& call, const Json& object) {
+Result<void> check_templates(Call& call, const Json& object, const Json* before) {
   const auto lookup = [&](bool cluster, std::string_view name) -> std::optional<Json> {
     const api::ObjectPtr found =
         call.view.get(cluster ? "clusterworkflowtemplates.argoproj.io" : "workflowtemplates.argoproj.io",
                       cluster ? std::string_view() : std::string_view(call.route().ns), name);
     return found ? std::optional(found->parse()) : std::nullopt;
   };
+  const bool cron = call.type().kind == "CronWorkflow";
+  const auto refuse = [&](std::string_view field, const std::string& why) {
+    const std::string_view name = api::string_at(object, {"metadata", "name"});
+    Error error{.reason = Reason::Invalid,
+                .message = std::string(call.type().kind) + ".argoproj.io \"" + std::string(name) +
+                           "\" is invalid: " + (cron ? std::string(field) + ": " + why : why)};
+    error.causes.push_back({"FieldValueInvalid", std::string(field), why});
+    return fail(about(std::move(error), call.type(), name));
+  };
+  if (cron)
+    if (const auto problem = workflow::check_cron(object)) return refuse(problem->field, problem->message);
+  const Json* was = cron && before ? api::find(*before, {"spec", "workflowSpec"}) : nullptr;
+  if (was && api::same(*was, *api::find(object, {"spec", "workflowSpec"}))) return {};
   const auto checked = workflow::check(call.type().kind, object, lookup);
   if (checked) {
     for (const std::string& field : workflow::ignored(object))
       call.warnings.push_back(field + " has no effect in this factory");
     return {};
   }
-  const std::string_view name = api::string_at(object, {"metadata", "name"});
-  Error error{.reason = Reason::Invalid, .message = checked.error()};
-  error.causes.push_back({"FieldValueInvalid", "spec", checked.error()});
-  error.message = std::string(call.type().kind) + ".argoproj.io \"" + std::string(name) +
-                  "\" is invalid: " + checked.error();
-  return fail(about(std::move(error), call.type(), name));
+  return refuse(cron ? "spec.workflowSpec" : "spec", checked.error());
 }
 
 }  // namespace ingot::apiserver

@@ -19,8 +19,9 @@ Result<void> write_nodes(ClusterView&, NodeEdits);
 // A run that has begun keeps what it runs.
 Result<void> check_begun(Call&, const api::Json& before, const api::Json& after);
 
-// Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow: what is wrong with its text.
+// Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow: what is wrong with its text. What a CronWorkflow runs is
+// looked at again only when it is another than `before`, so that one whose template is gone can still be suspended.
 bool holds_templates(const api::Resource&);
-Result<void> check_templates(Call&, const api::Json& object);
+Result<void> check_templates(Call&, const api::Json& object, const api::Json* before = nullptr);
 
 }  // namespace ingot::apiserver

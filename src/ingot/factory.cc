@@ -31,6 +31,7 @@
 #include "ingot/routes.h"
 #include "ingot/server_names.h"
 #include "metering/ledger.h"
+#include "pipelines/cron.h"
 #include "pipelines/engine.h"
 #include "store/shard.h"
 
@@ -92,6 +93,7 @@ struct Factory::Impl {
   std::unique_ptr<controllers::NodeLifecycle> node_lifecycle;
   std::unique_ptr<controllers::DeviceHealth> device_health;
   std::unique_ptr<pipelines::Engine> pipelines;
+  std::unique_ptr<pipelines::CronKeeper> crons;
   std::unique_ptr<metering::Ledger> ledger;
   gpu::Telemetry telemetry;
   std::unique_ptr<controllers::Idleness> idleness;
@@ -212,6 +214,7 @@ Result<void> Factory::Impl::run_nodes() {
     node_lifecycle = std::make_unique<controllers::NodeLifecycle>(real.env, *shard);
     device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
     pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry);
+    crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
     idleness = std::make_unique<controllers::Idleness>(real.env, *shard, telemetry);
     gpu_view = std::make_unique<metering::GpuView>(real.env, *shard);
@@ -355,6 +358,7 @@ void Factory::Impl::stop(bool keep_pods) {
     gpu_view = nullptr;
     idleness = nullptr;
     ledger = nullptr;
+    crons = nullptr;
     pipelines = nullptr;
     device_health = nullptr;
     node_lifecycle = nullptr;

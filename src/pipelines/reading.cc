@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include "base/encoding.h"
-#include "workflow/reading.h"
 
 namespace ingot::pipelines {
 
@@ -77,14 +76,18 @@ Or<int64_t> semaphore_size(const api::ObjectPtr& map, std::string_view name, std
   return size;
 }
 
-Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& object, Flows& flows,
-                               workflow::Locks& locks) {
-  auto resolved = workflow::resolve(object, [&](bool cluster, std::string_view name) -> std::optional<Json> {
+workflow::Lookup templates(const store::Turn& turn, const Key& key) {
+  return [&turn, key](bool cluster, std::string_view name) -> std::optional<Json> {
     const std::string_view resource =
         cluster ? "clusterworkflowtemplates.argoproj.io" : "workflowtemplates.argoproj.io";
     const api::ObjectPtr found = beside(turn, key, resource, cluster, name);
     return found ? std::optional(found->parse()) : std::nullopt;
-  });
+  };
+}
+
+Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& object, Flows& flows,
+                               workflow::Locks& locks) {
+  auto resolved = workflow::resolve(object, templates(turn, key));
   if (!resolved) return std::unexpected(resolved.error());
   const Or<workflow::FlowPtr> flow = flows.read(resolved->spec, resolved->stored);
   if (!flow) return std::unexpected(flow.error());

@@ -5,6 +5,7 @@
 
 #include "base/text_map.h"
 #include "store/shard.h"
+#include "workflow/reading.h"
 #include "workflow/run.h"
 
 namespace ingot::pipelines {
@@ -30,6 +31,9 @@ struct ReadWorkflow {
 workflow::Config config_maps(const store::Turn&, const api::Key& workflow);
 // What a ConfigMap (nullptr: there is none) says of a semaphore.
 workflow::Or<int64_t> semaphore_size(const api::ObjectPtr& map, std::string_view name, std::string_view key);
+
+// WorkflowTemplates beside it, and ClusterWorkflowTemplates, while the turn lasts.
+workflow::Lookup templates(const store::Turn&, const api::Key& workflow);
 
 // Looks up what it refers to, and keeps that in the object's status, so that it stays as it was when the run began.
 workflow::Or<ReadWorkflow> read_workflow(const store::Turn&, const api::Key&, api::Json& object, Flows&,

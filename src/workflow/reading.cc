@@ -100,10 +100,9 @@ Json with_stored(Json object, const Resolved& resolved) {
 }
 
 Or<void> check(std::string_view kind, const Json& object, const Lookup& lookup) {
-  if (kind == "CronWorkflow") return wrong("CronWorkflow is not implemented");
-  const bool runs = kind == "Workflow";
+  const bool cron = kind == "CronWorkflow", runs = cron || kind == "Workflow";
   Json shaped = JsonObject{};
-  const Json* spec = find(object, {"spec"});
+  const Json* spec = cron ? find(object, {"spec", "workflowSpec"}) : find(object, {"spec"});
   if (!spec) return wrong("spec is required");
   api::set(shaped, {"spec"}, *spec);
   Or<Resolved> resolved = resolve(shaped, lookup);

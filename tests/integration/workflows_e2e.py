@@ -221,6 +221,47 @@ def another_tenant_sees_nothing(factory, kubectl):
     assert json.loads(other("get", "workflows", "-A", "-o", "json").stdout)["items"] == []
 
 
+CRON = """apiVersion: argoproj.io/v1alpha1
+kind: CronWorkflow
+metadata: {name: tick}
+spec:
+  schedules: ["@every 1s", "0 3 * * *"]
+  timezone: Europe/Berlin
+  concurrencyPolicy: Forbid
+  successfulJobsHistoryLimit: 2
+  stopStrategy: {expression: "cronworkflow.succeeded >= 4"}
+  workflowMetadata: {labels: {of: tick}}
+  workflowSpec:
+    entrypoint: main
+    templates:
+    - name: main
+      metadata: {annotations: {ingot.dev/hollow: '{"runSeconds": 0}'}}
+      container: {image: busybox}
+"""
+
+
+def until_cron(kubectl, path):
+    waited = kubectl("wait", f"--for=jsonpath={path}", "cronworkflow/tick", f"--timeout={SECONDS}s")
+    assert waited.returncode == 0, waited.stderr
+
+
+def a_schedule_makes_runs_until_it_is_to_stop(factory, kubectl):
+    made = kubectl("create", "-f", "-", text=CRON)
+    assert made.returncode == 0, made.stderr
+    until_cron(kubectl, "{.status.succeeded}=1")
+    factory.kill()
+    factory.up()
+    until_cron(kubectl, "{.status.phase}=Stopped")
+    seen = kubectl.get("cronworkflow", "tick")
+    assert seen["status"]["succeeded"] == 4 and "failed" not in seen["status"], seen["status"]
+    left = json.loads(kubectl("get", "workflows", "-l", "of=tick", "-o", "json").stdout)["items"]
+    assert len(left) == 2 and all(w["status"]["phase"] == "Succeeded" for w in left), left
+    assert {w["metadata"]["labels"]["workflows.argoproj.io/cron-workflow"] for w in left} == {"tick"}
+    assert kubectl("delete", "cronworkflow", "tick").returncode == 0
+    waited = kubectl("wait", "--for=delete", "workflows", "-l", "of=tick", f"--timeout={SECONDS}s")
+    assert waited.returncode == 0 or "no matching resources" in waited.stderr, waited.stderr
+
+
 class Argo:
     """Argo's own command line, where the machine has it."""
 
@@ -266,17 +307,42 @@ def argo_tries_again_what_failed(factory, kubectl):
     assert node_of(after, "[0].b")["startedAt"] == before["again[0].b"]
 
 
+def argo_drives_schedules(factory, kubectl):
+    argo = Argo(kubectl)
+    file = factory.data / "cron.yaml"
+    file.write_text(CRON.replace("@every 1s", "0 4 1 1 *"))
+    assert "no linting errors" in argo("cron", "lint", str(file))
+    argo("cron", "create", str(file))
+    assert "tick" in argo("cron", "list")
+    seen = argo("cron", "get", "tick")
+    assert "Europe/Berlin" in seen and "NextScheduledTime" in seen and "Forbid" in seen, seen
+    argo("cron", "suspend", "tick")
+    assert kubectl.get("cronworkflow", "tick")["spec"]["suspend"] is True
+    argo("cron", "resume", "tick")
+    assert not kubectl.get("cronworkflow", "tick")["spec"].get("suspend")
+    name = argo("submit", "--from", "cronwf/tick", "-o", "name").strip()
+    argo("wait", name)
+    until_cron(kubectl, "{.status.succeeded}=1")
+    file.write_text(CRON.replace("@every 1s", "0 5 1 1 *"))
+    argo("cron", "update", str(file))
+    assert "0 5 1 1 *" in argo("cron", "get", "tick")
+    argo("cron", "delete", "tick")
+    assert "tick" not in argo("cron", "list")
+    file.write_text(CRON.replace("0 3 * * *", "0 33 * * *"))
+    assert "malformed" in argo("cron", "lint", str(file), code=1)
+
+
 def main():
     runs = [a_stopped_run_calls_its_exit_handler, a_terminated_run_does_not,
             an_edit_of_a_node_answers_what_is_suspended, what_a_run_runs_stays, a_suspended_run_begins_nothing, runs_go_on_after_kill_9,
-            a_deleted_workflow_takes_its_pods_along, another_tenant_sees_nothing]
+            a_deleted_workflow_takes_its_pods_along, a_schedule_makes_runs_until_it_is_to_stop, another_tenant_sees_nothing]
     with Factory(BUILD, "--gpus", "none", "--hollow", "4x8xH100-80GB") as factory:
         for tenant in ("vision", "speech"):
             factory.run("tenant", "create", tenant)
         kubectl = Kubectl(factory, "vision")
         for name, wrong in manifests(kubectl):
             print("".join(f"  {w}\n" for w in wrong) + f"{'fail' if wrong else 'ok'} {name}", flush=True)
-        for run in [*runs, argo_drives_a_run, argo_tries_again_what_failed]:
+        for run in [*runs, argo_drives_a_run, argo_tries_again_what_failed, argo_drives_schedules]:
             name = run.__name__.replace("_", " ")
             if name.startswith("argo") and not shutil.which("argo"):
                 print(f"skip {name}: this machine has no argo")
