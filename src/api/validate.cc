@@ -37,6 +37,7 @@ constexpr Row kRules[] = {
     {kFactory, "Pool", validate_pool},
     {kFactory, "PriceList", validate_price_list},
     {kFactory, "Queue", validate_queue},
+    {kFactory, "Repository", validate_repository},
     {kFactory, "Tenant", validate_tenant},
 };
 

@@ -45,7 +45,7 @@ Rules view_rules() {
            {"resourceclaims", "resourceclaims/status", "resourceclaimtemplates"}),
       rule(read(), {"scheduling.x-k8s.io"}, {"podgroups", "podgroups/status"}),
       rule(read(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
-      rule(read(), {"factory.ingot.dev"}, {"datasets", "datasetversions"}),
+      rule(read(), {"factory.ingot.dev"}, {"datasets", "datasetversions", "repositories"}),
       rule({"get"}, {"factory.ingot.dev"}, {"blobs"}),
   };
 }
@@ -72,7 +72,7 @@ Rules edit_rules() {
       rule(write(), {"resource.k8s.io"}, {"resourceclaims", "resourceclaimtemplates"}),
       rule(write(), {"scheduling.x-k8s.io"}, {"podgroups"}),
       rule(write(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
-      rule(write(), {"factory.ingot.dev"}, {"datasets", "datasetversions"}),
+      rule(write(), {"factory.ingot.dev"}, {"datasets", "datasetversions", "repositories"}),
       rule({"create"}, {"factory.ingot.dev"}, {"blobs"}),
       rule(read(), {"coordination.k8s.io"}, {"leases"}),
       rule(write(), {"coordination.k8s.io"}, {"leases"}),
