@@ -20,15 +20,16 @@ ARROWS = {
     "expr": LOW,
     "workflow": LOW | {"expr"},
     "data": LOW,
+    "git": LOW,
     "store": LOW,
-    "apiserver": LOW | {"store", "policy", "cel", "workflow"},
+    "apiserver": LOW | {"store", "policy", "cel", "workflow", "git"},
     "controllers": LOW | {"store", "scheduler", "gpu", "policy", "cel", "data"},
     "metering": LOW | {"store", "gpu"},
-    "pipelines": LOW | {"store", "workflow", "policy"},
+    "pipelines": LOW | {"store", "workflow", "policy", "git"},
     "replay": LOW | {"scheduler", "gpu"},
     "node": LOW | {"gpu", "policy"},
     "sim": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy"},
-    "host": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy", "data"},
+    "host": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy", "data", "git"},
     "ingot": None,  # the composition root sees everything
 }
 TOP = {".ci", "bench", "cmake", "docs", "examples", "images", "src", "tests", "tools"}
