@@ -74,6 +74,13 @@ void classify(Route& route) {
     route.group = "factory.ingot.dev";
     route.resource = "blobs";
     if (s.size() == 2) route.name = s[1];
+  } else if (s[0] == "hooks" && s.size() == 3 && !route.cluster.empty() && !route.every_cluster) {
+    route.endpoint = Endpoint::Hook;
+    route.group = "factory.ingot.dev";
+    route.resource = "repositories";
+    route.subresource = "hook";
+    route.ns = s[1];
+    route.name = s[2];
   } else if (s[0] == "api") {
     if (s.size() > 1) route.version = s[1];
     route.endpoint = Endpoint::Discovery;

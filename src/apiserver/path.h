@@ -32,6 +32,7 @@ enum class Endpoint : uint8_t {
   Discovery,  // /api /apis /api/v1 /apis/G /apis/G/V /openapi…
   Resource,   // everything below /api/v1/… and /apis/G/V/…
   Blobs,      // /blobs…: bytes by their digest, authorized as resource blobs.factory.ingot.dev
+  Hook,       // /clusters/NAME/hooks/NAMESPACE/REPOSITORY: authorized by its signature
 };
 
 struct Route {

@@ -242,6 +242,8 @@ std::shared_ptr<Prepared> prepare(const PrepareInputs& inputs, Request request) 
   in->route = std::move(*route);
   if (in->route.endpoint == Endpoint::Resource) in->verb = verb_of(in->request.method, in->route);
   if (in->route.endpoint == Endpoint::Blobs) in->verb = blob_verb(in->request.method, in->route);
+  // Its signature comes first, and that takes a turn.
+  if (in->route.endpoint == Endpoint::Hook) return in;
   // Nobody without a credential makes us read a body.
   const bool known =
       in->credential.kind == Credential::Kind::Known || in->credential.kind == Credential::Kind::Token;

@@ -38,7 +38,8 @@ struct Request {
   std::string accept, content_type, user_agent;
   std::string authorization;  // the header's value
   std::string range, content_range;
-  std::optional<int64_t> body_bytes;  // as the header says
+  std::vector<std::pair<std::string, std::string>> hook_headers;  // of webhooks alone (git/hook.h)
+  std::optional<int64_t> body_bytes;                              // as the header says
   std::optional<PeerCertificate> certificate;
   std::optional<Identity>
       identity;  // set only by in-process callers that are trusted to say who they are (nodes)

@@ -7,6 +7,7 @@
 #include "apiserver/audit.h"
 #include "apiserver/blobs.h"
 #include "apiserver/dispatch.h"
+#include "apiserver/hooks.h"
 #include "apiserver/node_authorizer.h"
 #include "apiserver/prepare.h"
 #include "apiserver/reviews.h"
@@ -56,7 +57,8 @@ void found_factory(store::Turn& turn, Services& services) {
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-  explicit Impl(std::shared_ptr<Services> s) : services(std::move(s)), audit(*services) {}
+  explicit Impl(std::shared_ptr<Services> s)
+      : services(std::move(s)), audit(*services), hooks(*services, audit) {}
 
   void handle(store::Turn&, Flight);
   Result<Identity> authenticate(const store::Turn&, const Prepared&);
@@ -72,6 +74,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
   const std::shared_ptr<Services> services;
   Audit audit;
+  Hooks hooks;
   std::deque<ExtraRoute> extras;
   std::vector<std::unique_ptr<Subscription>> rules;
   bool closed = false;
@@ -126,6 +129,21 @@ void Server::submit(std::shared_ptr<Prepared> in, ExchangePtr exchange) {
   if (in->route.endpoint == Endpoint::Health && !in->problem) return exchange->reply(text_reply(200, "ok"));
   if (in->route.endpoint == Endpoint::Version && !in->problem)
     return exchange->reply(version_reply(services.options));
+  if (in->route.endpoint == Endpoint::Hook && !in->problem) {
+    const auto ticket = impl_->hooks.admit(*in);
+    if (!ticket) return impl_->refuse({std::move(in), std::move(exchange)}, ticket.error());
+    const ExchangePtr way_back = exchange;
+    const Result<void> taken = services.shard.submit(
+        [impl = impl_,
+         flight = Flight{std::move(in), std::move(exchange), *ticket}](store::Turn& turn) mutable {
+          if (impl->closed) return;
+          Answer answer = impl->hooks.handle(turn, *flight.in);
+          impl->answer(turn, std::move(flight), std::move(answer), {});
+        },
+        store::Shard::Kind::Writes);
+    if (!taken) way_back->reply(error_reply(taken.error()));
+    return;
+  }
   const Credential::Kind kind = in->credential.kind;
   Flight flight{std::move(in), std::move(exchange)};
   if (kind != Credential::Kind::Known && kind != Credential::Kind::Token)
