@@ -8,12 +8,15 @@
 #include <charconv>
 #include <utility>
 
+#include "git/hook.h"
+
 namespace ingot::host {
 namespace http = boost::beast::http;
 using boost::beast::error_code;
 using View = boost::beast::string_view;
 
 namespace {
+constexpr size_t kMostHookHeaders = 16;
 std::string text(View view) { return std::string(view.data(), view.size()); }
 bool starts_with_impersonate(View name) {
   constexpr std::string_view kPrefix = "impersonate-";
@@ -73,6 +76,7 @@ struct HttpParser::Impl final : http::basic_parser<true> {
         if (!boost::beast::iequals(value, "identity")) refuse("a Content-Encoding is not supported", ec);
         break;
       default:
+        note_hook(name, value);
         // Ignoring these would act as the caller where the caller asked to act as somebody else.
         if (starts_with_impersonate(name)) refuse("impersonation is not supported", ec);
     }
@@ -86,6 +90,12 @@ struct HttpParser::Impl final : http::basic_parser<true> {
   std::size_t on_chunk_body_impl(std::uint64_t, View body, error_code&) override { return take_body(body); }
   void on_finish_impl(error_code&) override {}
 
+  void note_hook(View name, View value) {
+    if (name.empty() || (name[0] | 0x20) != 'x' || request.hook_headers.size() >= kMostHookHeaders) return;
+    std::string lower = text(name);
+    for (char& c : lower) c = char(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    if (git::is_hook_header(lower)) request.hook_headers.emplace_back(std::move(lower), text(value));
+  }
   std::size_t take_body(View body) {
     body_started = true;
     request.body.append(body.data(), body.size());

@@ -18,13 +18,15 @@
 #include <thread>
 #include <utility>
 
+#include "base/assert.h"
 #include "host/disk_file.h"
 #include "host/pidfd.h"
 
 namespace ingot::host {
 namespace {
 
-constexpr uid_t kNobody = 65534;
+constexpr size_t kMostFiles = 8;
+constexpr int kAside = 64;         // where they wait for their places
 constexpr int kLookAgainMs = 100;  // at what may have been cancelled
 constexpr int kReapMs = 2000;
 
@@ -59,31 +61,74 @@ std::string last_line(std::string text) {
   return text.substr(text.find_last_of('\n') + 1);
 }
 
-// Reads both ends until the child closes them. False: the deadline passed or the answer is too long.
-bool drain(Pipe& out, Pipe& err, const WorkerJob& job, std::string& answer, std::string& complaint) {
-  const auto end = std::chrono::steady_clock::now() + job.deadline;
-  pollfd fds[2] = {{out.read, POLLIN, 0}, {err.read, POLLIN, 0}};
-  while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    if (left.count() <= 0 || (job.cancelled && *job.cancelled)) return false;
-    const int wait = int(left.count()) + 1;
-    if (poll(fds, 2, job.cancelled ? std::min(wait, kLookAgainMs) : wait) < 0 && errno != EINTR) return false;
-    for (pollfd& fd : fds) {
-      if (fd.fd < 0 || !(fd.revents & (POLLIN | POLLHUP))) continue;
-      char buffer[8192];
-      const ssize_t n = ::read(fd.fd, buffer, sizeof buffer);
-      std::string& into = &fd == &fds[0] ? answer : complaint;
-      if (n > 0)
-        into.append(buffer, size_t(n));
-      else if (n == 0)
-        fd.fd = -1;
-      if (answer.size() > job.most_output) return false;
-      if (complaint.size() > 4096) complaint.erase(0, complaint.size() - 4096);
-    }
+// What goes between a child and who started it, until the child has closed its ends.
+class Talk {
+ public:
+  Talk(const WorkerJob& job, Pipe& in, const Pipe& out, const Pipe& err)
+      : job_(job),
+        in_(in),
+        fds_{{out.read, POLLIN, 0}, {err.read, POLLIN, 0}, {in.write, POLLOUT, 0}, {job.asks, POLLIN, 0}} {
+    if (in.write >= 0) fcntl(in.write, F_SETFL, O_NONBLOCK);
   }
-  return true;
-}
+
+  enum class End : uint8_t { Good, Late, Refused };
+  End run() {
+    const auto end = std::chrono::steady_clock::now() + job_.deadline;
+    while (fds_[0].fd >= 0 || fds_[1].fd >= 0) {
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+      if (left.count() <= 0 || (job_.cancelled && *job_.cancelled)) return End::Late;
+      const int wait = int(left.count()) + 1;
+      if (poll(fds_, 4, job_.cancelled ? std::min(wait, kLookAgainMs) : wait) < 0 && errno != EINTR)
+        return End::Late;
+      if (ready(0) && !read_answer()) return End::Refused;
+      if (job_.most_output < answer.size()) return End::Late;
+      if (ready(1)) read_complaint();
+      if (ready(2)) write_input();
+      if (ready(3) && !job_.answer()) fds_[3].fd = -1;
+    }
+    return End::Good;
+  }
+
+  std::string answer, complaint;
+  Error refusal;  // of who took the answer
+
+ private:
+  bool ready(int i) const { return fds_[i].fd >= 0 && fds_[i].revents != 0; }
+  // What is there now; closes the place at the end.
+  std::string_view read_some(int i) {
+    const ssize_t n = ::read(fds_[i].fd, buffer_, sizeof buffer_);
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) fds_[i].fd = -1;
+    return {buffer_, n > 0 ? size_t(n) : 0};
+  }
+  bool read_answer() {
+    const std::string_view piece = read_some(0);
+    if (!job_.take) {
+      answer += piece;
+      return true;
+    }
+    Result<void> taken = piece.empty() ? Result<void>() : job_.take(piece);
+    if (!taken) refusal = std::move(taken.error());
+    return taken.has_value();
+  }
+  void read_complaint() {
+    complaint += read_some(1);
+    if (complaint.size() > 4096) complaint.erase(0, complaint.size() - 4096);
+  }
+  void write_input() {
+    const ssize_t n = ::write(in_.write, job_.input.data() + written_, job_.input.size() - written_);
+    if (n > 0) written_ += size_t(n);
+    if (written_ < job_.input.size() && (n >= 0 || errno == EINTR || errno == EAGAIN)) return;
+    in_.close_write();
+    fds_[2].fd = -1;
+  }
+
+  const WorkerJob& job_;
+  Pipe& in_;
+  pollfd fds_[4];
+  size_t written_ = 0;
+  char buffer_[16384];
+};
 
 // The child's status; 0 when it hangs in the kernel and was left to a thread that may wait for ever.
 int reap(pid_t child) {
@@ -109,6 +154,7 @@ bool keep_administration() {
 
 // `in`: -1 for nothing to read.
 Result<pid_t> spawn(const WorkerJob& job, int in, int out, int err) {
+  ASSERT(job.files.size() <= kMostFiles);
   std::vector<std::string> arguments{"ingot", "worker"}, environment;
   arguments.insert(arguments.end(), job.arguments.begin(), job.arguments.end());
   for (const auto& [name, value] : job.environment) environment.push_back(name + "=" + value);
@@ -124,7 +170,12 @@ Result<pid_t> spawn(const WorkerJob& job, int in, int out, int err) {
   dup2(out, 1);
   dup2(err >= 0 ? err : null, 2);
   dup2(in >= 0 ? in : null, 0);
-  close_range(3, ~0U, 0);  // also what was not meant to be inherited
+  // Aside first, so that no place is taken while somebody still lies in it.
+  int aside[kMostFiles];
+  const int count = int(job.files.size());
+  for (int i = 0; i < count; ++i) aside[i] = fcntl(job.files[size_t(i)], F_DUPFD, kAside);
+  for (int i = 0; i < count; ++i) dup2(aside[i], 3 + i);
+  close_range(unsigned(3 + count), ~0U, 0);  // also what was not meant to be inherited
   execve("/proc/self/exe", argv.data(), envp.data());
   _exit(127);
 }
@@ -142,29 +193,31 @@ Result<WorkerProcess> start_worker(const WorkerJob& job) {
 }
 
 Result<std::string> run_worker(const WorkerJob& job) {
-  Pipe out, err;
-  if (!out.open() || !err.open())
+  Pipe in, out, err;
+  if (!out.open() || !err.open() || (!job.input.empty() && !in.open()))
     return fail(Reason::InternalError, std::string("cannot make a pipe: ") + std::strerror(errno));
-  const Result<pid_t> started = spawn(job, -1, out.write, err.write);
+  const Result<pid_t> started = spawn(job, in.read, out.write, err.write);
   if (!started) return std::unexpected(started.error());
   const pid_t child = *started;
   out.close_write();
   err.close_write();
-  std::string answer, complaint;
-  const bool in_time = drain(out, err, job, answer, complaint);
-  if (!in_time) kill(-child, SIGKILL);
+  Talk talk(job, in, out, err);
+  const Talk::End end = talk.run();
+  if (end != Talk::End::Good) kill(-child, SIGKILL);
   const int status = reap(child);
   const std::string& what = job.arguments.front();
-  if (!in_time) return fail(Reason::Timeout, "worker " + what + " gave no answer in time and was stopped");
+  if (end == Talk::End::Refused) return fail(std::move(talk.refusal));
+  if (end == Talk::End::Late)
+    return fail(Reason::Timeout, "worker " + what + " gave no answer in time and was stopped");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    std::string line = last_line(complaint);
+    std::string line = last_line(talk.complaint);
     if (line.starts_with("error: ")) line.erase(0, 7);
     return fail(Reason::InternalError, line.empty() ? "worker " + what + " failed" : line);
   }
-  return answer;
+  return std::move(talk.answer);
 }
 
-Result<void> confine_worker(Keep keep) {
+Result<void> confine_worker(Keep keep, uid_t user) {
   const rlimit none{0, 0}, files{64, 64};
   setrlimit(RLIMIT_CORE, &none);
   setrlimit(RLIMIT_NOFILE, &files);
@@ -173,8 +226,7 @@ Result<void> confine_worker(Keep keep) {
     return fail(Reason::InternalError,
                 std::string("a worker cannot give up capabilities: ") + std::strerror(errno));
   if (root && keep == Keep::Nothing &&
-      (setgroups(0, nullptr) != 0 || setresgid(kNobody, kNobody, kNobody) != 0 ||
-       setresuid(kNobody, kNobody, kNobody) != 0))
+      (setgroups(0, nullptr) != 0 || setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0))
     return fail(Reason::InternalError, std::string("a worker cannot give up root: ") + std::strerror(errno));
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail(Reason::InternalError, "a worker cannot give up new privileges");

@@ -1,0 +1,243 @@
+// A remote's branches and what is new of them, with libgit2.
+#include <algorithm>
+#include <set>
+
+#include "api/parse.h"
+#include "api/remote_url.h"
+#include "git/globs.h"
+#include "host/git_objects.h"
+#include "host/known_hosts.h"
+
+namespace ingot::host {
+namespace {
+
+constexpr std::string_view kHeads = "refs/heads/";
+constexpr const char* kKept = "refs/ingot/";  // where what was fetched stays reachable
+constexpr size_t kLongestBranch = 512;
+constexpr int kMostTries = 2;  // of a credential: libgit2 asks again when it was no good
+
+// What libgit2's callbacks need, and what they found.
+struct Session {
+  const GitJob& job;
+  std::string host;
+  uint16_t port = 0;
+  int tries = 0;
+  std::string cause, why;  // a fault of ours, which libgit2 only hears as "no"
+
+  int refuse(std::string_view with_cause, std::string because) {
+    cause = with_cause;
+    why = std::move(because);
+    git_error_set_str(GIT_ERROR_CALLBACK, why.c_str());
+    return GIT_EUSER;
+  }
+};
+
+bool of_host(const Session& session, const char* url) {
+  const auto parsed = api::parse_remote_url(url ? url : "");
+  return parsed && parsed->host == session.host && parsed->port == session.port;
+}
+
+int give_credential(git_credential** out, const char* url, const char* user_in_url, unsigned allowed,
+                    void* payload) {
+  Session& session = *static_cast<Session*>(payload);
+  const env::GitCredential& c = session.job.look.credential;
+  // Another host, to which the remote sends us, gets nothing.
+  if (!of_host(session, url))
+    return session.refuse(env::kGitDenied,
+                          "the remote leads to another host, which asks who we are: use its own URL");
+  if (++session.tries > kMostTries)
+    return session.refuse(env::kGitDenied, "the remote does not take the credential of spec.secretRef");
+  const std::string user = !c.username.empty() ? c.username : user_in_url ? user_in_url : "git";
+  if (allowed & GIT_CREDENTIAL_USERNAME) return git_credential_username_new(out, user.c_str());
+  if ((allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT) && !c.password.empty())
+    return git_credential_userpass_plaintext_new(out, user.c_str(), c.password.c_str());
+  if ((allowed & GIT_CREDENTIAL_SSH_MEMORY) && !c.private_key.empty())
+    return git_credential_ssh_key_memory_new(out, user.c_str(), nullptr, c.private_key.c_str(),
+                                             c.passphrase.c_str());
+  return session.refuse(
+      env::kGitDenied,
+      (allowed & GIT_CREDENTIAL_SSH_MEMORY) != 0
+          ? "the remote wants a key: spec.secretRef names no Secret with an ssh-privatekey"
+          : "the remote wants to know who asks: spec.secretRef names no Secret with a password or "
+            "token");
+}
+
+int check_certificate(git_cert* certificate, int valid, const char* host, void* payload) {
+  Session& session = *static_cast<Session*>(payload);
+  if (certificate->cert_type == GIT_CERT_X509)
+    return valid ? 0
+                 : session.refuse(env::kGitRefused,
+                                  std::string("the certificate of ") + host + " is not valid");
+  if (certificate->cert_type != GIT_CERT_HOSTKEY_LIBSSH2) return GIT_PASSTHROUGH;
+  const auto* key = reinterpret_cast<const git_cert_hostkey*>(certificate);
+  if (!(key->type & GIT_CERT_SSH_RAW))
+    return session.refuse(env::kGitRefused, "the server shows no key of its host");
+  switch (known_host(session.job.look.credential.known_hosts, session.host, session.port,
+                     {key->hostkey, key->hostkey_len})) {
+    case HostKey::Known:
+      return 0;
+    case HostKey::Unknown:
+      return session.refuse(env::kGitRefused, "known_hosts of spec.secretRef says nothing of " +
+                                                  session.host + ": add what ssh-keyscan " + session.host +
+                                                  " prints, once checked");
+    case HostKey::Other:
+      return session.refuse(env::kGitRefused,
+                            session.host + " has another key than known_hosts of spec.secretRef says");
+    case HostKey::Revoked:
+      return session.refuse(env::kGitRefused, "the key of " + session.host + " is revoked in known_hosts");
+  }
+  return GIT_EUSER;
+}
+
+int watch_progress(const git_indexer_progress* progress, void* payload) {
+  Session& session = *static_cast<Session*>(payload);
+  if (int64_t(progress->received_bytes) > session.job.limits.bytes ||
+      int64_t(progress->total_objects) > session.job.limits.objects)
+    return session.refuse(env::kGitTooLarge, "the repository is larger than " +
+                                                 std::to_string(session.job.limits.bytes >> 20) +
+                                                 " MiB or has more than " +
+                                                 std::to_string(session.job.limits.objects) + " objects");
+  return 0;
+}
+
+// Of the last call that failed.
+std::unexpected<Error> fault(const Session& session, int code, const std::string& what) {
+  const Error& connection = git_connection_fault();
+  if (!connection.causes.empty()) return fail(connection);
+  if (!session.cause.empty()) return fail(env::git_error(session.cause, session.why));
+  const std::string text = what + ": " + git_shown(git_complaint(), 400);
+  if (code == GIT_EAUTH) return fail(env::git_error(env::kGitDenied, text));
+  if (code == GIT_ECERTIFICATE) return fail(env::git_error(env::kGitRefused, text));
+  const int kind = git_error_last() ? git_error_last()->klass : 0;
+  const bool garbage = kind == GIT_ERROR_INDEXER || kind == GIT_ERROR_ODB || kind == GIT_ERROR_ZLIB ||
+                       kind == GIT_ERROR_INVALID || kind == GIT_ERROR_REPOSITORY || kind == GIT_ERROR_OBJECT;
+  return fail(env::git_error(garbage ? env::kGitBroken : env::kGitUnreachable, text));
+}
+
+git_remote_callbacks callbacks_of(Session& session) {
+  git_remote_callbacks callbacks = GIT_REMOTE_CALLBACKS_INIT;
+  callbacks.credentials = give_credential;
+  callbacks.certificate_check = check_certificate;
+  callbacks.transfer_progress = watch_progress;
+  callbacks.payload = &session;
+  return callbacks;
+}
+
+// Which branches there are, of those that are meant.
+Result<env::GitSeen> read_tips(git_remote* remote, const env::GitLook& look, Session& session) {
+  const git_remote_head** heads = nullptr;
+  size_t count = 0;
+  if (const int code = git_remote_ls(&heads, &count, remote); code != 0)
+    return fault(session, code, "cannot list the remote's branches");
+  env::GitSeen seen;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string_view name = heads[i]->name ? heads[i]->name : "";
+    const std::string_view target = heads[i]->symref_target ? heads[i]->symref_target : "";
+    if (name == "HEAD" && target.starts_with(kHeads)) seen.head = target.substr(kHeads.size());
+    if (!name.starts_with(kHeads) || name.size() > kLongestBranch || !api::is_utf8(name)) continue;
+    const std::string_view branch = name.substr(kHeads.size());
+    if (!git::any_matches(look.branches, branch)) continue;
+    seen.tips.emplace(branch, git_text(heads[i]->oid));
+    if (seen.tips.size() > kMostBranches)
+      return fail(env::git_error(env::kGitTooLarge, "the remote has more than " +
+                                                        std::to_string(kMostBranches) +
+                                                        " branches that spec.branches means"));
+  }
+  return seen;
+}
+
+void find_changes(const env::GitLook& look, env::GitSeen& seen) {
+  for (const auto& [branch, commit] : seen.tips) {
+    const auto known = look.seen.find(branch);
+    if (known != look.seen.end() && known->second == commit) continue;
+    if (look.first && branch != seen.head) continue;
+    if (seen.changes.size() == kMostChanges) {
+      seen.more = true;
+      break;
+    }
+    seen.changes.push_back(
+        {.branch = branch, .commit = commit, .before = known == look.seen.end() ? "" : known->second});
+  }
+}
+
+Result<void> keep(git_repository* repository, const std::string& branch, const std::string& commit) {
+  git_oid id;
+  git_reference* made = nullptr;
+  git_oid_fromstr(&id, commit.c_str());
+  if (git_reference_create(&made, repository, (kKept + branch).c_str(), &id, 1, nullptr) != 0)
+    return fail(env::git_error(env::kGitBroken,
+                               "cannot keep branch " + branch + ": " + git_shown(git_complaint(), 200)));
+  git_reference_free(made);
+  return {};
+}
+
+Result<void> fetch(git_repository* repository, git_remote* remote, const env::GitSeen& seen,
+                   Session& session) {
+  std::vector<std::string> specs;
+  for (const env::GitChange& change : seen.changes)
+    if (!git_find_commit(repository, change.commit))
+      specs.push_back("+" + std::string(kHeads) + change.branch + ":" + kKept + change.branch);
+  if (!specs.empty()) {
+    std::vector<char*> texts;
+    for (std::string& spec : specs) texts.push_back(spec.data());
+    const git_strarray list{texts.data(), texts.size()};
+    git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+    options.callbacks = callbacks_of(session);
+    options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
+    options.update_fetchhead = 0;
+    if (const int code = git_remote_download(remote, &list, &options); code != 0)
+      return fault(session, code, "cannot fetch");
+  }
+  for (const env::GitChange& change : seen.changes) {
+    if (auto found = git_find_commit(repository, change.commit); !found) return fail(found.error());
+    if (auto kept = keep(repository, change.branch, change.commit); !kept) return kept;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string git_shown(std::string_view bytes, size_t most) {
+  std::string text(bytes.substr(0, most));
+  if (!api::is_utf8(text))
+    for (char& c : text)
+      if (c < 0) c = '?';
+  for (char& c : text)
+    if (c >= 0 && c < 0x20) c = ' ';
+  return text;
+}
+
+Result<GitCommitPtr> git_find_commit(git_repository* repository, const std::string& commit) {
+  git_oid id;
+  git_commit* found = nullptr;
+  if (git_oid_fromstr(&id, commit.c_str()) != 0 || git_commit_lookup(&found, repository, &id) != 0)
+    return fail(env::git_error(env::kGitBroken, "the remote has not sent commit " + commit));
+  return GitCommitPtr(found);
+}
+
+Result<env::GitSeen> git_look(git_repository* repository, const GitJob& job, const std::string& url) {
+  Session session{.job = job};
+  if (const auto parsed = api::parse_remote_url(job.look.url)) {
+    session.host = parsed->host;
+    session.port = parsed->port;
+  }
+  git_remote* made = nullptr;
+  if (const int code = git_remote_create_anonymous(&made, repository, url.c_str()); code != 0)
+    return fault(session, code, "cannot use spec.url");
+  const GitRemotePtr remote(made);
+  git_remote_callbacks callbacks = callbacks_of(session);
+  if (const int code = git_remote_connect(remote.get(), GIT_DIRECTION_FETCH, &callbacks, nullptr, nullptr);
+      code != 0)
+    return fault(session, code, "cannot reach the remote");
+  auto seen = read_tips(remote.get(), job.look, session);
+  if (!seen) return seen;
+  find_changes(job.look, *seen);
+  if (auto fetched = fetch(repository, remote.get(), *seen, session); !fetched) return fail(fetched.error());
+  const auto head = seen->tips.find(seen->head);
+  for (env::GitChange& change : seen->changes)
+    git_read_change(repository, job.look,
+                    head != seen->tips.end() && change.branch != seen->head ? head->second : "", change);
+  return seen;
+}
+
+}  // namespace ingot::host
