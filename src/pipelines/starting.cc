@@ -1,0 +1,59 @@
+#include "pipelines/starting.h"
+
+#include "api/decode.h"
+#include "api/deletion.h"
+#include "api/validate.h"
+#include "base/assert.h"
+#include "base/encoding.h"
+#include "workflow/reading.h"
+
+namespace ingot::pipelines {
+namespace {
+
+using api::Json;
+using api::Key;
+
+const api::Resource& workflow_type(const api::Registry& registry) {
+  const api::Resource* type = registry.find_kind("argoproj.io", "v1alpha1", "Workflow");
+  ASSERT(type);
+  return *type;
+}
+
+}  // namespace
+
+Result<Json> read_pipeline(const api::Registry& registry, std::string_view yaml) {
+  auto decoded =
+      api::decode(registry, workflow_type(registry), "application/yaml", yaml, api::FieldValidation::Strict);
+  if (!decoded) return fail(decoded.error());
+  return std::move(decoded->object);
+}
+
+Result<void> create_workflow(store::Turn& turn, env::Env& env, const api::Registry& registry, const Key& key,
+                             Json object) {
+  const ClusterId cluster{std::string(key.cluster())};
+  const api::ObjectPtr ns = turn.get(Key(cluster, "namespaces", "", key.ns()));
+  if (!ns || api::is_deleting(ns->parse()))
+    return fail(Reason::Forbidden, "namespace " + std::string(key.ns()) + " is being terminated");
+  const api::Resource& type = workflow_type(registry);
+  api::erase(object, {"status"});
+  api::set(object, {"metadata", "namespace"}, key.ns());
+  api::apply_defaults(type, object);
+  if (const auto valid = api::validate(type, object, nullptr); !valid) return valid;
+  const auto lookup = [&](bool of_cluster, std::string_view name) -> std::optional<Json> {
+    if (name.empty() || name.find('/') != name.npos) return std::nullopt;
+    const api::ObjectPtr found = turn.get(
+        Key(cluster, of_cluster ? "clusterworkflowtemplates.argoproj.io" : "workflowtemplates.argoproj.io",
+            of_cluster ? "" : key.ns(), name));
+    return found ? std::optional(found->parse()) : std::nullopt;
+  };
+  if (const auto checked = workflow::check(type.kind, object, lookup); !checked)
+    return fail(Reason::Invalid, checked.error());
+  const uint64_t high = env.entropy.next();
+  api::set(object, {"metadata", "uid"}, uuid(high, env.entropy.next()));
+  api::set(object, {"metadata", "creationTimestamp"}, to_rfc3339(env.clock.wall()));
+  api::set(object, {"metadata", "generation"}, 1);
+  if (const auto stored = turn.put(key, std::move(object), Revision{0}); !stored) return fail(stored.error());
+  return {};
+}
+
+}  // namespace ingot::pipelines

@@ -1,0 +1,19 @@
+// A Workflow that somebody's pipeline becomes: through what anybody's goes through when it is created. Thread rule: the
+// loop, in the turn given.
+#pragma once
+
+#include <string_view>
+
+#include "api/registry.h"
+#include "env/env.h"
+#include "store/shard.h"
+
+namespace ingot::pipelines {
+
+// The text of a pipeline: one Workflow, its fields checked. Invalid: why it is none.
+Result<api::Json> read_pipeline(const api::Registry&, std::string_view yaml);
+// AlreadyExists when there is one of its name; Invalid, Forbidden: why it may not be.
+Result<void> create_workflow(store::Turn&, env::Env&, const api::Registry&, const api::Key&,
+                             api::Json object);
+
+}  // namespace ingot::pipelines
