@@ -68,7 +68,8 @@ Result<std::unique_ptr<host::HttpsClient>> Client::connection(Duration timeout) 
 }
 
 Result<api::Json> Client::call(const std::string& method, const std::string& path, const api::Json* body) {
-  auto response = https_->request(method, path, body ? api::to_text(*body) : "");
+  auto response = https_->request(method, path, body ? api::to_text(*body) : "",
+                                  method == "PATCH" ? "application/merge-patch+json" : "application/json");
   if (!response) return fail(response.error());
   if (response->code / 100 != 2) return fail(refusal(*response));
   return api::parse_json(response->body);

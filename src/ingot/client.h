@@ -17,7 +17,8 @@ class Client {
   // The error says when no factory is running, or that its files may not be read.
   static Result<Client> open(const Common&);
 
-  // The answer's JSON; an answer that is not 2xx is an Error with the Status' message.
+  // The answer's JSON; an answer that is not 2xx is an Error with the Status' message. The body of a PATCH is a merge
+  // patch.
   Result<api::Json> call(const std::string& method, const std::string& path, const api::Json* body = nullptr);
   Result<std::string> text(const std::string& path);
   Result<api::Json> get(const std::string& path) { return call("GET", path); }

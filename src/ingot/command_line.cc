@@ -40,6 +40,7 @@ struct Parsed {
   UsageOptions usage;
   ImageOptions image;
   DatasetOptions dataset;
+  RepoOptions repo;
   InflateOptions inflate;
   ReplayArguments replay;
   ExportOptions history;
@@ -60,6 +61,7 @@ class CommandLine {
   void add_tenant_commands();
   void add_listings();
   void add_datasets();
+  void add_repositories();
   void add_simulations();
   void add_replay(CLI::App& simulate);
   void add_export(CLI::App& simulate);
@@ -81,6 +83,7 @@ CommandLine::CommandLine() {
   add_tenant_commands();
   add_listings();
   add_datasets();
+  add_repositories();
   add_simulations();
 }
 
@@ -114,6 +117,14 @@ void CommandLine::add_factory_commands() {
                  "how long a faulty GPU must be clean before it is given again")
       ->type_name("DURATION")
       ->capture_default_str();
+  up->add_option("--git-root", in_.up.git_root,
+                 "a folder beneath which tenants' repositories may be file:// remotes; none if not given")
+      ->type_name("DIR")
+      ->check(CLI::ExistingDirectory);
+  up->add_option("--git-allow", in_.up.git_allow,
+                 "addresses that tenants' remotes may have besides public ones, such as 10.1.0.0/16")
+      ->type_name("CIDR")
+      ->allow_extra_args(false);
   up->add_flag("--detach", in_.up.detach, "return once the factory answers");
   up->add_option("--ready-fd", in_.up.ready_fd)->group("");
   auto* down = command(app_, "down", "Stop the factory and its pods, and remove what it put on the machine",
@@ -241,6 +252,67 @@ void CommandLine::add_datasets() {
                   "ingot dataset get digits@2 ./digits --tenant vision", dataset_get);
   get->add_option("NAME[@VERSION]", in.name, "the newest version unless one is given")->required();
   get->add_option("DIR", in.path, "an empty directory, or one to make")->required();
+}
+
+void CommandLine::add_repositories() {
+  RepoOptions& in = in_.repo;
+  auto* repo = command(app_, "repo", "Git repositories whose pushes start pipelines", nullptr, nullptr);
+  repo->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, const char* example, auto run) {
+    auto* sub = command(*repo, name, what, example, [this, run] { return run(in_.common, in_.repo); });
+    sub->add_option("--tenant", in.tenant, "whose; may be left out where there is one")->type_name("T");
+    sub->add_option("-n,--namespace", in.ns, "where in its cluster")->type_name("NS")->capture_default_str();
+    listing(sub);
+    return sub;
+  };
+  auto* more =
+      add("add", "Watch a repository",
+          "ingot repo add digits https://github.com/acme/digits --branch main --webhook github", repo_add);
+  more->add_option("NAME", in.name, "what it is called here")->required();
+  more->add_option("URL", in.url, "https://, ssh:// or file://")->required();
+  more->add_option("--branch", in.branches,
+                   "branches to react to, such as main or release/*; all if not given")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  more->add_option("--path", in.paths, "only when one of these changed, such as src/**")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  more->add_option("--pipeline", in.pipeline, "the Workflow in it; .ingot/pipeline.yaml if not given")
+      ->type_name("PATH");
+  more->add_option("--interval", in.interval, "how often it is asked; 1m if not given")->type_name("D");
+  more->add_option("--service-account", in.service_account, "what its runs run as; default if not given")
+      ->type_name("SA");
+  more->add_option("--username", in.username, "who asks; git if not given")->type_name("U");
+  auto* token =
+      more->add_option("--token-file", in.token_file, "a file with a token or password that may read it")
+          ->check(CLI::ExistingFile)
+          ->type_name("FILE");
+  more->add_option("--ssh-key", in.ssh_key, "a private key that may read it")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE")
+      ->excludes(token);
+  more->add_option("--known-hosts", in.known_hosts, "the host's keys, for ssh")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE");
+  more->add_option("--signed-by", in.signers, "a file of SSH public keys: only commits that they signed run")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  more->add_option("--webhook", in.webhook, "make a secret for webhooks of such a host")
+      ->check(CLI::IsMember({"github", "gitlab", "gitea", "forgejo"}))
+      ->type_name("HOST");
+  more->add_option("--status-token-file", in.status_file,
+                   "a file with a token that may set states of commits")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE");
+  more->add_flag("--no-wait", in.no_wait, "do not wait until it was read");
+  add("list", "Repositories, and what they started last", "ingot repo list --tenant vision", repo_list);
+  auto* sync = add("sync", "Look at a repository now", "ingot repo sync digits --tenant vision", repo_sync);
+  sync->add_option("NAME", in.name, "which")->required();
+  sync->add_flag("--no-wait", in.no_wait, "do not wait until it was read");
+  auto* runs =
+      add("runs", "What a repository's pushes started", "ingot repo runs digits --tenant vision", repo_runs);
+  runs->add_option("NAME", in.name, "which")->required();
 }
 
 void CommandLine::add_simulations() {

@@ -25,6 +25,8 @@ struct UpOptions {
   std::string gpus = "auto";
   std::string hollow;
   std::string gpu_return_after = "5m";
+  std::string git_root;
+  std::vector<std::string> git_allow;
   bool detach = false;
   int ready_fd = -1;  // of the parent that detached us
 };
@@ -79,6 +81,21 @@ int dataset_add(const Common&, const DatasetOptions&);
 int dataset_list(const Common&, const DatasetOptions&);
 int dataset_show(const Common&, const DatasetOptions&);
 int dataset_get(const Common&, const DatasetOptions&);
+
+struct RepoOptions {
+  std::string name, url;
+  std::string tenant, ns = "default";
+  std::vector<std::string> branches, paths, signers;  // signers: files of public keys
+  std::string pipeline, interval, service_account;
+  std::string username, token_file, ssh_key, known_hosts;
+  std::string webhook;      // the provider; "": none
+  std::string status_file;  // of a token for commit statuses
+  bool no_wait = false;
+};
+int repo_add(const Common&, const RepoOptions&);
+int repo_list(const Common&, const RepoOptions&);
+int repo_sync(const Common&, const RepoOptions&);
+int repo_runs(const Common&, const RepoOptions&);
 
 struct InflateOptions {
   std::string nodes, pods;  // files

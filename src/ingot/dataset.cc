@@ -14,6 +14,7 @@
 #include "ingot/blob_client.h"
 #include "ingot/client.h"
 #include "ingot/output.h"
+#include "ingot/tenant_objects.h"
 
 namespace ingot {
 namespace {
@@ -29,24 +30,9 @@ struct Place {
 };
 
 Result<Place> place_of(Client& client, const DatasetOptions& options) {
-  std::string tenant = options.tenant;
-  if (tenant.empty()) {
-    auto tenants = client.list(fmt::format("{}/tenants", kFactoryApi));
-    if (!tenants) return fail(tenants.error());
-    if (tenants->empty())
-      return fail(Reason::NotFound, "there is no tenant yet\n  make one with `ingot tenant create NAME`");
-    std::string names;
-    for (const api::Json& one : *tenants) {
-      tenant = api::string_at(one, {"metadata", "name"});
-      names += (names.empty() ? "" : ", ") + tenant;
-    }
-    if (tenants->size() > 1)
-      return fail(Reason::Invalid, fmt::format("whose data set? name the tenant with --tenant: {}",
-                                               names.size() > 200 ? names.substr(0, 200) + "…" : names));
-  }
-  return Place{tenant, options.ns,
-               fmt::format("/clusters/{}/apis/factory.ingot.dev/v1alpha1/namespaces/{}", query_value(tenant),
-                           query_value(options.ns))};
+  auto tenant = tenant_of(client, options.tenant, "data set");
+  if (!tenant) return fail(tenant.error());
+  return Place{*tenant, options.ns, factory_objects(*tenant, options.ns)};
 }
 
 int64_t number_of(const api::Json& version) { return api::int_at(version, {"spec", "version"}).value_or(0); }
@@ -61,13 +47,6 @@ Result<api::JsonArray> versions_of(Client& client, const Place& place, const std
       versions.push_back(std::move(version));
   std::ranges::sort(versions, {}, number_of);
   return versions;
-}
-
-std::string age_of(const api::Json& object) {
-  const auto made = parse_rfc3339(api::string_at(object, {"metadata", "creationTimestamp"}));
-  if (!made) return "";
-  return human_duration(
-      std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()) - *made);
 }
 
 api::JsonObject object_of(std::string_view kind, api::JsonObject metadata, api::JsonObject spec) {

@@ -15,6 +15,7 @@
 #include "controllers/placement.h"
 #include "host/blob_files.h"
 #include "host/blob_service.h"
+#include "host/git_remotes.h"
 #include "host/gpu_sampler.h"
 #include "host/http_server.h"
 #include "host/instance.h"
@@ -32,7 +33,9 @@
 #include "ingot/server_names.h"
 #include "metering/ledger.h"
 #include "pipelines/cron.h"
+#include "pipelines/commit_states.h"
 #include "pipelines/engine.h"
+#include "pipelines/repositories.h"
 #include "store/shard.h"
 
 namespace ingot {
@@ -81,6 +84,7 @@ struct Factory::Impl {
   const std::shared_ptr<const api::Registry> registry = api::Registry::builtin();
   std::unique_ptr<env::Blobs> blobs;
   std::unique_ptr<host::BlobService> blob_service;
+  std::unique_ptr<env::Git> git;
   std::unique_ptr<host::ThreadWorker> sweeper;
   std::unique_ptr<controllers::BlobKeeper> blob_keeper;  // the loop's
   std::unique_ptr<store::Shard> shard;                   // the loop's
@@ -94,6 +98,8 @@ struct Factory::Impl {
   std::unique_ptr<controllers::DeviceHealth> device_health;
   std::unique_ptr<pipelines::Engine> pipelines;
   std::unique_ptr<pipelines::CronKeeper> crons;
+  std::unique_ptr<pipelines::Repositories> repositories;
+  std::unique_ptr<pipelines::CommitStates> commit_states;
   std::unique_ptr<metering::Ledger> ledger;
   gpu::Telemetry telemetry;
   std::unique_ptr<controllers::Idleness> idleness;
@@ -112,6 +118,7 @@ struct Factory::Impl {
 
   Result<void> open_store();
   Result<void> open_blobs();
+  Result<void> open_git();
   Result<void> listen();
   Result<void> serve();
   Result<void> run_nodes();
@@ -144,6 +151,19 @@ Result<void> Factory::Impl::open_blobs() {
     blob_keeper =
         std::make_unique<controllers::BlobKeeper>(real.env, *shard, *blobs, *sweeper, std::move(roots));
   });
+  return {};
+}
+
+Result<void> Factory::Impl::open_git() {
+  host::GitOptions git_options{.root = options.data + "/git", .file_root = options.git_root};
+  for (const std::string& text : options.git_allow) {
+    auto range = host::parse_address_range(text);
+    if (!range) return fail(Reason::Invalid, "--git-allow: " + range.error().message);
+    git_options.allowed.push_back(*range);
+  }
+  auto opened = host::open_git_remotes(real.loop, real.log, *blobs, std::move(git_options));
+  if (!opened) return fail(opened.error());
+  git = std::move(*opened);
   return {};
 }
 
@@ -215,6 +235,8 @@ Result<void> Factory::Impl::run_nodes() {
     device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
     pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry);
     crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
+    repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git);
+    commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
     idleness = std::make_unique<controllers::Idleness>(real.env, *shard, telemetry);
     gpu_view = std::make_unique<metering::GpuView>(real.env, *shard);
@@ -359,6 +381,8 @@ void Factory::Impl::stop(bool keep_pods) {
     idleness = nullptr;
     ledger = nullptr;
     crons = nullptr;
+    commit_states = nullptr;
+    repositories = nullptr;
     pipelines = nullptr;
     device_health = nullptr;
     node_lifecycle = nullptr;
@@ -370,6 +394,7 @@ void Factory::Impl::stop(bool keep_pods) {
     pod_ends = nullptr;
     shard = nullptr;
   });
+  git = nullptr;
   blob_service = nullptr;
   sweeper = nullptr;
   blobs = nullptr;
@@ -403,8 +428,8 @@ Result<std::unique_ptr<Factory>> Factory::start(const FactoryOptions& options) {
   auto pki = host::Pki::open(options.data + "/pki", impl.real.clock, impl.real.entropy);
   if (!pki) return fail(pki.error());
   impl.pki = std::move(*pki);
-  for (const auto step : {&Impl::open_store, &Impl::open_blobs, &Impl::open_machine, &Impl::listen,
-                          &Impl::serve, &Impl::run_nodes, &Impl::publish}) {
+  for (const auto step : {&Impl::open_store, &Impl::open_blobs, &Impl::open_git, &Impl::open_machine,
+                          &Impl::listen, &Impl::serve, &Impl::run_nodes, &Impl::publish}) {
     if (auto done = (impl.*step)(); !done) return fail(done.error());
   }
   impl.real.log.info("factory.ready", {{"address", impl.address}});

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -17,7 +18,10 @@ struct FactoryOptions {
   std::string gpus, hollow;  // as given to `ingot up`
   Duration gpu_return_after =
       std::chrono::minutes(5);  // a faulty GPU that was clean for so long serves again
-  bool log_to_file = false;     // DATA/ingot.log instead of standard error
+  std::string git_root;         // beneath which file:// remotes may lie; "": nowhere
+  std::vector<std::string>
+      git_allow;             // ranges of addresses that tenants' remotes may have besides public ones
+  bool log_to_file = false;  // DATA/ingot.log instead of standard error
 };
 
 class Factory {

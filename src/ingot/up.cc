@@ -93,6 +93,8 @@ int run(const Common& common, const UpOptions& options, const Endpoint& listen, 
                                  .gpus = options.gpus,
                                  .hollow = options.hollow,
                                  .gpu_return_after = return_after,
+                                 .git_root = options.git_root,
+                                 .git_allow = options.git_allow,
                                  .log_to_file = options.ready_fd >= 0});
   Result<void> good = factory ? check_ready(common) : Result<void>(std::unexpected(factory.error()));
   if (!good) {
@@ -141,6 +143,8 @@ std::string last_lines(const std::string& path, int count) {
                                 "--ready-fd",
                                 fd.c_str()};
   if (!options.hollow.empty()) argv.insert(argv.end(), {"--hollow", options.hollow.c_str()});
+  if (!options.git_root.empty()) argv.insert(argv.end(), {"--git-root", options.git_root.c_str()});
+  for (const std::string& range : options.git_allow) argv.insert(argv.end(), {"--git-allow", range.c_str()});
   argv.push_back(nullptr);
   ::execv("/proc/self/exe", const_cast<char* const*>(argv.data()));
   ::_exit(127);
@@ -173,8 +177,15 @@ int detach(const Common& common, const UpOptions& options, Clock::time_point sta
 
 }  // namespace
 
-int up(const Common& common, const UpOptions& options) {
+int up(const Common& common, const UpOptions& given) {
   const auto started = Clock::now();
+  UpOptions options = given;
+  if (!options.git_root.empty()) {
+    char* real = ::realpath(options.git_root.c_str(), nullptr);
+    if (!real) return failed(fmt::format("--git-root {}: {}", options.git_root, strerror(errno)));
+    options.git_root = real;
+    ::free(real);
+  }
   auto listen = parse_listen(options.listen);
   if (!listen) return failed(listen.error());
   const auto return_after = parse_duration(options.gpu_return_after);
