@@ -1,4 +1,4 @@
-"""./dev bench pipelines: what workflows cost, and what steps pay for their artifacts."""
+"""./dev bench pipelines: what workflows cost, how soon a push starts one, and what steps pay for their artifacts."""
 import json
 import os
 import shutil
@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pushes
 import workflows
 from run import progress, row
 
@@ -55,4 +56,5 @@ def store_put(build):
 
 def measure(build):
     yield from workflows.measure(build)
+    yield from pushes.measure(build)
     yield from store_put(build)
