@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
@@ -85,6 +86,21 @@ Result<Place> enter(bool file_remote) {
   return place;
 }
 
+// libgit2's SSH reads the file of its user before it asks us (check_certificate in git_fetch.cc), to see which kind of key to
+// ask the host for. Lines that begin with '@' it does not understand.
+Result<void> write_known_hosts(std::string_view file) {
+  std::string plain;
+  while (!file.empty()) {
+    const size_t end = std::min(file.find('\n'), file.size());
+    if (const std::string_view line = file.substr(0, end); !line.starts_with('@')) (plain += line) += '\n';
+    file.remove_prefix(std::min(end + 1, file.size()));
+  }
+  ::mkdir(".ssh", 0700);
+  const Fd out(::open(".ssh/known_hosts", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!out || !write_all(out.get(), plain)) return cannot("write known_hosts");
+  return {};
+}
+
 Result<GitRepositoryPtr> open_repository(const std::string& path) {
   git_repository* repository = nullptr;
   if (git_repository_open_bare(&repository, path.c_str()) != 0 &&
@@ -115,6 +131,7 @@ Result<void> work(const GitJob& job) {
   limit(RLIMIT_CPU, rlim_t(job.limits.seconds));
   limit(RLIMIT_AS, kMostMemory);
   limit(RLIMIT_FSIZE, rlim_t(job.limits.bytes));
+  ::setenv("HOME", ::geteuid() == 0 ? "/" : path_of(kGitDirectory).c_str(), 1);
   git_libgit2_init();
   tame_libgit2(job.limits);
   const bool report = job.kind == GitJob::Kind::Report;
@@ -126,6 +143,8 @@ Result<void> work(const GitJob& job) {
     return cannot("answer");
   }
   git_connect_by(kGitConnections, job.limits.bytes);
+  if (!pack && url->scheme == api::RemoteUrl::Scheme::Ssh)
+    if (auto written = write_known_hosts(job.look.credential.known_hosts); !written) return written;
   const auto repository = open_repository(place->repository);
   if (!repository) return fail(repository.error());
   if (pack) return git_pack(repository->get(), job.commit, job.limits, STDOUT_FILENO);

@@ -282,7 +282,7 @@ def remotes_that_nobody_allowed_are_refused(tenant):
         for i, (url, words) in enumerate([
                 (f"file://{outside}", "not beneath"), (f"file://{tenant.root}/link", "leads out"),
                 (f"file://{tenant.root}/up/{tenant.root.name}", "leads out"), (f"file://{tenant.root}/../x", "leads out"),
-                ("https://169.254.169.254/latest", "not public"), ("https://localhost:1/x", "not public"),
+                ("https://169.254.169.254/latest", "not public"), ("https://127.0.0.3:1/x", "not public"),
                 ("https://[::1]:1/x", "not public"), ("https://[::ffff:127.0.0.2]:1/x", "not public"),
                 ("https://10.0.0.1/x", "not public"), ("ssh://git@127.0.0.2/x", "not public"),
                 ("http://127.0.0.2/x", "without encryption")]):
