@@ -1,4 +1,6 @@
 // Dataset and DatasetVersion. A version is added, and never changed.
+#include <set>
+
 #include "api/names.h"
 #include "api/validate.h"
 #include "base/digest.h"
@@ -8,7 +10,7 @@ namespace {
 
 constexpr size_t kLongestDataset =
     60;  // it is also a label's value, and "-v" and a number follow in versions' names
-constexpr size_t kLongestText = 1'024;
+constexpr size_t kLongestText = 1'024, kMostPipelines = 20;
 
 void short_text(const Json& spec, std::string_view name, FieldErrors& errors) {
   if (string_at(spec, {name}).size() > kLongestText) errors.too_long(child("spec", name), kLongestText);
@@ -23,6 +25,20 @@ void validate_dataset(const Subject& s) {
   if (!spec) return;
   if (const std::string_view region = string_at(*spec, {"region"}); !region.empty())
     s.errors.check("spec.region", region, label_value_fault(region));
+  const JsonArray& pipelines = array_at(*spec, {"pipelines"});
+  if (pipelines.size() > kMostPipelines)
+    s.errors.invalid("spec.pipelines", int64_t(pipelines.size()),
+                     "at most " + std::to_string(kMostPipelines) + " start with a version");
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < pipelines.size() && i < kMostPipelines; ++i) {
+    const std::string at = item("spec.pipelines", i);
+    const std::string_view of = string_at(pipelines[i], {"workflowTemplateRef", "name"}),
+                           own = string_at(pipelines[i], {"name"}), called = own.empty() ? of : own;
+    if (of.empty()) s.errors.required(child(at, "workflowTemplateRef.name"));
+    if (!called.empty()) s.errors.check(child(at, "name"), called, dns_subdomain_fault(called));
+    if (!called.empty() && !names.insert(called).second)
+      s.errors.duplicate(child(at, "name"), Json(std::string(called)));
+  }
 }
 
 void validate_dataset_version(const Subject& s) {

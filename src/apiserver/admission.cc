@@ -68,6 +68,14 @@ Result<void> admit_pod(Call& call, Json& pod, const Json& ns) {
       .priority_class =
           [&](std::string_view name) { return parsed(call, call.view.get(kPriorityClasses, "", name)); },
       .default_priority_class = [&] { return default_priority_class(call); },
+      .newest_version =
+          [&](std::string_view dataset) {
+            policy::NewestVersion newest(dataset);
+            const std::string after = fmt::format("{}/{}", call.route().ns, newest.prefix());
+            call.view.range("datasetversions.factory.ingot.dev", call.route().ns, after,
+                            [&](const api::ObjectPtr& o) { return newest.see(o->key.name()); });
+            return newest.found();
+          },
       .namespace_object = ns,
       .of_the_factory = call.view.is_root() && call.route().ns == "kube-system",
       .random = call.services.env.entropy.next()};

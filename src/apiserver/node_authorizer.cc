@@ -6,6 +6,7 @@
 
 #include "api/selector.h"
 #include "apiserver/status.h"
+#include "policy/pod_admission.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -48,6 +49,16 @@ bool pod_names(const Json& pod, std::string_view resource, std::string_view name
     for (const Json& source : api::array_at(volume, {"projected", "sources"}))
       if (api::string_at(source, {secret ? "secret" : "configMap", "name"}) == name) return true;
   }
+  return false;
+}
+
+// Whether a volume of the pod is this version of a data set.
+bool pod_mounts(const Json& pod, std::string_view version) {
+  for (const Json& volume : api::array_at(pod, {"spec", "volumes"}))
+    if (api::string_at(volume, {"csi", "driver"}) == policy::kDatasetDriver &&
+        version == fmt::format("{}-v{}", api::string_at(volume, {"csi", "volumeAttributes", "dataset"}),
+                               api::string_at(volume, {"csi", "volumeAttributes", "version"})))
+      return true;
   return false;
 }
 
@@ -119,6 +130,8 @@ bool may_in_any(Call& call, std::string_view node) {
   }
   if ((resource == "configmaps" || resource == "secrets") && verb == "get")
     return any_held(call, node, [&](const Json& pod) { return pod_names(pod, resource, route.name); });
+  if (resource == "datasetversions.factory.ingot.dev" && verb == "get" && route.subresource.empty())
+    return any_held(call, node, [&](const Json& pod) { return pod_mounts(pod, route.name); });
   if (resource == "serviceaccounts" && (verb == "get" || (verb == "create" && route.subresource == "token")))
     return any_held(call, node, [&](const Json& pod) {
       return api::string_at(pod, {"spec", "serviceAccountName"}) == route.name;

@@ -135,6 +135,13 @@ policy::AdmissionFacts admission_facts(const Snapshot& in, const std::string& ns
             });
             return found;
           },
+      .newest_version =
+          [&in, ns](std::string_view dataset) {
+            policy::NewestVersion newest(dataset);
+            in.range("datasetversions.factory.ingot.dev", ns,
+                     [&](const ObjectPtr& o) { return newest.see(o->key.name()); });
+            return newest.found();
+          },
       .namespace_object = namespace_object,
       .random = random};
 }

@@ -9,6 +9,7 @@
 #include "host/cgroup.h"
 #include "host/cri_convert.h"
 #include "host/cri_probe.h"
+#include "host/cri_steps.h"
 #include "host/left_behind.h"
 
 namespace ingot::host {
@@ -33,8 +34,13 @@ void narrow(Filter* filter, const std::string& node, const std::string& pod_uid)
 
 class CriRuntime final : public node::Runtime {
  public:
-  CriRuntime(env::Env& env, Containerd& containerd, PodNetwork& network, std::string node)
-      : env_(env), containerd_(containerd), network_(network), node_(std::move(node)), prober_(env.loop) {
+  CriRuntime(env::Env& env, Containerd& containerd, PodNetwork& network, PodStores stores, std::string node)
+      : env_(env),
+        containerd_(containerd),
+        network_(network),
+        stores_(stores),
+        node_(std::move(node)),
+        prober_(env.loop) {
     observer_ = containerd_.add_observer([this](const Containerd::Event& event) { happened(event); });
   }
   ~CriRuntime() override { containerd_.remove_observer(observer_); }
@@ -56,8 +62,14 @@ class CriRuntime final : public node::Runtime {
   void probe(const NetProbe& what, node::Callback<int> callback) override {
     prober_.probe(what, std::move(callback));
   }
+  void bring(const node::Bring& what, node::Callback<node::Brought> f) override {
+    bring_to(containerd_.rpc(), containerd_.options().paths, stores_.artifacts, what, std::move(f));
+  }
+  void datasets(const node::DatasetsWanted& w, node::Callback<std::vector<std::string>> f) override {
+    stores_.datasets.prepare(w, std::move(f));
+  }
   void left(const node::LeftBy& by, node::Callback<node::Left> f) override {
-    ask_left(containerd_.rpc(), by, std::move(f));
+    ask_left(containerd_.rpc(), stores_.artifacts, by, std::move(f));
   }
   void on_change(std::function<void(const std::string&)> changed) override { changed_ = std::move(changed); }
 
@@ -117,6 +129,7 @@ class CriRuntime final : public node::Runtime {
   env::Env& env_;
   Containerd& containerd_;
   PodNetwork& network_;
+  const PodStores stores_;
   std::string node_;
   Prober prober_;
   uint64_t observer_ = 0;
@@ -493,8 +506,8 @@ void CriRuntime::report(const std::string& id) {
 }  // namespace
 
 std::unique_ptr<node::Runtime> make_cri_runtime(env::Env& env, Containerd& containerd, PodNetwork& network,
-                                                std::string node_name) {
-  return std::make_unique<CriRuntime>(env, containerd, network, std::move(node_name));
+                                                PodStores stores, std::string node_name) {
+  return std::make_unique<CriRuntime>(env, containerd, network, stores, std::move(node_name));
 }
 
 }  // namespace ingot::host

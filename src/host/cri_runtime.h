@@ -6,13 +6,20 @@
 #include <memory>
 #include <string>
 
+#include "host/artifacts.h"
 #include "host/containerd.h"
+#include "host/dataset_cache.h"
 #include "host/network.h"
 #include "node/runtime.h"
 
 namespace ingot::host {
 
-// All references outlive the runtime.
-std::unique_ptr<node::Runtime> make_cri_runtime(env::Env&, Containerd&, PodNetwork&, std::string node_name);
+// What pods are given beside images. All references outlive the runtime.
+struct PodStores {
+  Artifacts& artifacts;
+  DatasetCache& datasets;
+};
+std::unique_ptr<node::Runtime> make_cri_runtime(env::Env&, Containerd&, PodNetwork&, PodStores,
+                                                std::string node_name);
 
 }  // namespace ingot::host

@@ -7,9 +7,9 @@
 #include "env/testing.h"
 #include "host/disk_file.h"
 #include "host/gpu_sampler.h"
-#include "host/gpu_worker.h"
 #include "host/real_env.h"
 #include "host/test_dir.h"
+#include "host/workers.h"
 
 namespace ingot::host {
 namespace {
@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 // Before main: what run_worker starts is this program again.
 __attribute__((constructor)) void be_a_worker(int count, char** words, char**) {
   if (count > 2 && words[1] == std::string_view("worker"))
-    ::_exit(gpu_worker(std::span(words, size_t(count)).subspan(2)));
+    ::_exit(run_as_worker(std::span(words, size_t(count)).subspan(2)));
 }
 
 std::string standin() {

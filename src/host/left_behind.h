@@ -4,6 +4,9 @@
 
 #include <string>
 
+#include <utility>
+
+#include "host/artifacts.h"
 #include "host/containerd_rpc.h"
 #include "node/runtime.h"
 
@@ -12,7 +15,10 @@ namespace ingot::host {
 // `layer`: the folder that holds what the container wrote over its image; "": it is gone.
 node::Left left_behind(const node::LeftBy&, const std::string& layer);
 
-// Asks containerd for that folder first. Thread rule: the loop.
-void ask_left(ContainerdRpc&, const node::LeftBy&, node::Callback<node::Left>);
+// The volume that the path is on and the way from there; "" and the path itself where it is on none.
+std::pair<std::string, std::string> place_of(const std::string& path, const node::LeftBy&);
+
+// Asks containerd for that folder first; artifacts are kept by `artifacts`. Thread rule: the loop.
+void ask_left(ContainerdRpc&, Artifacts&, const node::LeftBy&, node::Callback<node::Left>);
 
 }  // namespace ingot::host

@@ -145,6 +145,11 @@ class PodFiles final : public node::Files {
   }
 
   std::string log_directory(const std::string& pod) override { return directory_ + "/" + pod + "/logs"; }
+  std::string artifact_directory(const std::string& pod) override {
+    return directory_ + "/" + pod + "/artifacts";
+  }
+
+  std::string dataset_marks(const std::string& pod) override { return directory_ + "/" + pod + "/datasets"; }
 
   void remove_pod(const std::string& pod) override {
     if (!is_segment(pod)) return;

@@ -225,7 +225,7 @@ Result<void> confine_worker(Keep keep, uid_t user) {
   if (root && keep == Keep::Root && (setgroups(0, nullptr) != 0 || !keep_administration()))
     return fail(Reason::InternalError,
                 std::string("a worker cannot give up capabilities: ") + std::strerror(errno));
-  if (root && keep == Keep::Nothing &&
+  if (root && keep != Keep::Root &&
       (setgroups(0, nullptr) != 0 || setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0))
     return fail(Reason::InternalError, std::string("a worker cannot give up root: ") + std::strerror(errno));
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -233,13 +233,29 @@ Result<void> confine_worker(Keep keep, uid_t user) {
   const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
   if (!filter) return fail(Reason::InternalError, "a worker cannot make a system call filter");
   bool ok = true;
-  for (const int call :
-       {SCMP_SYS(execve),      SCMP_SYS(execveat),   SCMP_SYS(socket),           SCMP_SYS(socketpair),
-        SCMP_SYS(ptrace),      SCMP_SYS(mount),      SCMP_SYS(umount2),          SCMP_SYS(pivot_root),
-        SCMP_SYS(bpf),         SCMP_SYS(setns),      SCMP_SYS(unshare),          SCMP_SYS(fork),
-        SCMP_SYS(vfork),       SCMP_SYS(kill),       SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-        SCMP_SYS(keyctl),      SCMP_SYS(add_key),    SCMP_SYS(request_key),      SCMP_SYS(io_uring_setup),
-        SCMP_SYS(userfaultfd), SCMP_SYS(init_module)})
+  if (keep != Keep::Network)
+    for (const int call : {SCMP_SYS(socket), SCMP_SYS(socketpair)})
+      ok = ok && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) == 0;
+  for (const int call : {SCMP_SYS(execve),
+                         SCMP_SYS(execveat),
+                         SCMP_SYS(ptrace),
+                         SCMP_SYS(mount),
+                         SCMP_SYS(umount2),
+                         SCMP_SYS(pivot_root),
+                         SCMP_SYS(bpf),
+                         SCMP_SYS(setns),
+                         SCMP_SYS(unshare),
+                         SCMP_SYS(fork),
+                         SCMP_SYS(vfork),
+                         SCMP_SYS(kill),
+                         SCMP_SYS(process_vm_readv),
+                         SCMP_SYS(process_vm_writev),
+                         SCMP_SYS(keyctl),
+                         SCMP_SYS(add_key),
+                         SCMP_SYS(request_key),
+                         SCMP_SYS(io_uring_setup),
+                         SCMP_SYS(userfaultfd),
+                         SCMP_SYS(init_module)})
     ok = ok && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) == 0;
   ok = ok && seccomp_load(filter) == 0;
   seccomp_release(filter);

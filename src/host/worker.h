@@ -40,7 +40,8 @@ Result<std::string> run_worker(const WorkerJob&);
 
 enum class Keep : uint8_t {
   Nothing,
-  Root,  // user 0 with no capability but the one by which a driver knows an administrator
+  Network,  // sockets; nothing else
+  Root,     // user 0 with no capability but the one by which a driver knows an administrator
 };
 
 // A worker that stays and is talked to over its standard input and output; its complaints are dropped. It dies with the

@@ -238,7 +238,10 @@ void CommandLine::add_datasets() {
   auto* more = add("add", "Add a version: a directory, a tar archive or a file",
                    "ingot dataset add digits ./digits --tenant vision --class public", dataset_add);
   more->add_option("NAME", in.name, "the data set's name")->required();
-  more->add_option("PATH", in.path, "what it holds")->required()->check(CLI::ExistingPath);
+  auto* path = more->add_option("PATH", in.path, "what it holds")->check(CLI::ExistingPath);
+  auto* run = more->add_option("--from-run", in.run, "an artifact that a run left, instead of a path")
+                  ->type_name("RUN[/NODE]:ARTIFACT");
+  path->excludes(run);
   more->add_option("--class", in.classification, "who may see it; internal if not given")
       ->check(CLI::IsMember({"public", "internal", "confidential", "restricted"}))
       ->type_name("C");

@@ -74,6 +74,7 @@ int image_load(const Common&, const ImageOptions&);
 struct DatasetOptions {
   std::string name;  // of get: NAME or NAME@VERSION
   std::string path;  // what is added, or where it goes
+  std::string run;   // "RUN[/NODE]:ARTIFACT", what is added instead
   std::string tenant, ns = "default";
   std::string classification, region, message;
 };

@@ -13,6 +13,7 @@
 #include "host/dataset_files.h"
 #include "ingot/blob_client.h"
 #include "ingot/client.h"
+#include "ingot/dataset_run.h"
 #include "ingot/output.h"
 #include "ingot/tenant_objects.h"
 
@@ -151,9 +152,12 @@ Result<api::Json> add_version(Client& client, const Place& place, const DatasetO
                                         {"kind", "Dataset"},
                                         {"name", options.name},
                                         {"uid", api::string_at(dataset, {"metadata", "uid"})}}}}};
-    api::JsonObject spec{{"dataset", options.name},         {"version", number},
-                         {"manifest", added.digest.text()}, {"files", int64_t(added.manifest.files.size())},
-                         {"bytes", added.manifest.bytes()}, {"source", options.path}};
+    api::JsonObject spec{{"dataset", options.name},
+                         {"version", number},
+                         {"manifest", added.digest.text()},
+                         {"files", int64_t(added.manifest.files.size())},
+                         {"bytes", added.manifest.bytes()},
+                         {"source", options.run.empty() ? options.path : "run:" + options.run}};
     if (!options.message.empty()) spec["message"] = options.message;
     const api::Json version = object_of("DatasetVersion", std::move(metadata), std::move(spec));
     made = client.call("POST", place.versions(), &version);
@@ -222,7 +226,15 @@ int dataset_add(const Common& common, const DatasetOptions& options) {
   if (!client) return failed(client.error());
   auto place = place_of(*client, options);
   if (!place) return failed(place.error());
-  auto source = host::DatasetSource::open(options.path);
+  if (options.path.empty() && options.run.empty())
+    return failed("what does it hold? name a PATH, or what a run left with --from-run");
+  std::unique_ptr<RunArtifact> artifact;
+  if (!options.run.empty()) {
+    auto fetched = RunArtifact::fetch(*client, place->tenant, place->ns, options.run);
+    if (!fetched) return failed(fetched.error());
+    artifact = std::move(*fetched);
+  }
+  auto source = host::DatasetSource::open(artifact ? artifact->path() : options.path);
   if (!source) return failed(source.error());
   auto dataset = ensure_dataset(*client, *place, options);
   if (!dataset) return failed(dataset.error());

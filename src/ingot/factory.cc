@@ -13,9 +13,11 @@
 #include "controllers/manager.h"
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
+#include "host/artifacts.h"
 #include "host/blob_files.h"
 #include "host/blob_service.h"
 #include "host/git_remotes.h"
+#include "host/dataset_cache.h"
 #include "host/gpu_sampler.h"
 #include "host/http_server.h"
 #include "host/instance.h"
@@ -34,6 +36,7 @@
 #include "metering/ledger.h"
 #include "pipelines/cron.h"
 #include "pipelines/commit_states.h"
+#include "pipelines/dataset_runs.h"
 #include "pipelines/engine.h"
 #include "pipelines/repositories.h"
 #include "store/shard.h"
@@ -85,6 +88,8 @@ struct Factory::Impl {
   std::unique_ptr<env::Blobs> blobs;
   std::unique_ptr<host::BlobService> blob_service;
   std::unique_ptr<env::Git> git;
+  std::unique_ptr<host::Artifacts> artifacts;
+  std::unique_ptr<host::DatasetCache> dataset_cache;
   std::unique_ptr<host::ThreadWorker> sweeper;
   std::unique_ptr<controllers::BlobKeeper> blob_keeper;  // the loop's
   std::unique_ptr<store::Shard> shard;                   // the loop's
@@ -100,6 +105,7 @@ struct Factory::Impl {
   std::unique_ptr<pipelines::CronKeeper> crons;
   std::unique_ptr<pipelines::Repositories> repositories;
   std::unique_ptr<pipelines::CommitStates> commit_states;
+  std::unique_ptr<pipelines::DatasetRuns> dataset_runs;
   std::unique_ptr<metering::Ledger> ledger;
   gpu::Telemetry telemetry;
   std::unique_ptr<controllers::Idleness> idleness;
@@ -144,10 +150,13 @@ Result<void> Factory::Impl::open_blobs() {
   if (!opened) return fail(opened.error());
   blobs = std::move(*opened);
   blob_service = std::make_unique<host::BlobService>(real.loop, *blobs);
+  artifacts = std::make_unique<host::Artifacts>(real.loop, *blobs);
+  dataset_cache = std::make_unique<host::DatasetCache>(real.clock, real.loop, real.log, *blobs, options.data);
   sweeper = std::make_unique<host::ThreadWorker>(real.loop, "sweep");
   real.loop.call([&] {
     std::vector<std::unique_ptr<controllers::BlobRoots>> roots;
     roots.push_back(controllers::dataset_roots());
+    roots.push_back(controllers::artifact_roots());
     blob_keeper =
         std::make_unique<controllers::BlobKeeper>(real.env, *shard, *blobs, *sweeper, std::move(roots));
   });
@@ -237,6 +246,7 @@ Result<void> Factory::Impl::run_nodes() {
     crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
     repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git);
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
+    dataset_runs = std::make_unique<pipelines::DatasetRuns>(real.env, *shard);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
     idleness = std::make_unique<controllers::Idleness>(real.env, *shard, telemetry);
     gpu_view = std::make_unique<metering::GpuView>(real.env, *shard);
@@ -255,7 +265,7 @@ Result<void> Factory::Impl::run_nodes() {
     node_env = std::make_unique<env::Env>(real.clock, *lane, real.worker, real.entropy, real.disk,
                                           real.faults, real.log);
     nodes = std::make_unique<Nodes>(*node_env, *server, telemetry);
-    for (node::NodeConfig& config : *hollow) nodes->add_hollow(std::move(config));
+    for (node::NodeConfig& config : *hollow) nodes->add_hollow(std::move(config), *artifacts);
     for (const MachineNode& described : real_nodes) {
       node::NodeConfig config = described.config;
       config.gpu_health.clean = options.gpu_return_after;
@@ -318,7 +328,7 @@ Result<void> Factory::Impl::start_machine() {
 // Before the server listens: its certificate and its second address follow from the pods' network.
 Result<void> Factory::Impl::open_machine() {
   if (options.gpus == "none") return {};
-  auto opened = Machine::open(real.env, options.data, instance->record().id);
+  auto opened = Machine::open(real.env, options.data, instance->record().id, *artifacts, *dataset_cache);
   if (!opened) return fail(opened.error());
   machine = std::move(*opened);
   return {};
@@ -383,18 +393,22 @@ void Factory::Impl::stop(bool keep_pods) {
     crons = nullptr;
     commit_states = nullptr;
     repositories = nullptr;
+    dataset_runs = nullptr;
     pipelines = nullptr;
     device_health = nullptr;
     node_lifecycle = nullptr;
     placement = nullptr;
     manager = nullptr;
     blob_keeper = nullptr;
+    if (dataset_cache) dataset_cache->stop();
     server = nullptr;
     logs = nullptr;
     pod_ends = nullptr;
     shard = nullptr;
   });
   git = nullptr;
+  artifacts = nullptr;
+  dataset_cache = nullptr;
   blob_service = nullptr;
   sweeper = nullptr;
   blobs = nullptr;

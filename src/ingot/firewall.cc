@@ -76,6 +76,10 @@ class GuardedRuntime final : public Runtime {
     inner_->exec(container, argv, timeout, std::move(done));
   }
   void probe(const NetProbe& probe, Callback<int> done) override { inner_->probe(probe, std::move(done)); }
+  void bring(const Bring& what, Callback<Brought> done) override { inner_->bring(what, std::move(done)); }
+  void datasets(const DatasetsWanted& wanted, Callback<std::vector<std::string>> done) override {
+    inner_->datasets(wanted, std::move(done));
+  }
   void left(const LeftBy& by, Callback<Left> done) override { inner_->left(by, std::move(done)); }
   void on_change(std::function<void(const std::string&)> changed) override {
     inner_->on_change(std::move(changed));

@@ -9,15 +9,16 @@ constexpr Duration kContainerdEnd = std::chrono::seconds(10);
 }
 
 Result<std::unique_ptr<Machine>> Machine::open(env::Env& env, const std::string& data,
-                                               const std::string& factory_id) {
+                                               const std::string& factory_id, host::Artifacts& artifacts,
+                                               host::DatasetCache& datasets) {
   auto programs = host::find_container_programs();
   if (!programs) return fail(programs.error());
   host::MachinePaths paths{data};
   host::MachineNames names{factory_id};
   auto network = host::PodNetwork::open(paths, names);
   if (!network) return fail(network.error());
-  return std::unique_ptr<Machine>(
-      new Machine(env, std::move(paths), std::move(names), std::move(*programs), std::move(*network)));
+  return std::unique_ptr<Machine>(new Machine(env, std::move(paths), std::move(names), std::move(*programs),
+                                              std::move(*network), artifacts, datasets));
 }
 
 Result<void> Machine::start(uint16_t api_port, std::move_only_function<void(Result<void>)> ready) {
@@ -44,7 +45,8 @@ Result<std::unique_ptr<node::Files>> Machine::files(const std::string& node) con
 }
 
 std::unique_ptr<node::Runtime> Machine::runtime(const std::string& node) {
-  return guarded(host::make_cri_runtime(env_, *containerd_, network_, node), *firewall_);
+  return guarded(host::make_cri_runtime(env_, *containerd_, network_, {artifacts_, datasets_}, node),
+                 *firewall_);
 }
 
 void Machine::stop() {

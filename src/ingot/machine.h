@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "env/env.h"
+#include "host/artifacts.h"
 #include "host/containerd.h"
+#include "host/dataset_cache.h"
 #include "host/network.h"
 #include "ingot/firewall.h"
 #include "ingot/simulated_boards.h"
@@ -20,7 +22,8 @@ class Machine {
  public:
   // Makes or adopts the pods' network.
   static Result<std::unique_ptr<Machine>> open(env::Env&, const std::string& data,
-                                               const std::string& factory_id);
+                                               const std::string& factory_id, host::Artifacts&,
+                                               host::DatasetCache&);
 
   std::string api_address() const { return network_.api_address(); }  // where pods find the API server
   // Rules that let nothing through yet, then containerd; `ready` once it answers.
@@ -37,14 +40,18 @@ class Machine {
 
  private:
   Machine(env::Env& env, host::MachinePaths paths, host::MachineNames names, host::ContainerPrograms programs,
-          host::PodNetwork network)
+          host::PodNetwork network, host::Artifacts& artifacts, host::DatasetCache& datasets)
       : env_(env),
+        artifacts_(artifacts),
+        datasets_(datasets),
         paths_(std::move(paths)),
         names_(std::move(names)),
         programs_(std::move(programs)),
         network_(std::move(network)) {}
 
   env::Env& env_;
+  host::Artifacts& artifacts_;
+  host::DatasetCache& datasets_;
   const host::MachinePaths paths_;
   const host::MachineNames names_;
   const host::ContainerPrograms programs_;

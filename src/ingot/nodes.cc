@@ -26,6 +26,8 @@ struct NoFiles final : node::Files {
     return "";
   }
   std::string log_directory(const std::string&) override { return ""; }
+  std::string artifact_directory(const std::string&) override { return ""; }
+  std::string dataset_marks(const std::string&) override { return ""; }
   void remove_pod(const std::string&) override {}
 };
 
@@ -104,8 +106,8 @@ Nodes::~Nodes() {
 }
 
 // Hollow boards are as busy as the scripts of the pods that hold them say.
-void Nodes::add_hollow(node::NodeConfig config) {
-  auto runtime = std::make_unique<node::HollowRuntime>(env_);
+void Nodes::add_hollow(node::NodeConfig config, node::ArtifactStore& artifacts) {
+  auto runtime = std::make_unique<node::HollowRuntime>(env_, &artifacts);
   const node::HollowRuntime& scripts = *runtime;
   One& node = add_node(std::move(config), std::move(runtime), std::make_unique<NoFiles>(), nullptr);
   telemetry_.set_source(node.name, [&node, &scripts] {

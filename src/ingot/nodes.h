@@ -27,7 +27,7 @@ class Nodes {
   Nodes(env::Env&, apiserver::Server&, gpu::Telemetry&);
   ~Nodes();  // leaves pods as they are
 
-  void add_hollow(node::NodeConfig);
+  void add_hollow(node::NodeConfig, node::ArtifactStore&);
   void add(node::NodeConfig, std::unique_ptr<node::Runtime>, std::unique_ptr<node::Files>,
            std::unique_ptr<node::DeviceControl> = nullptr);
   void start();

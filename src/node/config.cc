@@ -48,13 +48,28 @@ std::string refusal(const Answer& answer) {
   const std::string_view message = status ? api::string_at(*status, {"message"}) : std::string_view();
   return message.empty() ? fmt::format("HTTP {}", answer.code) : std::string(message);
 }
+
+// A number without zeros in front, so that one version has one name.
+bool is_version(std::string_view text) {
+  return !text.empty() && text.size() < 10 && text.front() != '0' &&
+         text.find_first_not_of("0123456789") == text.npos;
+}
 }  // namespace
+
+std::optional<DatasetRef> dataset_of(const Json& volume) {
+  if (api::string_at(volume, {"csi", "driver"}) != kDatasetDriver) return std::nullopt;
+  return DatasetRef{std::string(api::string_at(volume, {"csi", "volumeAttributes", "dataset"})),
+                    std::string(api::string_at(volume, {"csi", "volumeAttributes", "version"}))};
+}
 
 ConfigRefs references(const Pod& pod) {
   ConfigRefs refs;
   for (const ContainerDef& c : pod.containers) collect_env(c, refs);
   for (const Json& volume : api::array_at(pod.object, {"spec", "volumes"})) {
     collect_source(volume, refs);
+    if (const auto ref = dataset_of(volume);
+        ref && is_version(ref->version) && ref->dataset.find('/') == ref->dataset.npos)
+      refs.dataset_versions.insert(ref->object());
     for (const Json& source : api::array_at(volume, {"projected", "sources"})) collect_source(source, refs);
   }
   return refs;
@@ -105,9 +120,12 @@ ConfigFetcher::ConfigFetcher(env::Env& env, Api& api, const std::string& cluster
     : state_(std::make_shared<State>(env.clock, std::move(done))) {
   State* s = state_.get();
   const std::string base = fmt::format("{}/api/v1/namespaces/{}/", cluster_path, pod.ns);
+  const std::string own =
+      fmt::format("{}/apis/factory.ingot.dev/v1alpha1/namespaces/{}/", cluster_path, pod.ns);
   const auto object = [&](std::map<std::string, std::optional<Json>>& into, std::string_view plural,
                           const std::string& name) {
-    s->fetch(api, {.method = "GET", .path = fmt::format("{}{}/{}", base, plural, name)},
+    const std::string& path = &into == &s->got.dataset_versions ? own : base;
+    s->fetch(api, {.method = "GET", .path = fmt::format("{}{}/{}", path, plural, name)},
              fmt::format("{} \"{}\"", plural, name), true, [&into, name](const Json* body) {
                into[name] = body ? std::optional<Json>(*body) : std::nullopt;
                return true;
@@ -124,6 +142,8 @@ ConfigFetcher::ConfigFetcher(env::Env& env, Api& api, const std::string& cluster
     else
       object(s->got.config_maps, "configmaps", name);
   }
+  for (const std::string& name : refs.dataset_versions)
+    object(s->got.dataset_versions, "datasetversions", name);
   for (const std::string& name : refs.secrets) object(s->got.secrets, "secrets", name);
   for (const TokenRef& ref : refs.tokens) {
     if (const auto it = old.tokens.find(ref);

@@ -1,4 +1,4 @@
-// What a pod names and the node must fetch before it starts: ConfigMaps, Secrets, tokens. references() and the
+// What a pod names and the node must fetch before it starts: ConfigMaps, Secrets, tokens, versions of data sets. references() and the
 // readers are pure; ConfigFetcher belongs to the loop.
 #pragma once
 
@@ -23,9 +23,19 @@ struct TokenRef {
 };
 struct ConfigRefs {
   std::set<std::string> config_maps, secrets;
+  std::set<std::string> dataset_versions;  // "NAME-v3"
   std::set<TokenRef> tokens;
-  bool empty() const { return config_maps.empty() && secrets.empty() && tokens.empty(); }
+  bool empty() const {
+    return config_maps.empty() && secrets.empty() && tokens.empty() && dataset_versions.empty();
+  }
 };
+inline constexpr std::string_view kDatasetDriver = "datasets.ingot.dev";
+// A data set's version as a CSI volume names it; none: the volume is no data set.
+struct DatasetRef {
+  std::string dataset, version;
+  std::string object() const { return dataset + "-v" + version; }  // the DatasetVersion's name
+};
+std::optional<DatasetRef> dataset_of(const api::Json& volume);
 ConfigRefs references(const Pod&);
 
 struct Token {
@@ -37,7 +47,7 @@ struct Token {
 
 // nullopt: the API server says that there is none.
 struct PodConfig {
-  std::map<std::string, std::optional<api::Json>> config_maps, secrets;
+  std::map<std::string, std::optional<api::Json>> config_maps, secrets, dataset_versions;
   std::map<TokenRef, Token> tokens;
 };
 

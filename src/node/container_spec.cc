@@ -15,22 +15,6 @@ std::vector<std::string> expanded(const api::JsonArray& words, const Environment
   return out;
 }
 
-// /etc/hosts as the kubelet writes it: the loopback names, the pod's own, its hostAliases.
-std::string hosts_file(const Pod& pod, const std::string& ip) {
-  std::string text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-  if (!ip.empty()) {
-    const std::string_view named = api::string_at(pod.object, {"spec", "hostname"});
-    text += fmt::format("{}\t{}\n", ip, named.empty() ? std::string_view(pod.name) : named);
-  }
-  for (const api::Json& alias : api::array_at(pod.object, {"spec", "hostAliases"})) {
-    text += api::string_at(alias, {"ip"});
-    for (const api::Json& name : api::array_at(alias, {"hostnames"}))
-      text += fmt::format("\t{}", api::string_at(name, {}));
-    text += "\n";
-  }
-  return text;
-}
-
 Result<void> add_hosts(const ContainerInputs& in, ContainerSpec& spec) {
   auto path =
       in.files.write_volume(in.pod.uid, "ingot.hosts", {{"hosts", {hosts_file(in.pod, in.pod_ip)}}}, false);
@@ -168,6 +152,21 @@ Result<ContainerSpec> container_spec(const ContainerInputs& in) {
   if (auto added = add_hosts(in, spec); !added) return fail(added.error());
   if (auto added = add_devices(in, spec); !added) return fail(added.error());
   return spec;
+}
+
+std::string hosts_file(const Pod& pod, const std::string& ip) {
+  std::string text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+  if (!ip.empty()) {
+    const std::string_view named = api::string_at(pod.object, {"spec", "hostname"});
+    text += fmt::format("{}\t{}\n", ip, named.empty() ? std::string_view(pod.name) : named);
+  }
+  for (const api::Json& alias : api::array_at(pod.object, {"spec", "hostAliases"})) {
+    text += api::string_at(alias, {"ip"});
+    for (const api::Json& name : api::array_at(alias, {"hostnames"}))
+      text += fmt::format("\t{}", api::string_at(name, {}));
+    text += "\n";
+  }
+  return text;
 }
 
 SandboxSpec sandbox_spec(const Pod& pod, const Allocation& allocation, Files& files, uint32_t attempt) {

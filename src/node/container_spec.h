@@ -35,6 +35,9 @@ struct ContainerInputs {
 // Errors are the container's: it waits with CreateContainerConfigError and this message.
 Result<ContainerSpec> container_spec(const ContainerInputs&);
 
+// /etc/hosts as the kubelet writes it: the loopback names, the pod's own, its hostAliases.
+std::string hosts_file(const Pod&, const std::string& ip);
+
 SandboxSpec sandbox_spec(const Pod&, const Allocation&, Files&, uint32_t attempt);
 
 }  // namespace ingot::node

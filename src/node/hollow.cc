@@ -150,7 +150,57 @@ void HollowRuntime::left(const LeftBy& by, Callback<Left> done) {
       if (const auto file = script.files.find(path); file != script.files.end())
         left.files.emplace(path, file->second);
   }
-  answer<Left>(std::move(done), std::move(left));
+  if (by.artifacts.empty() || sandbox == sandboxes_.end())
+    return answer<Left>(std::move(done), std::move(left));
+  keep(std::make_shared<Left>(std::move(left)), by.cluster, by.artifacts, sandbox->second.script.files,
+       std::move(done));
+}
+
+// One after another: the last one first.
+void HollowRuntime::keep(std::shared_ptr<Left> left, std::string cluster, std::vector<ArtifactOut> rest,
+                         std::map<std::string, std::string> files, Callback<Left> done) {
+  if (rest.empty()) return answer<Left>(std::move(done), std::move(*left));
+  const ArtifactOut next = std::move(rest.back());
+  rest.pop_back();
+  ArtifactStore::Files own;
+  for (const auto& [path, bytes] : files)
+    if (path == next.path || path.starts_with(next.path + "/")) own.emplace(path, bytes);
+  auto then = [this, left, cluster, rest = std::move(rest), files = std::move(files), name = next.name,
+               done = std::move(done), alive = std::weak_ptr<bool>(alive_)](Result<Kept> kept) mutable {
+    if (alive.expired()) return;
+    left->artifacts.emplace(name, std::move(kept));
+    keep(left, cluster, std::move(rest), std::move(files), std::move(done));
+  };
+  if (own.empty()) return then(fail(Reason::NotFound, "no such file or directory"));
+  if (!store_) return then(fail(Reason::InternalError, "this node keeps no artifacts"));
+  store_->keep(cluster, next, std::move(own), std::move(then));
+}
+
+void HollowRuntime::datasets(const DatasetsWanted& wanted, Callback<std::vector<std::string>> done) {
+  answer<std::vector<std::string>>(std::move(done), std::vector<std::string>(wanted.manifests.size()));
+}
+
+// What is kept here must be here; what comes from elsewhere is taken to be there.
+void HollowRuntime::bring(const Bring& what, Callback<Brought> done) {
+  look_for(std::make_shared<Brought>(what.artifacts.size(), true), what.cluster, what.artifacts, 0,
+           std::move(done));
+}
+
+void HollowRuntime::look_for(std::shared_ptr<Brought> there, std::string cluster, std::vector<ArtifactIn> all,
+                             size_t next, Callback<Brought> done) {
+  while (next < all.size() && (!store_ || !all[next].source.digest)) ++next;
+  if (next == all.size()) return answer<Brought>(std::move(done), std::move(*there));
+  const ArtifactIn a = all[next];
+  store_->find(cluster, *a.source.digest,
+               [this, there, cluster, all = std::move(all), next, a, done = std::move(done),
+                alive = std::weak_ptr<bool>(alive_)](Result<Kept> found) mutable {
+                 if (alive.expired()) return;
+                 if (!found && !(a.optional && found.error().reason == Reason::NotFound))
+                   return done(fail(found.error().reason,
+                                    fmt::format("artifact {}: {}", a.name, found.error().message)));
+                 (*there)[next] = bool(found);
+                 look_for(there, cluster, std::move(all), next + 1, std::move(done));
+               });
 }
 
 void HollowRuntime::stop_container(const std::string& id, Duration, Callback<void> done) {

@@ -2,7 +2,7 @@
 // simulation. A pod is a few hundred bytes and one timer.
 //
 // The script is JSON in the pod's annotation ingot.dev/hollow: {"runSeconds": 5, "exitCode": 0, "gpuUtil": 80, "stdout":
-// "text", "files": {"/path": "text"}} (the last two: what it leaves to a workflow), all optional; without runSeconds a container runs until it is stopped. A script that cannot be read makes the container
+// "text", "files": {"/path": "text"}} (the last two: what it leaves to a workflow, an artifact too), all optional; without runSeconds a container runs until it is stopped. A script that cannot be read makes the container
 // exit 128 with the reason in its message. Init containers end at once with 0.
 //
 // Fault points: node.container.fail (a starting container exits 137 after half its time), node.sandbox.fail.
@@ -21,7 +21,8 @@ namespace ingot::node {
 class HollowRuntime final : public Runtime {
  public:
   // Pods get addresses of this pattern, for show: "10.240.0.0" + a number.
-  explicit HollowRuntime(env::Env& env) : env_(env) {}
+  // `store`: what artifacts of its steps are kept in; nullptr: they are not.
+  explicit HollowRuntime(env::Env& env, ArtifactStore* store = nullptr) : env_(env), store_(store) {}
   ~HollowRuntime() override;
 
   void run_sandbox(const SandboxSpec&, Callback<std::string>) override;
@@ -37,6 +38,8 @@ class HollowRuntime final : public Runtime {
   void exec(const std::string& container, const std::vector<std::string>& argv, Duration timeout,
             Callback<int>) override;
   void probe(const NetProbe&, Callback<int>) override;
+  void bring(const Bring&, Callback<Brought>) override;
+  void datasets(const DatasetsWanted&, Callback<std::vector<std::string>>) override;
   void left(const LeftBy&, Callback<Left>) override;
   void on_change(std::function<void(const std::string& pod_uid)> changed) override {
     changed_ = std::move(changed);
@@ -74,7 +77,13 @@ class HollowRuntime final : public Runtime {
   template <class T>
   void answer(Callback<T> done, Result<T> result);
 
+  void keep(std::shared_ptr<Left>, std::string cluster, std::vector<ArtifactOut> rest,
+            std::map<std::string, std::string> files, Callback<Left> done);
+  void look_for(std::shared_ptr<Brought>, std::string cluster, std::vector<ArtifactIn> all, size_t next,
+                Callback<Brought> done);
+
   env::Env& env_;
+  ArtifactStore* const store_;
   std::map<std::string, Sandbox> sandboxes_;     // by "uid.attempt"
   std::map<std::string, Container> containers_;  // by "uid.attempt/name/attempt"
   std::function<void(const std::string&)> changed_;

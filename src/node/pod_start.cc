@@ -2,6 +2,8 @@
 // step at once.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "node/container_spec.h"
 #include "node/pod_worker.h"
 #include "node/restart.h"
@@ -18,6 +20,7 @@ void PodWorker::run_pod() {
   ensure_sandbox();
   ensure_config();
   ensure_devices();
+  ensure_artifacts();
   start_containers();
 }
 
@@ -44,7 +47,7 @@ void PodWorker::ensure_config() {
     config_ready_ = true;
     return;
   }
-  if (fetcher_) return;
+  if (fetcher_ || preparing_) return;
   if (ctx_.env.clock.now() < fetch_at_) {
     if (fetch_at_ != kNever) wake(fetch_at_);
     return;
@@ -80,11 +83,48 @@ void PodWorker::ensure_devices() {
   }));
 }
 
+// Their files are the user's whom the main container runs as.
+void PodWorker::ensure_artifacts() {
+  if (!step_ || step_->ready || step_->bringing) return;
+  if (step_->step.brought.empty()) {
+    step_->ready = true;
+    return;
+  }
+  if (!sandbox_ || !sandbox_->ready || sandbox_stopped_ || sandbox_busy_ || !config_ready_) return;
+  const auto failed = [this](const std::string& why) {
+    ctx_.events.warning(cluster_path(), *pod_, nullptr, kArtifactsNotReady, why);
+    end(std::string(kArtifactsNotReady), why);
+  };
+  auto artifacts = artifacts_in(step_->step, ctx_.config.hollow ? nullptr : &config_);
+  if (!artifacts) return failed(artifacts.error().message);
+  Bring ask{.sandbox = sandbox_->id,
+            .cluster = allocation_->cluster,
+            .directory = ctx_.files.artifact_directory(uid_),
+            .hosts = hosts_file(*pod_, view_.ip),
+            .artifacts = *std::move(artifacts),
+            .stop = std::make_shared<std::atomic<bool>>(false)};
+  if (const ContainerDef* main = pod_->container(step_->step.containers.front()))
+    for (const auto& [field, to] : {std::pair{"runAsUser", &ask.user}, std::pair{"runAsGroup", &ask.group}})
+      for (const auto id : {api::int_at(*main->spec, {"securityContext", field}),
+                            api::int_at(pod_->object, {"spec", "securityContext", field})})
+        if (id && *id > 0 && *to == 0) *to = *id;
+  step_->stop = ask.stop;
+  step_->bringing = true;
+  ctx_.runtime.bring(ask, guarded([this, failed](Result<Brought> got) {
+                       step_->bringing = false;
+                       if (stopping()) return;
+                       if (!got) return failed(got.error().message);
+                       step_->brought = *std::move(got);
+                       step_->ready = true;
+                     }));
+}
+
 void PodWorker::use_config(Result<PodConfig> got) {
   const Instant now = synced_at_ = ctx_.env.clock.now();
   Result<void> synced;
   if (got) {
     config_ = std::move(*got);
+    if (prepare_datasets()) return;
     synced = volumes_->sync(*pod_, config_, facts_of(ctx_.config, view_.ip));
   } else {
     synced = fail(got.error());
@@ -123,8 +163,33 @@ void PodWorker::use_config(Result<PodConfig> got) {
   }
 }
 
+bool PodWorker::prepare_datasets() {
+  if (refs_.dataset_versions.empty()) return false;
+  DatasetsWanted wanted{.cluster = allocation_->cluster,
+                        .marks = ctx_.files.dataset_marks(uid_),
+                        .manifests = volumes_->missing_datasets(*pod_, config_),
+                        .stop = std::make_shared<std::atomic<bool>>(false)};
+  if (wanted.manifests.empty()) return false;
+  preparing_ = true;
+  stop_preparing_ = wanted.stop;
+  ctx_.runtime.datasets(
+      wanted, guarded([this, asked = wanted.manifests](Result<std::vector<std::string>> got) {
+        preparing_ = false;
+        if (stopping()) return;
+        if (!got)
+          return use_config(fail(got.error().reason, "MountVolume.SetUp failed for a volume of " +
+                                                         std::string(kDatasetDriver) + " : " +
+                                                         got.error().message));
+        for (size_t i = 0; i < asked.size() && i < got->size(); ++i)
+          volumes_->put_dataset(asked[i], (*got)[i]);
+        use_config(config_);
+      }));
+  return true;
+}
+
 void PodWorker::start_containers() {
-  if (!sandbox_ || !sandbox_->ready || sandbox_stopped_ || sandbox_busy_ || !config_ready_ || !devices_ready_)
+  if (!sandbox_ || !sandbox_->ready || sandbox_stopped_ || sandbox_busy_ || !config_ready_ ||
+      !devices_ready_ || !artifacts_ready())
     return;
   const bool init_over = initialized(view_);
   for (const ContainerDef& def : pod_->containers) {
@@ -189,6 +254,9 @@ void PodWorker::start_container(const ContainerDef& def) {
     wake(w.retry_at);
     return create_failed(def, spec.error(), "CreateContainerConfigError");
   }
+  if (step_ && std::ranges::find(step_->step.containers, def.name) != step_->step.containers.end())
+    for (Mount& m : artifact_mounts(step_->step, ctx_.files.artifact_directory(uid_), step_->brought))
+      spec->mounts.push_back(std::move(m));
   if (!ctx_.config.hollow)
     ctx_.events.normal(cluster_path(), *pod_, &def, "Pulled",
                        fmt::format("Container image \"{}\" already present on machine", def.image));

@@ -1,5 +1,4 @@
 #include "node/pod_worker.h"
-#include "node/step.h"
 
 #include <fmt/format.h>
 
@@ -59,6 +58,7 @@ void PodWorker::set_pod(PodPtr pod) {
     view_.host_ip = ctx_.config.host_ip;
     view_.accepted_at = parse_rfc3339(api::string_at(pod_->object, {"status", "startTime"})).value_or(now);
     if (!ctx_.config.hollow) refs_ = references(*pod_);
+    if (auto step = step_of(*pod_)) step_ = std::make_unique<StepWork>(StepWork{.step = *std::move(step)});
     // An earlier life of this agent decided to end it.
     if (pod_->phase() == "Failed") view_.reason = api::string_at(pod_->object, {"status", "reason"});
     if (!view_.reason.empty()) view_.message = api::string_at(pod_->object, {"status", "message"});
@@ -173,7 +173,7 @@ void PodWorker::look() {
 }
 
 bool PodWorker::busy() const {
-  return sandbox_busy_ || collecting_ ||
+  return sandbox_busy_ || collecting_ || preparing_ || (step_ && step_->bringing) ||
          std::ranges::any_of(work_, [](const auto& w) { return w.second->busy; });
 }
 
@@ -275,6 +275,7 @@ void PodWorker::sync() {
       look_again_ = false, look();
   }
   collect();
+  stop_artifacts();
   update();
   if (stopping())
     wind_down();
@@ -296,17 +297,25 @@ void PodWorker::collect() {
   const ContainerDef* def = pod_->container(kStepContainer);
   const ContainerView& view = view_.view(kStepContainer);
   if (!def || !view.exited() || view.current->id.empty() || !complete()) return;
-  const std::optional<Step> step = step_of(*pod_);
-  if (!step) return;
-  LeftBy ask{.container = view.current->id, .most_bytes = kMaxOutputs};
+  if (!step_ || !step_->step.leaves() || !allocation_) return;
+  const Step* step = &step_->step;
+  step_->stop = std::make_shared<std::atomic<bool>>(false);
+  LeftBy ask{.container = view.current->id,
+             .cluster = allocation_->cluster,
+             .most_bytes = kMaxOutputs,
+             .stop = step_->stop};
+  if (auto artifacts = artifacts_out(*step)) ask.artifacts = *std::move(artifacts);
   if (step->result)
     ask.log = fmt::format("{}/{}/{}.log", ctx_.files.log_directory(uid_), def->name, view.current->attempt);
   for (const Step::Parameter& p : step->parameters) ask.files.push_back(p.path);
   if (auto mounts = volumes_->mounts(*pod_, *def, Environment{})) ask.mounts = std::move(*mounts);
+  const Brought all(step->brought.size(), true);
+  for (Mount& m : artifact_mounts(*step, ctx_.files.artifact_directory(uid_), all))
+    ask.mounts.push_back(std::move(m));
   collecting_ = true;
-  ctx_.runtime.left(ask, guarded([this, step = *step](Result<Left> left) {
+  ctx_.runtime.left(ask, guarded([this](Result<Left> left) {
                       collecting_ = false;
-                      outputs_ = outputs_of(step, left);
+                      outputs_ = outputs_of(step_->step, left);
                     }));
 }
 
@@ -324,6 +333,13 @@ bool PodWorker::settled() {
   }
   tell_at_.reset();
   return true;
+}
+
+void PodWorker::stop_artifacts() {
+  if (preparing_ && stopping()) *stop_preparing_ = true;
+  if (!step_ || !step_->stop) return;
+  const bool over = pod_ && pod_->deleted_at && ctx_.env.clock.wall() >= *pod_->deleted_at;
+  if (gone_ || over || (step_->bringing && stopping())) *step_->stop = true;
 }
 
 void PodWorker::report() {

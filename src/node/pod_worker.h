@@ -29,6 +29,7 @@
 #include "node/reporter.h"
 #include "node/runtime.h"
 #include "node/status.h"
+#include "node/step.h"
 #include "node/volumes.h"
 
 namespace ingot::node {
@@ -73,6 +74,13 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
 
  private:
   struct Work;  // one container's: probes, back-off, the operation in flight
+  // Of a step of a workflow: what it needs, and whether it has it.
+  struct StepWork {
+    Step step;
+    Brought brought;
+    bool ready = false, bringing = false;
+    Stop stop;  // of what is on its way
+  };
   friend struct Work;
 
   void sync();
@@ -88,8 +96,12 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   void ensure_sandbox();
   void ensure_config();
   void ensure_devices();
+  void ensure_artifacts();
+  bool artifacts_ready() const { return !step_ || step_->ready; }
+  void stop_artifacts();  // that nobody waits for
   bool config_ready() const { return config_ready_; }
   void use_config(Result<PodConfig>);
+  bool prepare_datasets();  // true: some are on their way, and use_config() follows
   void start_containers();
   bool advance(const ContainerDef&);  // starts it if due; true when it stands no longer in others' way
   void start_container(const ContainerDef&);
@@ -140,7 +152,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool ran_ = false;                 // a sandbox of it existed in this life of the agent
   std::optional<WallTime> gone_at_;  // when the sandbox went
   PodView view_;
-  api::JsonArray conditions_;  // as reported last
+  api::JsonArray conditions_;       // as reported last
+  std::unique_ptr<StepWork> step_;  // null: it is none
   bool collecting_ = false;
   std::string outputs_;  // of a step; "": not known
   std::map<std::string, std::unique_ptr<Work>, std::less<>> work_;
@@ -148,6 +161,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   ConfigRefs refs_;
   PodConfig config_;
   bool config_ready_ = false;
+  bool preparing_ = false;  // data sets
+  Stop stop_preparing_;
   std::unique_ptr<ConfigFetcher> fetcher_;
   Instant fetch_at_{}, synced_at_{};
   std::unique_ptr<PodVolumes> volumes_;

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "node/artifact.h"
 
 namespace ingot::node {
 
@@ -85,17 +86,40 @@ struct SandboxStatus {
   std::vector<ContainerStatus> containers;
 };
 
+// What a step is to find before its containers start: artifact I as DIRECTORY/I/data.
+struct Bring {
+  std::string sandbox, cluster, directory;
+  std::string hosts;  // the text of the containers' /etc/hosts
+  std::vector<ArtifactIn> artifacts;
+  int64_t user = 0, group = 0;  // whose the files are
+  Stop stop;
+};
+// Of each, whether it is there: one that is optional may not be.
+using Brought = std::vector<bool>;
+
+// Versions of data sets that a pod mounts, by their manifests.
+struct DatasetsWanted {
+  std::string cluster;
+  std::string
+      marks;  // a directory of the pod's: what is used is noted there, and is used while that is there
+  std::vector<Digest> manifests;
+  Stop stop;
+};
+
 // What an ended container is asked for, and what it left.
 struct LeftBy {
-  std::string container;
+  std::string container, cluster;
   std::string log;                 // its log's file, where what it wrote to standard output is wanted
   std::vector<std::string> files;  // absolute paths in it
   std::vector<Mount> mounts;       // what of these lies on volumes
   size_t most_bytes = 0;           // of the log, and of all files together
+  std::vector<ArtifactOut> artifacts;
+  Stop stop;
 };
 struct Left {
   std::string out;
   std::map<std::string, Result<std::string>> files;
+  std::map<std::string, Result<Kept>> artifacts;  // by name; NotFound: nothing lies at its path
 };
 
 template <class T>
@@ -132,6 +156,11 @@ struct Runtime {
     Duration timeout{};
   };
   virtual void probe(const NetProbe&, Callback<int>) = 0;
+  // Before the first container of a step is made. What is there already is not brought again.
+  virtual void bring(const Bring&, Callback<Brought>) = 0;
+  // Each as a directory of files that nobody may change; made where it is not there. NotFound, naming it, for what the cluster
+  // does not hold.
+  virtual void datasets(const DatasetsWanted&, Callback<std::vector<std::string>>) = 0;
   // Of a container that has ended and is not removed.
   virtual void left(const LeftBy&, Callback<Left> done) = 0;
   // `changed(pod uid)` after anything about that pod changed by itself (a container exited); "" = look at all.
@@ -152,7 +181,9 @@ struct Files {
   virtual Result<std::string> empty_volume(const std::string& pod_uid, const std::string& volume, bool memory,
                                            int64_t size_limit_bytes) = 0;
   virtual std::string log_directory(const std::string& pod_uid) = 0;
-  virtual void remove_pod(const std::string& pod_uid) = 0;  // volumes and logs
+  virtual std::string artifact_directory(const std::string& pod_uid) = 0;  // made by who brings them
+  virtual std::string dataset_marks(const std::string& pod_uid) = 0;       // the same
+  virtual void remove_pod(const std::string& pod_uid) = 0;                 // volumes and logs
 };
 
 }  // namespace ingot::node

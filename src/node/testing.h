@@ -255,6 +255,25 @@ class FakeRuntime final : public Runtime {
     log.push_back("exec " + argv.front());
     answer<int>(std::move(done), exec_code);
   }
+  Result<Brought> brought = Brought{};  // its size is the asked one's; an error is an error
+  std::optional<Bring> asked_to_bring;
+  void bring(const Bring& what, Callback<Brought> done) override {
+    log.push_back(fmt::format("bring {}", what.artifacts.size()));
+    asked_to_bring = what;
+    Result<Brought> all = brought;
+    if (all) all->resize(what.artifacts.size(), true);
+    answer<Brought>(std::move(done), std::move(all));
+  }
+  std::optional<DatasetsWanted> asked_for_datasets;
+  Result<void> datasets_made;
+  void datasets(const DatasetsWanted& wanted, Callback<std::vector<std::string>> done) override {
+    log.push_back(fmt::format("datasets {}", wanted.manifests.size()));
+    asked_for_datasets = wanted;
+    if (!datasets_made) return answer<std::vector<std::string>>(std::move(done), fail(datasets_made.error()));
+    std::vector<std::string> paths;
+    for (const Digest& d : wanted.manifests) paths.push_back("/datasets/" + d.hex());
+    answer<std::vector<std::string>>(std::move(done), std::move(paths));
+  }
   Left left_behind;
   void left(const LeftBy& by, Callback<Left> done) override {
     log.push_back("left " + by.container);
@@ -329,6 +348,8 @@ struct FakeFiles final : Files {
     return path;
   }
   std::string log_directory(const std::string& uid) override { return "/pods/" + uid + "/logs"; }
+  std::string artifact_directory(const std::string& uid) override { return "/pods/" + uid + "/artifacts"; }
+  std::string dataset_marks(const std::string& uid) override { return "/pods/" + uid + "/datasets"; }
   void remove_pod(const std::string& uid) override { removed.insert(uid); }
 };
 

@@ -162,7 +162,27 @@ EmptyVolume empty_volume(const Json& source) {
   return v;
 }
 
+// In the namespace of the pod: another's is not there.
+Result<VolumeContent> dataset_volume(const Pod& pod, const PodConfig& config, const DatasetRef& ref) {
+  if (ref.dataset.empty()) return fail(Reason::Invalid, "csi.volumeAttributes.dataset is required");
+  if (ref.version.empty())
+    return fail(Reason::NotFound, fmt::format("data set \"{}\" has no version in namespace \"{}\": `ingot "
+                                              "dataset list` shows what there is",
+                                              ref.dataset, pod.ns));
+  const auto found = config.dataset_versions.find(ref.object());
+  if (found == config.dataset_versions.end())
+    return fail(Reason::Invalid,
+                fmt::format("csi.volumeAttributes.version \"{}\" is no number", ref.version));
+  if (!found->second)
+    return fail(Reason::NotFound, fmt::format("data set \"{}\" has no version {} in namespace \"{}\"",
+                                              ref.dataset, ref.version, pod.ns));
+  const auto digest = Digest::parse(api::string_at(*found->second, {"spec", "manifest"}));
+  if (!digest) return fail(Reason::Invalid, fmt::format("version {} names no manifest", ref.object()));
+  return DatasetVolume{*digest};
+}
+
 std::string fingerprint(const VolumeContent& content) {
+  if (const auto* dataset = std::get_if<DatasetVolume>(&content)) return dataset->manifest.text();
   const auto* files = std::get_if<FileVolume>(&content);
   if (!files) return "empty";
   std::string all;
@@ -191,6 +211,11 @@ Result<VolumeContent> content_of(const Pod& pod, const Json& volume, const PodCo
     render.default_mode = mode_of(*s, "defaultMode", 0644);
     return finish(render, render.projected(api::array_at(*s, {"sources"})), true);
   }
+  if (const auto ref = dataset_of(volume)) return dataset_volume(pod, config, *ref);
+  if (api::find(volume, {"csi"}))
+    return fail(Reason::Invalid,
+                fmt::format("driver name {} not found in the list of registered CSI drivers; {} is",
+                            api::string_at(volume, {"csi", "driver"}), kDatasetDriver));
   std::string_view type = "no type";
   const api::JsonObject& members = api::object_at(volume, {});
   for (const auto& member : members)
@@ -198,11 +223,9 @@ Result<VolumeContent> content_of(const Pod& pod, const Json& volume, const PodCo
   // A volume without a source is an emptyDir (defaulting).
   if (const Json* s = api::find(volume, {"emptyDir"})) return empty_volume(*s);
   if (type == "no type") return EmptyVolume{};
-  return fail(
-      Reason::Invalid,
-      fmt::format(
-          "volumes of type {} are not supported; use emptyDir, configMap, secret, projected or downwardAPI",
-          type));
+  return fail(Reason::Invalid, fmt::format("volumes of type {} are not supported; use emptyDir, configMap, "
+                                           "secret, projected, downwardAPI or csi",
+                                           type));
 }
 
 Result<void> PodVolumes::sync(const Pod& pod, const PodConfig& config, const NodeFacts& node) {
@@ -219,6 +242,10 @@ Result<void> PodVolumes::sync(const Pod& pod, const PodConfig& config, const Nod
     Result<std::string> path;
     if (const auto* files = std::get_if<FileVolume>(&*content)) {
       path = files_.write_volume(pod.uid, name, files->files, files->memory);
+    } else if (const auto* dataset = std::get_if<DatasetVolume>(&*content)) {
+      const auto there = datasets_.find(dataset->manifest);
+      path = there != datasets_.end() ? Result<std::string>(there->second)
+                                      : fail(Reason::InternalError, "its files are not there yet");
     } else {
       const auto& empty = std::get<EmptyVolume>(*content);
       path = files_.empty_volume(pod.uid, name, empty.memory, empty.size_limit_bytes);
@@ -227,6 +254,19 @@ Result<void> PodVolumes::sync(const Pod& pod, const PodConfig& config, const Nod
     made_[name] = {*path, print, std::holds_alternative<EmptyVolume>(*content)};
   }
   return {};
+}
+
+std::vector<Digest> PodVolumes::missing_datasets(const Pod& pod, const PodConfig& config) const {
+  std::vector<Digest> missing;
+  for (const Json& volume : api::array_at(pod.object, {"spec", "volumes"})) {
+    const auto ref = dataset_of(volume);
+    const auto content = ref ? dataset_volume(pod, config, *ref) : fail(Reason::NotFound, "");
+    if (!content) continue;
+    const Digest& manifest = std::get<DatasetVolume>(*content).manifest;
+    if (!datasets_.contains(manifest) && std::ranges::find(missing, manifest) == missing.end())
+      missing.push_back(manifest);
+  }
+  return missing;
 }
 
 Result<std::vector<Mount>> PodVolumes::mounts(const Pod& pod, const ContainerDef& c,

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/digest.h"
 #include "node/config.h"
 #include "node/environment.h"
 #include "node/pod.h"
@@ -24,7 +25,12 @@ struct FileVolume {
   std::map<std::string, Files::Entry> files;  // relative path → bytes
   bool memory = false;                        // holds secrets
 };
-using VolumeContent = std::variant<EmptyVolume, FileVolume>;
+// The files of a data set's version, which the runtime makes (Runtime::datasets).
+struct DatasetVolume {
+  Digest manifest;
+  bool operator==(const DatasetVolume&) const = default;
+};
+using VolumeContent = std::variant<EmptyVolume, FileVolume, DatasetVolume>;
 
 // What `volume` (an entry of spec.volumes) holds. Errors name the volume and what is missing or not supported.
 Result<VolumeContent> content_of(const Pod&, const api::Json& volume, const PodConfig&, const NodeFacts&);
@@ -34,6 +40,11 @@ class PodVolumes {
  public:
   explicit PodVolumes(Files& files) : files_(files) {}
   Result<void> sync(const Pod&, const PodConfig&, const NodeFacts&);
+  // Manifests of data sets that sync() needs and does not have yet; and where one of them is.
+  std::vector<Digest> missing_datasets(const Pod&, const PodConfig&) const;
+  void put_dataset(const Digest& manifest, std::string host_path) {
+    datasets_.insert_or_assign(manifest, std::move(host_path));
+  }
   // The mounts of a container; needs a sync() without error.
   Result<std::vector<Mount>> mounts(const Pod&, const ContainerDef&, const Environment&) const;
 
@@ -45,6 +56,7 @@ class PodVolumes {
   };
   Files& files_;
   std::map<std::string, Made> made_;
+  std::map<Digest, std::string> datasets_;
 };
 
 }  // namespace ingot::node

@@ -48,6 +48,13 @@ Result<void> create_pod(store::Turn& turn, env::Env& env, const api::Registry& r
             });
             return found;
           },
+      .newest_version =
+          [&](std::string_view dataset) {
+            policy::NewestVersion newest(dataset);
+            const Key prefix(cluster, "datasetversions.factory.ingot.dev", key.ns(), newest.prefix());
+            turn.range(prefix.text(), "", [&](const api::ObjectPtr& o) { return newest.see(o->key.name()); });
+            return newest.found();
+          },
       .namespace_object = *ns,
       .random = env.entropy.next()};
   if (const auto admitted = policy::admit_pod(pod, facts); !admitted) return fail(admitted.error());

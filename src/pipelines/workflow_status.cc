@@ -61,12 +61,17 @@ bool set_status(Json& object, workflow::Run& run, WallTime now) {
     else
       changed |= drop(object, {"status", "synchronization"});
   }
-  JsonArray parameters;
-  constexpr std::string_view kPrefix = "workflow.outputs.parameters.";
-  for (const auto& [name, value] : run.global_outputs())
-    parameters.push_back(
-        JsonObject{{"name", text_json(std::string_view(name).substr(kPrefix.size()))}, {"value", value}});
+  JsonArray parameters, artifacts;
+  constexpr std::string_view kParameter = "workflow.outputs.parameters.";
+  for (const auto& [name, value] : run.global_outputs()) {
+    if (const std::string_view full = name; full.starts_with(kParameter)) {
+      parameters.push_back(JsonObject{{"name", text_json(full.substr(kParameter.size()))}, {"value", value}});
+    } else if (const auto artifact = api::parse_json(string_at(value, {}))) {
+      artifacts.push_back(*artifact);
+    }
+  }
   if (!parameters.empty()) changed |= put(object, {"status", "outputs", "parameters"}, std::move(parameters));
+  if (!artifacts.empty()) changed |= put(object, {"status", "outputs", "artifacts"}, std::move(artifacts));
   return changed;
 }
 

@@ -1,6 +1,7 @@
 #include "policy/pod_admission.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/encoding.h"
 #include "base/quantity.h"
@@ -153,6 +154,22 @@ void detach_from_nodes(Json& pod) {
   api::erase(pod, {"spec", "nodeName"});
 }
 
+// A data set without a version is its newest one, from now on: what a pod read can be told afterwards.
+void pin_datasets(Json& pod, const AdmissionFacts& facts) {
+  JsonObject* spec = pod.at("spec").if_object();
+  Json* volumes = spec ? spec->if_contains("volumes") : nullptr;
+  if (!volumes || !volumes->is_array() || !facts.newest_version) return;
+  for (Json& volume : volumes->get_array()) {
+    if (api::string_at(volume, {"csi", "driver"}) != kDatasetDriver ||
+        !api::string_at(volume, {"csi", "volumeAttributes", "version"}).empty())
+      continue;
+    const std::string_view dataset = api::string_at(volume, {"csi", "volumeAttributes", "dataset"});
+    if (dataset.empty() || dataset.find('/') != dataset.npos) continue;
+    if (const auto newest = facts.newest_version(dataset))
+      api::set(volume, {"csi", "volumeAttributes", "version"}, std::to_string(*newest));
+  }
+}
+
 // What a namespace asks for in its label pod-security.kubernetes.io/MODE; a value that is no level counts as the
 // strictest, as upstream has it.
 std::optional<PodSecurityLevel> asked_level(const Json& namespace_object, std::string_view mode) {
@@ -199,6 +216,16 @@ std::vector<std::string> template_warnings(const Json& pod_template, const Json&
   return refused.empty() ? would_violate(pod_template, warned_level(namespace_object)) : refused;
 }
 
+bool NewestVersion::see(std::string_view name) {
+  if (!name.starts_with(prefix_)) return name < prefix_;
+  const std::string_view digits = name.substr(prefix_.size());
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error == std::errc{} && end == digits.data() + digits.size() && number > found_.value_or(0))
+    found_ = number;
+  return true;
+}
+
 Result<std::vector<std::string>> admit_pod(Json& pod, const AdmissionFacts& facts) {
   if (!pod.is_object() || !api::find(pod, {"spec"})) return forbidden(pod, "spec is required");
   if (!pod.at("spec").is_object()) return forbidden(pod, "spec must be an object");
@@ -206,6 +233,7 @@ Result<std::vector<std::string>> admit_pod(Json& pod, const AdmissionFacts& fact
   if (auto given = give_service_account(pod, facts); !given) return fail(given.error());
   if (auto given = give_priority(pod, facts); !given) return fail(given.error());
   give_tolerations(pod);
+  pin_datasets(pod, facts);
   api::set(pod, {"status"}, JsonObject{{"phase", "Pending"}, {"qosClass", qos_class(pod.at("spec"))}});
   return police_pod(pod, facts.namespace_object);
 }

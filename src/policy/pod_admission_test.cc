@@ -26,6 +26,9 @@ struct World {
     return admit_pod(pod, {.service_account = [&](std::string_view) { return found(account); },
                            .priority_class = [&](std::string_view) { return found(priority); },
                            .default_priority_class = [&] { return found(default_priority); },
+                           .newest_version = [](std::string_view dataset) -> std::optional<int64_t> {
+                             return dataset == "digits" ? std::optional(12) : std::nullopt;
+                           },
                            .namespace_object = ns,
                            .of_the_factory = of_the_factory,
                            .random = 7});
@@ -195,6 +198,29 @@ TEST(PodAdmission, ClassifiesQos) {
   EXPECT_EQ(qos(R"({"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"500m","memory":"1Gi"}})"),
             "Burstable");
   EXPECT_EQ(qos(R"({"limits":{"nvidia.com/gpu":"1"}})"), "BestEffort");
+}
+
+TEST(PodAdmission, ADataSetWithoutAVersionIsItsNewestFromThenOn) {
+  const auto pinned = [](std::string_view csi) {
+    Json pod = plain_pod(R"(,"volumes":[{"name":"d","csi":)" + std::string(csi) + "}]");
+    EXPECT_TRUE(World().admit(pod).has_value());
+    return std::string(
+        api::string_at(api::array_at(pod, {"spec", "volumes"})[0], {"csi", "volumeAttributes", "version"}));
+  };
+  EXPECT_EQ(pinned(R"({"driver":"datasets.ingot.dev","volumeAttributes":{"dataset":"digits"}})"), "12");
+  EXPECT_EQ(
+      pinned(R"({"driver":"datasets.ingot.dev","volumeAttributes":{"dataset":"digits","version":"3"}})"),
+      "3");
+  EXPECT_EQ(pinned(R"({"driver":"datasets.ingot.dev","volumeAttributes":{"dataset":"none"}})"), "");
+  EXPECT_EQ(pinned(R"({"driver":"other","volumeAttributes":{"dataset":"digits"}})"), "");
+}
+
+TEST(PodAdmission, TheNewestVersionIsByNumberNotByName) {
+  NewestVersion newest("digits");
+  for (const std::string_view name : {"digits-v1", "digits-v10", "digits-v2", "digits-v9-old", "digits-vx"})
+    EXPECT_TRUE(newest.see(name)) << name;
+  EXPECT_FALSE(newest.see("digits-w1"));
+  EXPECT_EQ(newest.found(), 10);
 }
 
 }  // namespace

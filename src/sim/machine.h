@@ -43,6 +43,8 @@ class Machine {
       return "/sim/" + uid + "/" + volume;
     }
     std::string log_directory(const std::string& uid) override { return "/sim/" + uid + "/logs"; }
+    std::string artifact_directory(const std::string& uid) override { return "/sim/" + uid + "/artifacts"; }
+    std::string dataset_marks(const std::string& uid) override { return "/sim/" + uid + "/datasets"; }
     void remove_pod(const std::string&) override {}
   };
   struct AgentProcess {

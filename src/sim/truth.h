@@ -78,6 +78,12 @@ class WatchedRuntime final : public node::Runtime {
     inner_->exec(c, argv, t, std::move(done));
   }
   void probe(const NetProbe& p, node::Callback<int> done) override { inner_->probe(p, std::move(done)); }
+  void bring(const node::Bring& what, node::Callback<node::Brought> done) override {
+    inner_->bring(what, std::move(done));
+  }
+  void datasets(const node::DatasetsWanted& wanted, node::Callback<std::vector<std::string>> done) override {
+    inner_->datasets(wanted, std::move(done));
+  }
   void left(const node::LeftBy& by, node::Callback<node::Left> done) override {
     inner_->left(by, std::move(done));
   }

@@ -7,6 +7,7 @@
 #include "expr/template.h"
 #include "workflow/locks.h"
 #include "workflow/memo.h"
+#include "workflow/artifacts.h"
 
 namespace ingot::workflow {
 namespace {
@@ -22,7 +23,7 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {
 };
 // What Argo has and we have not yet: refused by name.
 constexpr std::initializer_list<std::string_view> kNotYet[] = {
-    {"data"}, {"plugin"}, {"resource"}, {"http"}, {"inputs", "artifacts"}, {"outputs", "artifacts"},
+    {"data"}, {"plugin"}, {"resource"}, {"http"},
 };
 constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"volumeClaimTemplates"}};
 
@@ -139,6 +140,7 @@ Or<const Template*> Flow::add(const Json& body, const std::string& scope, std::s
     if (value != *kind) api::erase(made->body, {name});
   made->kind = *kind;
   if (const auto good = check_template(*made); !good) return wrong(std::string(where) + ": " + good.error());
+  if (const auto fine = check_artifacts(made->body, *kind, where); !fine) return wrong(fine.error());
   made->retry = api::find(made->body, {"retryStrategy"});
   made->daemon = api::bool_at(made->body, {"daemon"});
   made->parallelism = api::int_at(made->body, {"parallelism"});
@@ -156,6 +158,7 @@ Or<Task> Flow::read_task(const Json& body, const Template& of, const std::string
   task.name = string_at(body, {"name"});
   if (task.name.empty()) return wrong(where + ": name is required");
   task.body = body;
+  if (const auto fine = check_artifact_arguments(body, where); !fine) return wrong(fine.error());
   const int loops = (api::find(body, {"withItems"}) != nullptr) +
                     (api::find(body, {"withParam"}) != nullptr) +
                     (api::find(body, {"withSequence"}) != nullptr);
@@ -349,6 +352,7 @@ Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored) 
     flow->entry_ = flow->find("local", entry);
     if (!flow->entry_) return wrong("spec.entrypoint: template name '" + std::string(entry) + "' undefined");
   }
+  if (const auto fine = check_artifact_arguments(flow->spec_, "spec"); !fine) return wrong(fine.error());
   Or<Hooks> hooks = flow->read_hooks(flow->spec_, "local", "spec");
   if (!hooks) return wrong(hooks.error());
   flow->hooks_ = *std::move(hooks);

@@ -4,6 +4,7 @@
 
 #include "api/parse.h"
 #include "api/patch.h"
+#include "workflow/artifacts.h"
 #include "workflow/values.h"
 
 namespace ingot::workflow {
@@ -86,15 +87,38 @@ Or<void> patch_spec(Json& pod, std::string_view text, const api::Schema& schema)
   return {};
 }
 
-// What the node is to read when the main container has ended.
-JsonObject outputs_asked(const Flow& flow, const Template& t, const Json& filled) {
-  JsonObject out;
+// What the node is to bring before the containers start, and to read when the main one has ended.
+JsonObject step_asked(const Flow& flow, const Template& t, const Json& filled) {
+  JsonObject out, outputs;
   JsonArray parameters;
   for (const Json& p : array_at(filled, {"outputs", "parameters"}))
     if (!string_at(p, {"valueFrom", "path"}).empty()) parameters.push_back(p);
-  if (!parameters.empty()) out["outputs"] = JsonObject{{"parameters", std::move(parameters)}};
+  if (!parameters.empty()) outputs["parameters"] = std::move(parameters);
+  if (const JsonArray& left = array_at(filled, {"outputs", "artifacts"}); !left.empty())
+    outputs["artifacts"] = left;
+  if (!outputs.empty()) out["outputs"] = std::move(outputs);
+  if (const JsonArray& brought = array_at(filled, {"inputs", "artifacts"}); !brought.empty()) {
+    out["inputs"] = JsonObject{{"artifacts", brought}};
+    JsonArray names;
+    for (const Json& c : array_at(filled, {"containerSet", "containers"}))
+      names.push_back(text_json(string_at(c, {"name"})));
+    if (!names.empty()) out["containers"] = std::move(names);
+  }
   if (flow.uses_results() && (t.kind == Kind::Container || t.kind == Kind::Script)) out["result"] = true;
   return out;
+}
+
+// Secrets that locations of artifacts name are the pod's, as volumes that nothing mounts: so the node may read them, and
+// only while it runs the pod.
+void add_secrets(const Json& filled, Json& pod) {
+  std::vector<std::string> names;
+  for (const Json& a : array_at(filled, {"inputs", "artifacts"})) secrets_of(a, names);
+  JsonArray volumes;
+  for (const std::string& name : names)
+    volumes.push_back(
+        JsonObject{{"name", text_json("argo-artifact-secret-" + std::to_string(volumes.size()))},
+                   {"secret", JsonObject{{"secretName", text_json(name)}}}});
+  append(pod, "volumes", volumes);
 }
 
 }  // namespace
@@ -169,7 +193,8 @@ Or<Json> make_pod(const Flow& flow, const Facts& facts, const Node& node, const 
   for (const Json* from : {&of, &filled})
     if (const auto done = patch_spec(pod, string_at(*from, {"podSpecPatch"}), pod_spec); !done)
       return wrong(done.error());
-  if (const JsonObject asked = outputs_asked(flow, *node.runs, filled); !asked.empty())
+  add_secrets(filled, pod);
+  if (const JsonObject asked = step_asked(flow, *node.runs, filled); !asked.empty())
     set(pod, {"metadata", "annotations", kTemplateAnnotation}, api::to_text(asked));
   set(pod, {"spec", "restartPolicy"}, "Never");
   return pod;
@@ -237,14 +262,16 @@ PodReport report_of(const Json& pod) {
   if (ended) outputs["exitCode"] = text_json(std::to_string(api::int_at(*ended, {"exitCode"}).value_or(-1)));
   if (phase == "Succeeded" || phase == "Failed") {
     out.phase = phase == "Succeeded" ? Phase::Succeeded : Phase::Failed;
+    const bool not_begun = string_at(pod, {"status", "reason"}) == kNoArtifacts;
+    if (not_begun) out.phase = Phase::Error;
     if (const Json* why = outputs.if_contains("error"); why && out.phase == Phase::Succeeded) {
       out.phase = Phase::Error;
       out.message = text_of(*why);
-      return out;
+      outputs.erase("error");
     }
     outputs.erase("error");
     if (!outputs.empty()) out.outputs = std::make_shared<const Json>(std::move(outputs));
-    if (out.phase == Phase::Failed) out.message = why_failed(pod);
+    if (out.phase == Phase::Failed || not_begun) out.message = why_failed(pod);
     return out;
   }
   out.phase = phase == "Running" ? Phase::Running : Phase::Pending;

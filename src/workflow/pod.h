@@ -16,6 +16,9 @@ inline constexpr std::string_view kOutputsAnnotation = "workflows.argoproj.io/ou
 inline constexpr std::string_view kTemplateAnnotation = "workflows.argoproj.io/template";
 inline constexpr std::string_view kScriptAnnotation = "workflows.argoproj.io/script";
 
+// The reason of a pod that could not be given its input artifacts.
+inline constexpr std::string_view kNoArtifacts = "ArtifactsNotReady";
+
 // "WORKFLOW-TEMPLATE-HASH".
 std::string pod_name(std::string_view workflow, const Node&);
 

@@ -356,6 +356,17 @@ void Run::publish(const Node& n) {
         if (const Json* value = api::find(has, {"value"}))
           global_outputs_["workflow.outputs.parameters." + std::string(global)] = text_json(text_of(*value));
   }
+  for (const Json& a : array_at(n.runs->body, {"outputs", "artifacts"})) {
+    const std::string_view global = string_at(a, {"globalName"});
+    if (global.empty()) continue;
+    for (const Json& has : array_at(*n.outputs, {"artifacts"})) {
+      if (string_at(has, {"name"}) != string_at(a, {"name"})) continue;
+      Json shown = has;
+      api::set(shown, {"name"}, global);
+      for (const std::string_view own : {"path", "mode"}) api::erase(shown, {own});
+      global_outputs_["workflow.outputs.artifacts." + std::string(global)] = text_json(api::to_text(shown));
+    }
+  }
 }
 
 }  // namespace ingot::workflow

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "expr/program.h"
+#include "workflow/artifacts.h"
 #include "workflow/run.h"
 #include "workflow/values.h"
 
@@ -22,13 +23,6 @@ const Json* named(const JsonArray& list, std::string_view name) {
   for (const Json& item : list)
     if (string_at(item, {"name"}) == name) return &item;
   return nullptr;
-}
-
-// Where an artifact comes from, if it says so itself.
-constexpr std::string_view kSources[] = {"raw", "git", "http", "s3"};
-bool has_source(const Json& artifact) {
-  return std::ranges::any_of(kSources,
-                             [&](std::string_view s) { return api::find(artifact, {s}) != nullptr; });
 }
 
 }  // namespace
@@ -63,11 +57,9 @@ Or<Json> Run::inputs_of(const Template& t, const Json& holder) const {
   const JsonArray& artifacts_given = array_at(holder, {"arguments", "artifacts"});
   for (const Json& declared : array_at(t.body, {"inputs", "artifacts"})) {
     const std::string name(string_at(declared, {"name"}));
-    Json artifact = declared;
-    if (const Json* own = named(artifacts_given, name)) {
-      for (const auto& [key, value] : own->as_object())
-        if (key != "path" && key != "mode") artifact.as_object()[key] = value;
-    } else if (!has_source(declared)) {
+    const Json* own = named(artifacts_given, name);
+    Json artifact = own ? given_artifact(declared, *own) : declared;
+    if (!has_location(artifact)) {
       if (api::bool_at(declared, {"optional"})) continue;
       return wrong("inputs.artifacts." + name + " was not supplied");
     }
@@ -241,9 +233,13 @@ Or<JsonObject> Run::retry_variables(const Node& n) const {
 void Run::open_pod(NodeIndex node, WallTime now) {
   Node& n = nodes_[size_t(node)];
   Json filled = n.runs->body;
-  api::erase(filled, {"inputs"});
+  api::erase(filled, {"inputs"});  // the node's own stand in for it
   JsonObject variables = globals(now);
   add_inputs(variables, n);
+  for (const Json& a :
+       array_at(n.runs->body, {"inputs", "artifacts"}))  // also what is optional and not there
+    variables["inputs.artifacts." + std::string(string_at(a, {"name"})) + ".path"] =
+        text_json(string_at(a, {"path"}));
   for (const std::string_view list : {"parameters", "artifacts"})
     for (const Json& o : array_at(n.runs->body, {"outputs", list})) {
       const std::string_view path =

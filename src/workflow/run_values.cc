@@ -1,4 +1,6 @@
 // A run: what its steps and tasks may name, and what they give.
+#include <algorithm>
+
 #include "expr/when.h"
 #include "workflow/run.h"
 #include "workflow/values.h"
@@ -52,8 +54,23 @@ Or<Json> Run::filled_task(NodeIndex scope, const Task& t, WallTime now) const {
     if (!proceed) return std::unexpected(proceed.error());
     if (!*proceed) return text;
   }
+  // An optional artifact may come from what did not run: it is then left out.
+  JsonArray artifacts = array_at(body, {"arguments", "artifacts"});
+  const bool any_optional =
+      std::ranges::any_of(artifacts, [](const Json& a) { return api::bool_at(a, {"optional"}); });
+  if (any_optional) api::erase(body, {"arguments", "artifacts"});
   if (const auto done = expr::fill_json(body, variables, left, options); !done)
     return std::unexpected(done.error().message);
+  if (!any_optional) return body;
+  JsonArray given;
+  for (Json& a : artifacts) {
+    const auto done = expr::fill_json(a, variables, left, options);
+    if (done)
+      given.push_back(std::move(a));
+    else if (!api::bool_at(a, {"optional"}))
+      return std::unexpected(done.error().message);
+  }
+  api::set(body, {"arguments", "artifacts"}, std::move(given));
   return body;
 }
 

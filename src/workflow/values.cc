@@ -92,16 +92,12 @@ void add_inputs(JsonObject& out, const Node& node) {
     all.push_back(p);
   }
   if (!all.empty()) out["inputs.parameters"] = text_json(api::to_text(Json(std::move(all))));
-  for (const Json& a : array_at(*node.inputs, {"artifacts"}))
+  for (const Json& a : array_at(*node.inputs, {"artifacts"})) {
+    const std::string name = "inputs.artifacts." + std::string(string_at(a, {"name"}));
     if (const std::string_view path = string_at(a, {"path"}); !path.empty())
-      out["inputs.artifacts." + std::string(string_at(a, {"name"})) + ".path"] = text_json(path);
-}
-
-const Json* artifact_of(const Node& node, std::string_view name) {
-  if (!node.outputs) return nullptr;
-  for (const Json& a : array_at(*node.outputs, {"artifacts"}))
-    if (string_at(a, {"name"}) == name) return &a;
-  return nullptr;
+      out[name + ".path"] = text_json(path);
+    out[name] = text_json(api::to_text(a));
+  }
 }
 
 namespace {

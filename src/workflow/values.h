@@ -18,9 +18,6 @@ void add_values(JsonObject& out, const std::string& prefix, const Node&);
 void add_aggregate(JsonObject& out, const std::string& prefix, const std::vector<const Node*>& items);
 void add_inputs(JsonObject& out, const Node&);
 
-// An artifact of a node's outputs; nullptr: none of that name.
-const Json* artifact_of(const Node&, std::string_view name);
-
 // What withItems, withParam or withSequence of a filled task go over.
 Or<JsonArray> items_of(const Json& body);
 // What {{item}} and {{item.key}} are.

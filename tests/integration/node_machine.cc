@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/encoding.h"
+#include "host/blob_files.h"
 #include "host/images_tar.h"
 
 namespace ingot::host {
@@ -67,12 +68,19 @@ void NodeMachine::start() {
   containerd_ = std::move(*opened);
   auto ready = wait<void>([&](auto done) { containerd_->when_ready(std::move(done)); });
   ASSERT_TRUE(ready) << ready.error().message;
-  runtime_ = make_cri_runtime(*env_, *containerd_, *network_, "node-0");
+  blobs_ = *open_blob_files(paths_.data + "/blobs");
+  artifacts_ = std::make_unique<Artifacts>(loop_, *blobs_);
+  datasets_ = std::make_unique<DatasetCache>(clock_, loop_, fakes_.log, *blobs_, paths_.data);
+  runtime_ = make_cri_runtime(*env_, *containerd_, *network_, {*artifacts_, *datasets_}, "node-0");
   runtime_->on_change([this](const std::string& uid) { changes_.push_back(uid); });
 }
 
 void NodeMachine::forget() {
   runtime_.reset();
+  if (datasets_) datasets_->stop();
+  datasets_.reset();
+  artifacts_.reset();
+  blobs_.reset();
   containerd_.reset();
   network_.reset();
 }

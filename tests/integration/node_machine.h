@@ -123,6 +123,9 @@ class NodeMachine : public ::testing::Test {
   MachineNames names_;
   std::unique_ptr<Containerd> containerd_;
   std::optional<PodNetwork> network_;
+  std::unique_ptr<env::Blobs> blobs_;
+  std::unique_ptr<Artifacts> artifacts_;
+  std::unique_ptr<DatasetCache> datasets_;
   std::unique_ptr<node::Runtime> runtime_;
   std::vector<std::string> changes_;  // what on_change told
   int pods_made_ = 0;

@@ -49,6 +49,11 @@ def pod_of(kubectl, workflow, name):
     return next(p for p in pods if p["metadata"]["annotations"]["workflows.argoproj.io/node-id"] == node["id"])
 
 
+def artifact_of(node, side, name):
+    all = node.get("inputs" if side == "in" else "outputs", {}).get("artifacts", [])
+    return next((a for a in all if a["name"] == name), None)
+
+
 def judge(kubectl, workflow, line):
     """"": what the line says is so."""
     word, _, rest = line.partition(" ")
@@ -57,6 +62,9 @@ def judge(kubectl, workflow, line):
     if word == "message":
         said = workflow["status"].get("message", "")
         return "" if said.startswith(rest) else f"message {said}"
+    if word == "global":
+        shown = workflow["status"].get("outputs", {}).get("artifacts", [])
+        return "" if any(a["name"] == rest and a["s3"]["key"].startswith("sha256/") for a in shown) else f"{shown}"
     name, _, rest = rest.partition(" ")
     node = node_of(workflow, name)
     if word == "absent":
@@ -72,6 +80,17 @@ def judge(kubectl, workflow, line):
         root = workflow["metadata"]["name"]
         seen = sorted(nodes[c]["name"].removeprefix(root) for c in node.get("children", []))
         return "" if seen == sorted(rest.split()) else f"children {seen}"
+    if word in ("artifact", "absent-artifact"):
+        side, artifact, *path = rest.split()
+        found = artifact_of(node, side, artifact)
+        if word == "absent-artifact":
+            return "" if found is None else f"{artifact} is there"
+        located = found and (found.get("s3", {}).get("key", "").startswith("sha256/") or found.keys() & {"raw", "http"})
+        return "" if located and path in ([], [found.get("path")]) else f"artifact {json.dumps(found)}"
+    if word == "passed":
+        left, to, given = rest.split()
+        a, b = artifact_of(node, "out", left), artifact_of(node_of(workflow, to), "in", given)
+        return "" if a and b and a["s3"] == b["s3"] else f"{json.dumps(a)} is not {json.dumps(b)}"
     main = pod_of(kubectl, workflow, name)["spec"]["containers"][0]
     seen = main.get("command") if word == "command" else main.get("resources", {}).get("limits")
     return "" if seen == json.loads(rest) else f"{word} {json.dumps(seen)}"

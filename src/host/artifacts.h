@@ -1,0 +1,30 @@
+// Artifacts of the steps that run on this machine: brought and kept by a crew that is fair among tenants. Thread rule: the
+// loop; destroyed by another thread.
+#pragma once
+
+#include "env/blobs.h"
+#include "host/artifact_in.h"
+#include "host/container_view.h"
+#include "host/fair_crew.h"
+#include "node/runtime.h"
+
+namespace ingot::host {
+
+class Artifacts final : public node::ArtifactStore {
+ public:
+  Artifacts(env::Loop&, env::Blobs&);
+
+  void bring(node::Bring, PodPlace, node::Callback<node::Brought>);
+  // `left` with what the artifacts of `by` became.
+  void keep(node::LeftBy, Layers, node::Left, node::Callback<node::Left>);
+
+  void keep(const std::string& cluster, const node::ArtifactOut&, Files, node::Callback<node::Kept>) override;
+  void find(const std::string& cluster, const Digest&, node::Callback<node::Kept>) override;
+
+ private:
+  env::Loop& loop_;
+  env::Blobs& blobs_;
+  FairCrew crew_;
+};
+
+}  // namespace ingot::host

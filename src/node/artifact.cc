@@ -1,0 +1,188 @@
+#include "node/artifact.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/encoding.h"
+
+namespace ingot::node {
+namespace {
+
+using api::Json;
+using api::JsonObject;
+using api::string_at;
+
+constexpr size_t kMostPath = 1'024, kMostHeaders = 100, kMostRaw = 1 << 20, kMostUrl = 8'192;
+
+Json text(std::string_view t) { return Json(boost::json::string_view(t.data(), t.size())); }
+
+std::unexpected<Error> wrong(std::string_view name, std::string_view what) {
+  return fail(Reason::Invalid, fmt::format("artifact {}: {}", name, what));
+}
+
+// Absolute, below the root, with no step that leads elsewhere.
+bool good_path(std::string_view path) {
+  if (path.size() < 2 || path.front() != '/' || path.size() > kMostPath || path.find('\0') != path.npos)
+    return false;
+  for (size_t at = 0; at < path.size();) {
+    const size_t end = std::min(path.find('/', at + 1), path.size());
+    const std::string_view step = path.substr(at + 1, end - at - 1);
+    if (step == ".." || step == "." || step.size() > 255) return false;
+    at = end;
+  }
+  return true;
+}
+
+std::optional<uint32_t> mode_of(const Json& a) {
+  const auto mode = api::int_at(a, {"mode"});
+  return mode ? std::optional(uint32_t(*mode) & 0777) : std::nullopt;
+}
+
+Result<std::string> secret(std::string_view artifact, const Json& holder, std::string_view field,
+                           const PodConfig* config) {
+  const Json* ref = api::find(holder, {field});
+  if (!ref || !config) return std::string();
+  const std::string name(string_at(*ref, {"name"}));
+  const std::string_view key = string_at(*ref, {"key"});
+  const auto found = config->secrets.find(name);
+  if (found == config->secrets.end() || !found->second)
+    return wrong(artifact, fmt::format("{}: secret \"{}\" not found", field, name));
+  const Json* value = api::find(*found->second, {"data", key});
+  if (!value) return wrong(artifact, fmt::format("{}: secret \"{}\" has no key \"{}\"", field, name, key));
+  auto bytes = parse_base64(string_at(*value, {}));
+  if (!bytes) return wrong(artifact, fmt::format("{}: secret \"{}\" cannot be read", field, name));
+  return *std::move(bytes);
+}
+
+bool one_line(std::string_view t) {
+  return std::ranges::none_of(t, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+}
+
+Result<void> read_http(std::string_view name, const Json& http, const PodConfig* config, ArtifactSource& to) {
+  to.from = ArtifactSource::From::Http;
+  to.text = string_at(http, {"url"});
+  if ((!to.text.starts_with("http://") && !to.text.starts_with("https://")) || !one_line(to.text) ||
+      to.text.size() > kMostUrl)
+    return wrong(name, "http.url must begin with http:// or https://");
+  const auto& headers = api::array_at(http, {"headers"});
+  if (headers.size() > kMostHeaders) return wrong(name, "http.headers: too many");
+  for (const Json& h : headers) {
+    const std::string_view key = string_at(h, {"name"}), value = string_at(h, {"value"});
+    if (key.empty() || !one_line(key) || !one_line(value) || key.find(':') != key.npos)
+      return wrong(name, fmt::format("http.headers: \"{}\" is no header", key.substr(0, 100)));
+    to.headers.emplace_back(key, value);
+  }
+  if (const Json* basic = api::find(http, {"auth", "basicAuth"})) {
+    auto user = secret(name, *basic, "usernameSecret", config);
+    auto password = secret(name, *basic, "passwordSecret", config);
+    if (!user) return fail(user.error());
+    if (!password) return fail(password.error());
+    to.user = *std::move(user);
+    to.password = *std::move(password);
+  }
+  return {};
+}
+
+Result<void> read_s3(std::string_view name, const Json& s3, const PodConfig* config, ArtifactSource& to) {
+  const std::string_view key = string_at(s3, {"key"});
+  to.bucket = string_at(s3, {"bucket"});
+  if (to.bucket.empty()) {
+    to.from = ArtifactSource::From::Own;
+    const auto digest = key.starts_with(kOwnKey) ? Digest::parse_hex(key.substr(kOwnKey.size()))
+                                                 : Result<Digest>(fail(Reason::Invalid, ""));
+    if (!digest)
+      return wrong(
+          name,
+          fmt::format(
+              "s3.key \"{}\": without a bucket it is \"sha256/\" and the 64 digits of what is kept here",
+              key.substr(0, 100)));
+    to.digest = *digest;
+    return {};
+  }
+  to.from = ArtifactSource::From::S3;
+  to.text = key;
+  to.endpoint = string_at(s3, {"endpoint"});
+  to.region = string_at(s3, {"region"});
+  to.insecure = api::bool_at(s3, {"insecure"});
+  if (to.region.empty()) to.region = "us-east-1";
+  if (to.endpoint.empty()) return wrong(name, "s3.endpoint is required beside a bucket");
+  for (const std::string* part : {&to.text, &to.endpoint, &to.bucket, &to.region})
+    if (part->empty() || part->size() > kMostUrl || !one_line(*part))
+      return wrong(name, "s3: key, endpoint, bucket and region are one line each");
+  for (const auto& [field, into] :
+       {std::pair{"accessKeySecret", &to.user}, std::pair{"secretKeySecret", &to.password},
+        std::pair{"sessionTokenSecret", &to.token}}) {
+    auto value = secret(name, s3, field, config);
+    if (!value) return fail(value.error());
+    *into = *std::move(value);
+  }
+  return {};
+}
+
+}  // namespace
+
+// "/a//b/" → "/a/b"; "" where it is no path.
+std::string artifact_path(const Json& a) {
+  std::string out;
+  const std::string_view path = string_at(a, {"path"});
+  if (!good_path(path)) return out;
+  for (const char c : path)
+    if (c != '/' || !out.ends_with('/')) out += c;
+  while (out.ends_with('/')) out.pop_back();
+  return out;
+}
+
+Result<ArtifactIn> artifact_in(const Json& a, const PodConfig* config) {
+  ArtifactIn out;
+  out.name = string_at(a, {"name"});
+  out.path = artifact_path(a);
+  if (out.path.empty()) return wrong(out.name, "path must be absolute and without \"..\"");
+  out.sub_path = string_at(a, {"subPath"});
+  if (!out.sub_path.empty() && !good_path("/" + out.sub_path))
+    return wrong(out.name, "subPath must be relative and without \"..\"");
+  out.unpack = !api::find(a, {"archive", "none"});
+  out.optional = api::bool_at(a, {"optional"});
+  out.mode = mode_of(a);
+  out.recurse_mode = api::bool_at(a, {"recurseMode"});
+  Result<void> read = wrong(out.name, "comes from nowhere that this node knows: raw, http and s3 are known");
+  if (const Json* raw = api::find(a, {"raw"})) {
+    out.source.text = string_at(*raw, {"data"});
+    out.unpack = false;
+    read = {};
+    if (out.source.text.size() > kMostRaw) read = wrong(out.name, "raw.data is larger than 1 MiB");
+  } else if (const Json* http = api::find(a, {"http"})) {
+    read = read_http(out.name, *http, config, out.source);
+  } else if (const Json* s3 = api::find(a, {"s3"})) {
+    read = read_s3(out.name, *s3, config, out.source);
+  }
+  if (!read) return fail(read.error());
+  return out;
+}
+
+Result<ArtifactOut> artifact_out(const Json& a) {
+  ArtifactOut out;
+  out.name = string_at(a, {"name"});
+  out.path = artifact_path(a);
+  if (out.name.empty() || out.path.empty())
+    return wrong(out.name, "path must be absolute and without \"..\"");
+  out.optional = api::bool_at(a, {"optional"});
+  out.mode = mode_of(a);
+  if (api::find(a, {"archive", "none"})) out.archive = ArtifactOut::Archive::None;
+  if (api::find(a, {"archive", "zip"})) out.archive = ArtifactOut::Archive::Zip;
+  out.level =
+      int(std::clamp<int64_t>(api::int_at(a, {"archive", "tar", "compressionLevel"}).value_or(-1), -1, 9));
+  return out;
+}
+
+Json kept_json(const ArtifactOut& a, const Kept& kept) {
+  JsonObject out{{"name", text(a.name)},
+                 {"path", text(a.path)},
+                 {"s3", JsonObject{{"key", text(std::string(kOwnKey) + kept.digest.hex())}}},
+                 {"size", kept.bytes}};
+  if (a.archive == ArtifactOut::Archive::None) out["archive"] = JsonObject{{"none", JsonObject{}}};
+  if (a.mode) out["mode"] = *a.mode;
+  return out;
+}
+
+}  // namespace ingot::node

@@ -1,0 +1,370 @@
+"""Artifacts of steps and data sets in pods, with real containers: what comes from where, and what never does."""
+import base64
+import hashlib
+import hmac
+import http.server
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+from pathlib import Path
+
+from factory_e2e import BUILD, NEEDED, Factory, Tenant, oci
+
+SECONDS = 120
+IMAGE = "tools:latest"
+
+
+def sh(source, **more):
+    return {"script": {"image": IMAGE, "command": ["sh"], "source": source}, **more}
+
+
+class Workflows:
+    def __init__(self, factory, tenant):
+        self.factory, self.tenant, self.number = factory, tenant, 0
+        self.path = f"/clusters/{tenant}/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
+
+    def run(self, *templates, **spec):
+        """The Workflow when it is over; its entrypoint is the first of the templates, main."""
+        self.number += 1
+        name = f"run-{self.number}"
+        client = self.factory.client()
+        code, body = client.call("POST", self.path, {
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name},
+            "spec": {"entrypoint": "main", "templates": [{"name": "main", **templates[0]}, *templates[1:]], **spec}})
+        assert code == 201, body
+        client.connection.timeout = SECONDS
+        client.connection.request("GET", f"{self.path}?watch=true&fieldSelector=metadata.name={name}")
+        for line in client.connection.getresponse():
+            seen = json.loads(line)["object"]
+            if seen.get("status", {}).get("finishedAt"):
+                return seen
+        raise AssertionError(f"the watch of {name} ended")
+
+    def one(self, source, **more):
+        """A workflow of one step: its node."""
+        seen = self.run(sh(source, **more))
+        return next(iter(seen["status"]["nodes"].values()))
+
+
+def blob(factory, tenant, data):
+    """Keeps bytes in the tenant's own store; their key."""
+    digest = hashlib.sha256(data).hexdigest()
+    client = factory.client()
+    client.connection.request("PUT", f"/clusters/{tenant}/blobs/sha256:{digest}", body=data)
+    answer = client.connection.getresponse()
+    assert answer.status == 201, (answer.status, answer.read())
+    return f"sha256/{digest}"
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def brought(artifact, path="/in", **more):
+    return {"inputs": {"artifacts": [{"name": "given", "path": path, **artifact}]}, **more}
+
+
+def result(vision, node):
+    """What a step that went well wrote."""
+    assert node["phase"] == "Succeeded", node
+    number = node["id"].rpartition("-")[2]
+    workflow = node["name"].partition("[")[0]
+    return vision.log(workflow if node["name"] == workflow else f"{workflow}-{node['templateName']}-{number}").rstrip("\n")
+
+
+def patch(factory, path, change):
+    connection = factory.client().connection
+    connection.request("PATCH", path, json.dumps(change), {"Content-Type": "application/merge-patch+json"})
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
+
+
+def a_directory_goes_from_step_to_step(factory, vision):
+    seen = vision.workflows.run(
+        {"steps": [[{"name": "make", "template": "make"}],
+                   [{"name": "use", "template": "use", "arguments": {"artifacts": [
+                       {"name": "given", "from": "{{steps.make.outputs.artifacts.folder}}"}]}}]]},
+        {"name": "make", **sh("/bin/busybox mkdir -p /out/sub; echo pear > /out/a; echo fig > /out/sub/b; "
+                              "/bin/busybox ln -s a /out/link; /bin/busybox mkfifo /out/pipe; "
+                              "/bin/busybox chmod 751 /out/a"),
+         "outputs": {"artifacts": [{"name": "folder", "path": "/out"}]}},
+        {"name": "use", **sh("cd {{inputs.artifacts.given.path}}; cat a sub/b link; "
+                             "/bin/busybox stat -c %a a; /bin/busybox ls | /bin/busybox tr '\\n' ' '; echo more > new"),
+         **brought({}), "outputs": {"artifacts": [{"name": "changed", "path": "/in"}]}})
+    nodes = {n["displayName"]: n for n in seen["status"]["nodes"].values()}
+    assert result(vision, nodes["use"]).split("\n") == ["pear", "fig", "pear", "751", "a link sub "], nodes["use"]
+    left, given = nodes["make"]["outputs"]["artifacts"][0], nodes["use"]["inputs"]["artifacts"][0]
+    assert left["s3"] == given["s3"] and left["s3"]["key"].startswith("sha256/") and left["size"] > 0, (left, given)
+    assert nodes["use"]["outputs"]["artifacts"][0]["s3"] != left["s3"]
+
+
+def files_of_the_image_and_of_volumes_too(factory, vision):
+    template = sh("echo mine > /work/mine", volumes=[{"name": "work", "emptyDir": {}}], outputs={"artifacts": [
+        {"name": "image", "path": "/bin/busybox", "archive": {"none": {}}}, {"name": "volume", "path": "/work"}]})
+    template["script"]["volumeMounts"] = [{"name": "work", "mountPath": "/work"}]
+    node = next(iter(vision.workflows.run(template)["status"]["nodes"].values()))
+    digest = hashlib.sha256(Path("/bin/busybox").read_bytes()).hexdigest()
+    kept = {a["name"]: a for a in node["outputs"]["artifacts"]}
+    assert kept["image"]["s3"]["key"] == f"sha256/{digest}", node
+    assert kept["volume"]["size"] > 0
+
+
+def links_lead_nowhere_outside(factory, vision):
+    node = vision.workflows.one("/bin/busybox ln -s /proc/1/root/etc/shadow /out; /bin/busybox ln -s ../../../../etc/shadow /up",
+                                outputs={"artifacts": [{"name": "a", "path": "/out", "optional": True},
+                                                       {"name": "b", "path": "/up", "optional": True}]})
+    assert node["phase"] == "Succeeded" and "artifacts" not in node.get("outputs", {}), node
+
+
+def what_is_missing_is_said(factory, vision):
+    node = vision.workflows.one("true", outputs={"artifacts": [{"name": "model", "path": "/model"}]})
+    assert node["phase"] == "Error", node
+    assert node["message"] == "cannot save artifact model from /model: no such file or directory", node
+
+
+def raw_text_as_the_user_of_the_step(factory, vision):
+    template = sh("cat /in; /bin/busybox stat -c '%a %u' /in", **brought({"raw": {"data": "a few words\n"}, "mode": 0o400}))
+    template["script"]["securityContext"] = {"runAsUser": 1234}
+    node = next(iter(vision.workflows.run(template)["status"]["nodes"].values()))
+    assert result(vision, node) == "a few words\n400 1234", node
+
+
+def another_tenants_digest_is_not_found(factory, vision):
+    key = blob(factory, "speech", b"theirs")
+    node = vision.workflows.one("cat /in", **brought({"s3": {"key": key}}))
+    assert node["phase"] == "Error" and "not found" in node["message"], node
+    assert result(vision, vision.workflows.one("cat /in", **brought({"s3": {"key": blob(factory, "vision", b"mine")}}))) == "mine"
+
+
+def archive_of(entries):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, kind, content in entries:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            if kind == tarfile.REGTYPE:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+            else:
+                info.linkname = content
+                tar.addfile(info)
+    return out.getvalue()
+
+
+def hostile_archives_are_refused(factory, vision):
+    bombs = io.BytesIO()
+    with tarfile.open(fileobj=bombs, mode="w:gz") as tar:
+        info = tarfile.TarInfo("zeros")
+        info.size = 400 << 20
+        tar.addfile(info, open("/dev/zero", "rb"))
+    for data, why in [
+            (archive_of([("../evil", tarfile.REGTYPE, b"x")]), "its path leads out of it"),
+            (archive_of([("/etc/evil", tarfile.REGTYPE, b"x")]), "an absolute path"),
+            (archive_of([("evil", tarfile.SYMTYPE, "/etc")]), "a link that leads out of it"),
+            (archive_of([("evil", tarfile.LNKTYPE, "../../etc/shadow")]), "its path leads out of it"),
+            (archive_of([("evil", tarfile.CHRTYPE, "")]), "a device"),
+            (bombs.getvalue(), "the archive is a bomb"),
+            (archive_of([("a", tarfile.REGTYPE, os.urandom(100_000))])[:50_000], "the archive is broken")]:
+        node = vision.workflows.one("cat /in", **brought({"s3": {"key": blob(factory, "vision", data)}}))
+        assert node["phase"] == "Error" and why in node["message"], (why, node)
+    assert not list(Path(factory.data).rglob("evil"))
+
+
+def serving(vision, name, command):
+    """A pod that serves; its address."""
+    vision.create(name, command)
+    return vision.phase(name, "Running")["status"]["podIP"]
+
+
+def what_the_pod_reaches_is_fetched_and_nothing_else(factory, vision):
+    address = serving(vision, "web", "/bin/busybox mkdir /www; echo from afar > /www/words; "
+                                     "exec /bin/busybox httpd -f -p 8080 -h /www")
+    assert result(vision, vision.workflows.one("cat /in", **brought({"http": {"url": f"http://{address}:8080/words"}}))) == "from afar"
+    node = vision.workflows.one("cat /in", **brought({"http": {"url": f"http://{address}:8080/none"}}))
+    assert node["phase"] == "Error" and "404" in node["message"], node
+    node = vision.workflows.one("[ -e /in ] || echo none", **brought({"http": {"url": f"http://{address}:8080/none"}, "optional": True}))
+    assert result(vision, node) == "none", node
+    # A server of the machine itself, and of another tenant.
+    server = http.server.HTTPServer(("0.0.0.0", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    theirs = serving(vision.other, "web", "exec /bin/busybox httpd -f -p 8080 -h /bin")
+    machine = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[:1] or ["127.0.0.1"]
+    for url in (f"http://127.0.0.1:{server.server_port}/", f"http://{machine[0]}:{server.server_port}/", f"http://{theirs}:8080/sh"):
+        node = vision.workflows.one("cat /in", **brought({"http": {"url": url}}))
+        assert node["phase"] == "Error", (url, node)
+    server.shutdown()
+
+
+def a_bucket_is_asked_with_a_signature(factory, vision):
+    code, body = vision.client.call("POST", "/clusters/vision/api/v1/namespaces/default/secrets", {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "data": {"id": b64("AKIDEXAMPLE"), "key": b64("wJalr/secret")}})
+    assert code == 201, body
+    address = serving(vision, "bucket", "printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\nConnection: close\\r\\n\\r\\nbucket' | "
+                                        "/bin/busybox nc -l -p 9000 > /tmp/asked; cat /tmp/asked; sleep 600")
+    node = vision.workflows.one("cat /in", **brought({"s3": {
+        "endpoint": f"{address}:9000", "insecure": True, "bucket": "models", "key": "digits/a b.bin", "region": "eu-west-1",
+        "accessKeySecret": {"name": "keys", "key": "id"}, "secretKeySecret": {"name": "keys", "key": "key"}}}))
+    assert result(vision, node) == "bucket", node
+    lines = vision.log("bucket").replace("\r", "").split("\n")
+    method, path, _ = lines[0].split()
+    headers = {k.lower(): v.strip() for k, _, v in (l.partition(":") for l in lines[1:] if ":" in l)}
+    said = dict(re.findall(r"(Credential|SignedHeaders|Signature)=([^,\s]+)", headers["authorization"]))
+    day = headers["x-amz-date"][:8]
+    scope = f"{day}/eu-west-1/s3/aws4_request"
+    assert said["Credential"] == f"AKIDEXAMPLE/{scope}" and path == "/models/digits/a%20b.bin", lines
+    signed = said["SignedHeaders"].split(";")
+    payload = headers.get("x-amz-content-sha256", hashlib.sha256(b"").hexdigest())
+    canonical = "\n".join([method, path, "", *[f"{h}:{headers[h]}" for h in signed], "", said["SignedHeaders"], payload])
+    text = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = b"AWS4wJalr/secret"
+    for part in (*scope.split("/"), text):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    assert key.hex() == said["Signature"], (canonical, said)
+    assert "x-amz-content-sha256" in headers, headers
+
+
+def a_data_set_is_mounted_read_only(factory, vision):
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "train").mkdir()
+        (Path(scratch) / "train/a.csv").write_text("1,2\n")
+        (Path(scratch) / "readme").write_text("first\n")
+        factory.run("dataset", "add", "digits", scratch, "--tenant", "vision")
+        (Path(scratch) / "readme").write_text("second\n")
+        factory.run("dataset", "add", "digits", scratch, "--tenant", "vision")
+    mounted = lambda version: {"volumes": [{"name": "d", "csi": {"driver": "datasets.ingot.dev", "readOnly": True, "volumeAttributes": {
+        "dataset": "digits", **({"version": version} if version else {})}}}]}
+
+    def step(version, source):
+        template = sh(source, **mounted(version))
+        template["script"]["volumeMounts"] = [{"name": "d", "mountPath": "/data"}]
+        return next(iter(vision.workflows.run(template)["status"]["nodes"].values()))
+    look = "cat /data/readme /data/train/a.csv; echo x 2>/dev/null > /data/train/a.csv || echo read-only"
+    assert result(vision, step("1", look)) == "first\n1,2\nread-only"
+    node = step("", look)
+    assert result(vision, node) == "second\n1,2\nread-only"
+    pods = json.loads(vision.client.call("GET", vision.pods)[1])["items"]
+    pinned = [v["csi"]["volumeAttributes"]["version"] for p in pods for v in p["spec"]["volumes"] if "csi" in v]
+    assert sorted(pinned) == ["1", "2"], pinned
+    # What both versions share lies there once.
+    shared = [p for p in Path(factory.data, "datasets").rglob("a.csv")]
+    assert len(shared) == 2 and shared[0].stat().st_ino == shared[1].stat().st_ino and shared[0].stat().st_nlink == 3
+    vision.client.call("POST", vision.pods, {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lost"}, "spec": {**mounted("7"), "containers": [
+            {"name": "main", "image": IMAGE, "command": ["sh"], "volumeMounts": [{"name": "d", "mountPath": "/data"}]}]}})
+    waiting = vision.wait("lost", lambda pod: "FailedMount" in json.dumps(pod) or "MountVolume" in json.dumps(pod["status"]))
+    assert 'data set \\"digits\\" has no version 7' in json.dumps(waiting["status"]), waiting["status"]
+
+
+def what_a_run_left_becomes_a_data_set(factory, vision):
+    vision.workflows.run(sh("/bin/busybox mkdir /out; echo made > /out/made.txt",
+                            outputs={"artifacts": [{"name": "digits", "path": "/out"}]}))
+    name = f"run-{vision.workflows.number}"
+    said = factory.run("dataset", "add", "made", "--from-run", f"{name}:digits", "--tenant", "vision")
+    assert said.startswith("made v1: 1 file"), said
+    code, body = vision.client.call("GET", "/clusters/vision/apis/factory.ingot.dev/v1alpha1/namespaces/default/datasetversions/made-v1")
+    assert json.loads(body)["spec"]["source"] == f"run:{name}:digits", body
+
+
+def a_new_version_starts_its_pipeline(factory, vision):
+    base = "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default"
+    template = sh("echo {{workflow.parameters.dataset}} {{workflow.parameters.version}}; cat /data/words",
+                  volumes=[{"name": "d", "csi": {"driver": "datasets.ingot.dev", "volumeAttributes": {
+                      "dataset": "{{workflow.parameters.dataset}}", "version": "{{workflow.parameters.version}}"}}}])
+    template["script"]["volumeMounts"] = [{"name": "d", "mountPath": "/data"}]
+    code, body = vision.client.call("POST", f"{base}/workflowtemplates", {
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": {"name": "train"},
+        "spec": {"entrypoint": "main", "templates": [{"name": "main", **template}]}})
+    assert code == 201, body
+    code, body = vision.client.call("POST", "/clusters/vision/apis/factory.ingot.dev/v1alpha1/namespaces/default/datasets", {
+        "apiVersion": "factory.ingot.dev/v1alpha1", "kind": "Dataset", "metadata": {"name": "words"},
+        "spec": {"pipelines": [{"workflowTemplateRef": {"name": "train"}}]}})
+    assert code == 201, body
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "words").write_text("one two\n")
+        factory.run("dataset", "add", "words", scratch, "--tenant", "vision")
+    client = factory.client()
+    client.connection.timeout = SECONDS
+    client.connection.request("GET", f"{base}/workflows?watch=true&fieldSelector=metadata.name=words-v1-train")
+    for line in client.connection.getresponse():
+        seen = json.loads(line)["object"]
+        if seen.get("status", {}).get("finishedAt"):
+            break
+    assert result(vision, next(iter(seen["status"]["nodes"].values()))) == "words 1\none two", seen["status"]
+
+
+def a_full_store_is_an_error_and_loses_nothing(factory, vision):
+    key = blob(factory, "vision", b"kept before")
+    tenant = "/clusters/root/apis/factory.ingot.dev/v1alpha1/tenants/vision"
+    patch(factory, tenant, {"spec": {"storage": {"limit": "12Mi"}}})
+    make = "/bin/busybox dd if=/dev/urandom of=/big bs=1M count=20 2>/dev/null"
+    node = vision.workflows.one(make, outputs={"artifacts": [{"name": "big", "path": "/big"}]})
+    assert node["phase"] == "Error" and "cannot save artifact big from /big" in node["message"], node
+    assert "storage.limit" in node["message"], node
+    assert result(vision, vision.workflows.one("cat /in", **brought({"s3": {"key": key}}))) == "kept before"
+    patch(factory, tenant, {"spec": {"storage": None}})
+    node = vision.workflows.one(make, outputs={"artifacts": [{"name": "big", "path": "/big"}]})
+    assert node["phase"] == "Succeeded", node
+
+
+def a_crash_in_the_middle_keeps_them(factory, vision):
+    client = factory.client()
+    code, body = client.call("POST", vision.workflows.path, {
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "crash"},
+        "spec": {"entrypoint": "main", "templates": [
+            {"name": "main", **sh("cat /in > /out; echo going; /bin/busybox sleep 5"), **brought({"raw": {"data": "words"}}),
+             "outputs": {"artifacts": [{"name": "o", "path": "/out", "archive": {"none": {}}}]}}]}})
+    assert code == 201, body
+    vision.phase("crash", "Running")
+    factory.kill()
+    factory.up()
+    vision.client = factory.client()
+    client = factory.client()
+    client.connection.timeout = SECONDS
+    client.connection.request("GET", f"{vision.workflows.path}?watch=true&fieldSelector=metadata.name=crash")
+    for line in client.connection.getresponse():
+        seen = json.loads(line)["object"]
+        if seen.get("status", {}).get("finishedAt"):
+            break
+    node = next(iter(seen["status"]["nodes"].values()))
+    assert node["outputs"]["artifacts"][0]["s3"]["key"] == "sha256/" + hashlib.sha256(b"words").hexdigest(), node
+
+
+def main():
+    tests = [a_directory_goes_from_step_to_step, files_of_the_image_and_of_volumes_too, links_lead_nowhere_outside,
+             what_is_missing_is_said, raw_text_as_the_user_of_the_step, another_tenants_digest_is_not_found,
+             hostile_archives_are_refused, what_the_pod_reaches_is_fetched_and_nothing_else,
+             a_bucket_is_asked_with_a_signature, a_data_set_is_mounted_read_only, what_a_run_left_becomes_a_data_set,
+             a_new_version_starts_its_pipeline, a_full_store_is_an_error_and_loses_nothing, a_crash_in_the_middle_keeps_them]
+    wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
+    missing = [p for p in NEEDED if not Path(p).exists()]
+    if os.geteuid() != 0 or missing:
+        why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
+        for test in wanted:
+            print(f"skip {test.__name__.replace('_', ' ')}: {why}")
+        return
+    with Factory(BUILD, "--gpus", "simulated:1x1xA30") as factory, tempfile.TemporaryDirectory() as scratch:
+        oci.write_archive(Path(scratch) / "tools.tar", IMAGE, {"bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755)},
+                          {f"bin/{t}": "busybox" for t in ("sh", "cat", "echo")}, ["sh"])
+        for name in ("vision", "speech"):
+            factory.run("tenant", "create", name)
+            factory.run("image", "load", str(Path(scratch) / "tools.tar"), "--tenant", name)
+        vision = Tenant(factory, "vision")
+        vision.workflows, vision.other = Workflows(factory, "vision"), Tenant(factory, "speech")
+        for test in wanted:
+            name = test.__name__.replace("_", " ")
+            try:
+                test(factory, vision)
+                print(f"ok {name}", flush=True)
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
+                print(f"fail {name}\n  {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
