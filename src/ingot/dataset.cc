@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <chrono>
 #include <cstring>
 #include <map>
 #include <set>
@@ -14,8 +12,8 @@
 #include "ingot/blob_client.h"
 #include "ingot/client.h"
 #include "ingot/dataset_run.h"
+#include "ingot/dataset_versions.h"
 #include "ingot/output.h"
-#include "ingot/tenant_objects.h"
 
 namespace ingot {
 namespace {
@@ -23,32 +21,8 @@ namespace {
 constexpr std::string_view kDatasetLabel = "factory.ingot.dev/dataset";
 constexpr int kTries = 5;  // for a version's number that others want as well
 
-// Where a tenant's data sets are.
-struct Place {
-  std::string tenant, ns, base;
-  std::string datasets() const { return base + "/datasets"; }
-  std::string versions() const { return base + "/datasetversions"; }
-};
-
-Result<Place> place_of(Client& client, const DatasetOptions& options) {
-  auto tenant = tenant_of(client, options.tenant, "data set");
-  if (!tenant) return fail(tenant.error());
-  return Place{*tenant, options.ns, factory_objects(*tenant, options.ns)};
-}
-
-int64_t number_of(const api::Json& version) { return api::int_at(version, {"spec", "version"}).value_or(0); }
-
-// Of one data set, or ("") of all; in the order of their numbers.
-Result<api::JsonArray> versions_of(Client& client, const Place& place, const std::string& name) {
-  auto all = client.list(place.versions());
-  if (!all) return all;
-  api::JsonArray versions;
-  for (api::Json& version : *all)
-    if (name.empty() || api::string_at(version, {"spec", "dataset"}) == name)
-      versions.push_back(std::move(version));
-  std::ranges::sort(versions, {}, number_of);
-  return versions;
-}
+std::string datasets_path(const Place& place) { return place.path(kDatasetApi, "datasets"); }
+std::string versions_path(const Place& place) { return place.path(kDatasetApi, "datasetversions"); }
 
 api::JsonObject object_of(std::string_view kind, api::JsonObject metadata, api::JsonObject spec) {
   return {{"apiVersion", "factory.ingot.dev/v1alpha1"},
@@ -59,7 +33,7 @@ api::JsonObject object_of(std::string_view kind, api::JsonObject metadata, api::
 
 // The Dataset, made if it is not there. What is said of it must be what it is.
 Result<api::Json> ensure_dataset(Client& client, const Place& place, const DatasetOptions& options) {
-  auto found = client.get(place.datasets() + "/" + query_value(options.name));
+  auto found = client.get(datasets_path(place) + "/" + query_value(options.name));
   if (found) {
     const std::pair<std::string_view, const std::string*> told[] = {
         {"classification", &options.classification}, {"region", &options.region}};
@@ -78,7 +52,7 @@ Result<api::Json> ensure_dataset(Client& client, const Place& place, const Datas
   if (!options.classification.empty()) spec["classification"] = options.classification;
   if (!options.region.empty()) spec["region"] = options.region;
   const api::Json dataset = object_of("Dataset", {{"name", options.name}}, std::move(spec));
-  return client.call("POST", place.datasets(), &dataset);
+  return client.call("POST", datasets_path(place), &dataset);
 }
 
 struct Added {
@@ -160,43 +134,13 @@ Result<api::Json> add_version(Client& client, const Place& place, const DatasetO
                          {"source", options.run.empty() ? options.path : "run:" + options.run}};
     if (!options.message.empty()) spec["message"] = options.message;
     const api::Json version = object_of("DatasetVersion", std::move(metadata), std::move(spec));
-    made = client.call("POST", place.versions(), &version);
+    made = client.call("POST", versions_path(place), &version);
   }
   return made;
 }
 
 std::string files_text(int64_t files) {
   return fmt::format("{} file{}", count_text(files), files == 1 ? "" : "s");
-}
-
-struct Wanted {
-  std::string name;
-  int64_t version = 0;  // 0: the newest
-};
-Result<Wanted> read_wanted(const std::string& text) {
-  const size_t at = text.find('@');
-  Wanted wanted{.name = text.substr(0, at)};
-  if (at == text.npos) return wanted;
-  std::string_view number = std::string_view(text).substr(at + 1);
-  if (number.starts_with('v')) number.remove_prefix(1);
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), wanted.version);
-  if (error != std::errc() || end != number.data() + number.size() || wanted.version < 1)
-    return fail(Reason::Invalid, fmt::format("\"{}\" is no version: write NAME@3", text));
-  return wanted;
-}
-
-Result<api::Json> find_version(Client& client, const Place& place, const Wanted& wanted) {
-  auto versions = versions_of(client, place, wanted.name);
-  if (!versions) return fail(versions.error());
-  for (const api::Json& version : *versions)
-    if (number_of(version) == wanted.version) return version;
-  if (versions->empty() || wanted.version != 0)
-    return fail(
-        Reason::NotFound,
-        fmt::format(
-            "tenant {} has no data set {}{} in namespace {}\n  `ingot dataset list` shows what there is",
-            place.tenant, wanted.name, wanted.version ? fmt::format("@{}", wanted.version) : "", place.ns));
-  return versions->back();
 }
 
 Result<void> download(Client& client, const Place& place, const data::Manifest& manifest,
@@ -224,7 +168,7 @@ Result<void> download(Client& client, const Place& place, const data::Manifest& 
 int dataset_add(const Common& common, const DatasetOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = place_of(*client, options.tenant, options.ns, "data set");
   if (!place) return failed(place.error());
   if (options.path.empty() && options.run.empty())
     return failed("what does it hold? name a PATH, or what a run left with --from-run");
@@ -265,9 +209,9 @@ int dataset_add(const Common& common, const DatasetOptions& options) {
 int dataset_list(const Common& common, const DatasetOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = place_of(*client, options.tenant, options.ns, "data set");
   if (!place) return failed(place.error());
-  auto datasets = client->list(place->datasets());
+  auto datasets = client->list(datasets_path(*place));
   if (!datasets) return failed(datasets.error());
   if (common.json) {
     print_json(*datasets);
@@ -297,9 +241,9 @@ int dataset_list(const Common& common, const DatasetOptions& options) {
 int dataset_show(const Common& common, const DatasetOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = place_of(*client, options.tenant, options.ns, "data set");
   if (!place) return failed(place.error());
-  auto dataset = client->get(place->datasets() + "/" + query_value(options.name));
+  auto dataset = client->get(datasets_path(*place) + "/" + query_value(options.name));
   if (!dataset) return failed(dataset.error());
   auto versions = versions_of(*client, *place, options.name);
   if (!versions) return failed(versions.error());
@@ -327,7 +271,7 @@ int dataset_get(const Common& common, const DatasetOptions& options) {
   if (!wanted) return failed(wanted.error());
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = place_of(*client, options.tenant, options.ns, "data set");
   if (!place) return failed(place.error());
   auto version = find_version(*client, *place, *wanted);
   if (!version) return failed(version.error());

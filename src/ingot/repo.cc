@@ -13,7 +13,7 @@
 #include "host/real_env.h"
 #include "ingot/client.h"
 #include "ingot/output.h"
-#include "ingot/tenant_objects.h"
+#include "ingot/place.h"
 
 namespace ingot {
 namespace {
@@ -21,16 +21,13 @@ namespace {
 constexpr size_t kShownCommit = 12;
 constexpr std::string_view kWebhookKey = "secret";
 
-struct Place {
-  std::string tenant, ns;
-  std::string repositories() const { return factory_objects(tenant, ns) + "/repositories"; }
+// Its own paths below that of a tenant's namespace.
+struct Paths : Place {
+  std::string repositories() const { return path("factory.ingot.dev/v1alpha1", "repositories"); }
   std::string repository(const std::string& name) const { return repositories() + "/" + query_value(name); }
-  std::string secrets() const {
-    return fmt::format("/clusters/{}/api/v1/namespaces/{}/secrets", query_value(tenant), query_value(ns));
-  }
+  std::string secrets() const { return path("v1", "secrets"); }
   std::string workflows(const std::string& repository) const {
-    return fmt::format("/clusters/{}/apis/argoproj.io/v1alpha1/namespaces/{}/workflows?labelSelector={}",
-                       query_value(tenant), query_value(ns),
+    return fmt::format("{}?labelSelector={}", path("argoproj.io/v1alpha1", "workflows"),
                        query_value(fmt::format("{}={}", git::kRepositoryLabel, repository)));
   }
   std::string hook(const std::string& name) const {
@@ -38,10 +35,10 @@ struct Place {
   }
 };
 
-Result<Place> place_of(Client& client, const RepoOptions& options) {
-  auto tenant = tenant_of(client, options.tenant, "repository");
-  if (!tenant) return fail(tenant.error());
-  return Place{*tenant, options.ns};
+Result<Paths> paths_of(Client& client, const RepoOptions& options) {
+  auto place = place_of(client, options.tenant, options.ns, "repository");
+  if (!place) return fail(place.error());
+  return Paths{*place};
 }
 
 std::string random_text() {
@@ -105,7 +102,7 @@ Result<api::JsonArray> signers_of(const RepoOptions& options) {
 }
 
 // A Secret of that name with these entries, whether it is there or not.
-Result<void> put_secret(Client& client, const Place& place, const std::string& name,
+Result<void> put_secret(Client& client, const Paths& place, const std::string& name,
                         const std::map<std::string, std::string>& entries) {
   const api::Json secret = secret_object(name, entries);
   auto made = client.call("POST", place.secrets(), &secret);
@@ -153,7 +150,7 @@ const api::Json* condition_of(const api::Json& repository, std::string_view type
 }
 
 // Sets the annotation that asks for a look, and waits until the status is of it.
-Result<api::Json> look_now(Client& client, const Place& place, const std::string& name, bool wait) {
+Result<api::Json> look_now(Client& client, const Paths& place, const std::string& name, bool wait) {
   const std::string token = "cli " + random_text().substr(0, 16);
   api::Json patch = api::JsonObject{};
   api::set(patch, {"metadata", "annotations", git::kSyncAnnotation}, token);
@@ -198,7 +195,7 @@ int tell(const Common& common, const api::Json& repository) {
 int repo_add(const Common& common, const RepoOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = paths_of(*client, options);
   if (!place) return failed(place.error());
   auto credential = credential_of(options);
   if (!credential) return failed(credential.error());
@@ -244,7 +241,7 @@ int repo_add(const Common& common, const RepoOptions& options) {
 int repo_list(const Common& common, const RepoOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = paths_of(*client, options);
   if (!place) return failed(place.error());
   auto repositories = client->list(place->repositories());
   if (!repositories) return failed(repositories.error());
@@ -272,7 +269,7 @@ int repo_list(const Common& common, const RepoOptions& options) {
 int repo_sync(const Common& common, const RepoOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = paths_of(*client, options);
   if (!place) return failed(place.error());
   auto looked = look_now(*client, *place, options.name, !options.no_wait);
   if (!looked) return failed(looked.error());
@@ -283,7 +280,7 @@ int repo_sync(const Common& common, const RepoOptions& options) {
 int repo_runs(const Common& common, const RepoOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto place = place_of(*client, options);
+  auto place = paths_of(*client, options);
   if (!place) return failed(place.error());
   if (auto there = client->get(place->repository(options.name)); !there) return failed(there.error());
   auto runs = client->list(place->workflows(options.name));
