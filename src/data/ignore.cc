@@ -126,8 +126,10 @@ std::vector<std::string> steps_of_pattern(std::string_view rest) {
 std::string_view without_spaces(std::string_view line) {
   size_t end = 0;
   for (size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '\\' && i + 1 < line.size()) ++i;
-    else if (line[i] == ' ') continue;
+    if (line[i] == '\\' && i + 1 < line.size())
+      ++i;
+    else if (line[i] == ' ')
+      continue;
     end = i + 1;
   }
   return line.substr(0, end);

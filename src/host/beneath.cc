@@ -5,9 +5,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace ingot::host {
+
+bool link_stays(std::string_view name, std::string_view target) {
+  int64_t depth = std::ranges::count(name, '/');
+  if (target.empty() || target.front() == '/') return false;
+  for (size_t at = 0; at <= target.size();) {
+    const size_t end = std::min(target.find('/', at), target.size());
+    const std::string_view step = target.substr(at, end - at);
+    if (step == "..") {
+      if (depth-- == 0) return false;
+    } else if (!step.empty() && step != ".") {
+      ++depth;
+    }
+    at = end + 1;
+  }
+  return true;
+}
 
 bool write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
