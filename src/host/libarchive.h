@@ -10,7 +10,8 @@ namespace ingot::host {
 
 #define INGOT_LIBARCHIVE(X)                                                                                \
   X(archive_read_new)                                                                                      \
-  X(archive_read_free) X(archive_read_open_fd) X(archive_read_next_header) X(archive_read_data_block)      \
+  X(archive_read_free)                                                                                     \
+  X(archive_read_open_fd) X(archive_read_next_header) X(archive_read_data_block)                           \
       X(archive_read_support_filter_gzip) X(archive_read_support_format_tar)                               \
           X(archive_read_support_format_gnutar) X(archive_read_support_format_zip) X(archive_error_string) \
               X(archive_errno) X(archive_filter_bytes) X(archive_entry_pathname)                           \

@@ -5,11 +5,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <charconv>
 #include <chrono>
+#include <cstring>
 #include <mutex>
 #include <optional>
 #include <thread>
 
+#include "host/beneath.h"
 #include "ingot/output.h"
 
 namespace ingot {
@@ -18,6 +22,8 @@ namespace {
 constexpr size_t kAskedAtOnce = 10'000;
 constexpr size_t kConnections = 16;  // most of the time of a small blob is waiting for a disk
 constexpr Duration kPatience = std::chrono::minutes(10);
+constexpr int kTries = 10;
+constexpr auto kPause = std::chrono::milliseconds(300);  // after the first one
 constexpr auto kShownEvery = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -120,6 +126,50 @@ Result<void> BlobClient::fetch(const std::vector<BlobFetch>& blobs, TransferProg
       return {};
     });
   });
+}
+
+Result<void> BlobClient::upload(const Digest& digest, int64_t bytes, const From& open,
+                                TransferProgress& progress) {
+  auto connection = client_.connection(kPatience);
+  if (!connection) return fail(connection.error());
+  host::HttpsClient& https = **connection;
+  auto begun = https.request("POST", base_ + "/uploads");
+  if (!begun) return fail(begun.error());
+  if (begun->code != 202) return fail(refusal(*begun));
+  const std::string place = begun->header("Location");
+  int64_t at = 0;
+  for (int tries = 1; at < bytes; ++tries) {
+    auto next = open(at);
+    if (!next) return fail(next.error());
+    const auto counted = [&]() -> Result<std::string_view> {
+      auto piece = (*next)();
+      if (piece) progress.add(int64_t(piece->size()));
+      return piece;
+    };
+    auto sent = https.send("PATCH", place, bytes - at, counted);
+    if (sent && sent->code / 100 == 4) return fail(refusal(*sent));
+    if (sent && sent->code == 202) break;
+    if (tries == kTries) return fail(sent ? refusal(*sent) : sent.error());
+    std::this_thread::sleep_for(kPause * tries);
+    const auto here = https.request("GET", place);
+    if (here && here->code == 404) return fail(refusal(*here));
+    const std::string offset = here ? here->header("Upload-Offset") : "";
+    std::from_chars(offset.data(), offset.data() + offset.size(), at);
+  }
+  auto closed = https.request("PUT", place + "?digest=" + query_value(digest.text()));
+  if (!closed) return fail(closed.error());
+  return closed->code == 201 ? Result<void>{} : fail(refusal(*closed));
+}
+
+Result<void> BlobClient::get_file(const Digest& digest, int fd, TransferProgress& progress) {
+  const auto write = [&](const auto& read) {
+    return read([&](std::string_view piece) -> Result<void> {
+      if (host::write_all(fd, piece)) return {};
+      return fail(Reason::InternalError,
+                  fmt::format("cannot keep what is fetched: {}", std::strerror(errno)));
+    });
+  };
+  return fetch({{digest, write}}, progress);
 }
 
 Result<void> BlobClient::put(const Digest& digest, std::string_view bytes) {

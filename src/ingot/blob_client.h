@@ -46,6 +46,11 @@ class BlobClient {
   Result<std::vector<Digest>> missing(const std::vector<Digest>& digests);
   Result<void> send(const std::vector<BlobSend>&, TransferProgress&);
   Result<void> fetch(const std::vector<BlobFetch>&, TransferProgress&);
+  // One large blob: goes on where it was when the connection breaks. `open`: the bytes from an offset on.
+  using From = std::function<Result<host::HttpsClient::Next>(int64_t offset)>;
+  Result<void> upload(const Digest&, int64_t bytes, const From& open, TransferProgress&);
+  // One blob into a file, checked.
+  Result<void> get_file(const Digest&, int fd, TransferProgress&);
   Result<void> put(const Digest&, std::string_view bytes);
   Result<std::string> get(const Digest&);
 

@@ -75,6 +75,13 @@ Result<api::Json> Client::call(const std::string& method, const std::string& pat
   return api::parse_json(response->body);
 }
 
+Result<void> Client::merge(const std::string& path, const api::Json& patch) {
+  auto response = https_->request("PATCH", path, api::to_text(patch), "application/merge-patch+json");
+  if (!response) return fail(response.error());
+  if (response->code / 100 != 2) return fail(refusal(*response));
+  return {};
+}
+
 Result<std::string> Client::text(const std::string& path) {
   auto response = https_->request("GET", path);
   if (!response) return fail(response.error());

@@ -20,6 +20,8 @@ class Client {
   // The answer's JSON; an answer that is not 2xx is an Error with the Status' message. The body of a PATCH is a merge
   // patch.
   Result<api::Json> call(const std::string& method, const std::string& path, const api::Json* body = nullptr);
+  // A merge patch.
+  Result<void> merge(const std::string& path, const api::Json& patch);
   Result<std::string> text(const std::string& path);
   Result<api::Json> get(const std::string& path) { return call("GET", path); }
   // All items of a collection, page by page.

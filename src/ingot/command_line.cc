@@ -26,6 +26,7 @@ Examples:
   ingot tenant create vision --gpus 8
   export KUBECONFIG=$(ingot tenant kubeconfig vision)
   kubectl apply -f train.yaml
+  ingot run --gpus 1 -- python3 train.py
   ingot gpus
   ingot usage --since 24h
   ingot down)";
@@ -41,6 +42,8 @@ struct Parsed {
   ImageOptions image;
   DatasetOptions dataset;
   RepoOptions repo;
+  RunOptions run;
+  RunsOptions runs;
   InflateOptions inflate;
   ReplayArguments replay;
   ExportOptions history;
@@ -62,6 +65,8 @@ class CommandLine {
   void add_listings();
   void add_datasets();
   void add_repositories();
+  void add_run();
+  void add_runs();
   void add_simulations();
   void add_replay(CLI::App& simulate);
   void add_export(CLI::App& simulate);
@@ -84,6 +89,8 @@ CommandLine::CommandLine() {
   add_listings();
   add_datasets();
   add_repositories();
+  add_run();
+  add_runs();
   add_simulations();
 }
 
@@ -316,6 +323,66 @@ void CommandLine::add_repositories() {
   auto* runs =
       add("runs", "What a repository's pushes started", "ingot repo runs digits --tenant vision", repo_runs);
   runs->add_option("NAME", in.name, "which")->required();
+}
+
+void CommandLine::add_run() {
+  RunOptions& in = in_.run;
+  auto* run = command(
+      app_, "run",
+      "Run a command in this directory on the factory: what git would not ignore goes along, its output "
+      "comes as it is written, and what it leaves in outputs/ comes back",
+      "ingot run --gpus 1 --data digits -- python3 train.py",
+      [this] { return ingot::run(in_.common, in_.run); });
+  run->add_option("COMMAND", in.command, "after --: what is run, in /work of the container")->required();
+  run->add_option("--gpus", in.gpus, "how many GPUs")->check(CLI::NonNegativeNumber)->type_name("N");
+  run->add_option("--image", in.image, "in which image; `trainer` where it is loaded")->type_name("I");
+  run->add_option("--data", in.datasets,
+                  "a data set, read-only at /data/NAME; the newest version unless one is given")
+      ->type_name("NAME[@VERSION]")
+      ->allow_extra_args(false);
+  run->add_option("--env", in.env, "a variable; without a value it is the one set here")
+      ->type_name("K[=V]")
+      ->allow_extra_args(false);
+  run->add_option("--cpu", in.cpu, "CPUs, such as 2 or 500m")->type_name("C");
+  run->add_option("--memory", in.memory, "memory, such as 4Gi")->type_name("M");
+  run->add_option("--name", in.name, "what it is called; made from the command if not given")
+      ->type_name("NAME");
+  run->add_option("--queue", in.queue, "which queue it waits in")->type_name("Q");
+  run->add_option("--max-size", in.max_size, "most that goes along; 512Mi if not given")->type_name("SIZE");
+  run->add_flag("--detach", in.detach, "print its name and leave it to itself");
+  run->add_option("--tenant", in.tenant, "whose; may be left out where there is one")->type_name("T");
+  run->add_option("-n,--namespace", in.ns, "where in its cluster")->type_name("NS")->capture_default_str();
+  listing(run);
+}
+
+void CommandLine::add_runs() {
+  RunsOptions& in = in_.runs;
+  auto* runs =
+      command(app_, "runs", "Runs of tenants: every Workflow, however it was started", nullptr, nullptr);
+  runs->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, const char* example, auto act) {
+    auto* sub = command(*runs, name, what, example, [this, act] { return act(in_.common, in_.runs); });
+    sub->add_option("--tenant", in.tenant, "whose; may be left out where there is one")->type_name("T");
+    sub->add_option("-n,--namespace", in.ns, "where in its cluster")->type_name("NS")->capture_default_str();
+    listing(sub);
+    return sub;
+  };
+  add("list", "Runs, the newest first", "ingot runs list --tenant vision", runs_list);
+  const auto named = [&](const char* name, const char* what, const char* example, auto act) {
+    auto* sub = add(name, what, example, act);
+    sub->add_option("NAME", in.name, "the run's name")->required();
+    return sub;
+  };
+  named("show", "What a run is made of, and how each part stands", "ingot runs show train-x8f2k", runs_show);
+  auto* logs = named("logs", "What a run has written", "ingot runs logs -f train-x8f2k", runs_logs);
+  logs->add_option("NODE", in.node, "only that of this part, as `ingot runs show` names it");
+  logs->add_flag("-f,--follow", in.follow, "until the run is over");
+  named("outputs", "Bring what a run left in outputs/ into ./outputs", "ingot runs outputs train-x8f2k",
+        runs_outputs);
+  named("retry", "Begin again what failed; what went well stays", "ingot runs retry train-x8f2k", runs_retry);
+  auto* stop =
+      named("stop", "Stop a run; its exit handlers still run", "ingot runs stop train-x8f2k", runs_stop);
+  stop->add_flag("--now", in.now, "those neither");
 }
 
 void CommandLine::add_simulations() {

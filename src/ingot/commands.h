@@ -97,6 +97,27 @@ int repo_add(const Common&, const RepoOptions&);
 int repo_list(const Common&, const RepoOptions&);
 int repo_sync(const Common&, const RepoOptions&);
 int repo_runs(const Common&, const RepoOptions&);
+struct RunOptions {
+  std::vector<std::string> command;
+  std::string name, image, cpu, memory, queue, max_size;
+  int64_t gpus = 0;
+  std::vector<std::string> datasets, env;  // NAME[@VERSION]; NAME=VALUE or NAME
+  std::string tenant, ns = "default";
+  bool detach = false;
+};
+int run(const Common&, const RunOptions&);
+
+struct RunsOptions {
+  std::string name, node;
+  std::string tenant, ns = "default";
+  bool follow = false, now = false;
+};
+int runs_list(const Common&, const RunsOptions&);
+int runs_show(const Common&, const RunsOptions&);
+int runs_logs(const Common&, const RunsOptions&);
+int runs_outputs(const Common&, const RunsOptions&);
+int runs_retry(const Common&, const RunsOptions&);
+int runs_stop(const Common&, const RunsOptions&);
 
 struct InflateOptions {
   std::string nodes, pods;  // files

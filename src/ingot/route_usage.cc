@@ -43,7 +43,8 @@ apiserver::ExtraRoute usage_route(env::Env& env, store::Shard& shard) {
     metering::UsageQuery query{
         .tenant = request.cluster == kRootCluster ? request.query("tenant") : request.tenant,
         .cluster = own_cluster(request),
-        .since = *since};
+        .since = *since,
+        .pods = request.query("pods") == "true"};
     auto taken = shard.submit([&env, &shard, exchange, query = std::move(query)](store::Turn& turn) {
       metering::report(env, shard, turn, query, replier(exchange));
     });
