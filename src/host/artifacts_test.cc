@@ -2,6 +2,7 @@
 #include "host/artifacts.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -216,7 +217,7 @@ TEST_F(ArtifactsTest, Bombs) {
 }
 
 TEST_F(ArtifactsTest, WhatIsNoArchiveStaysAsItIs) {
-  for (const std::string text : {std::string(), std::string("plain"), std::string(10'000, '\0')}) {
+  for (const std::string& text : {std::string(), std::string("plain"), std::string(10'000, '\0')}) {
     EXPECT_EQ(fault(text), "none");
     EXPECT_EQ(read(data), text);
   }

@@ -21,6 +21,7 @@
 namespace ingot::host {
 namespace {
 
+constexpr int kNoFormat = EILSEQ;  // what libarchive says of what it does not know
 constexpr size_t kLongestName = 4'096, kLongestStep = 255, kDeepest = 128, kReadAtOnce = 64 << 10;
 
 std::unexpected<Error> refused(std::string_view name, std::string_view why) {
@@ -294,7 +295,7 @@ Result<bool> unpack(int file, int directory, const UnpackLimits& limits) {
       return true;
     }
     if (code != ARCHIVE_OK && code != ARCHIVE_WARN) {
-      if (first && lib.archive_errno(from.get()) == ARCHIVE_ERRNO_FILE_FORMAT) return false;
+      if (first && lib.archive_errno(from.get()) == kNoFormat) return false;
       const char* why = lib.archive_error_string(from.get());
       return fail(Reason::Invalid, fmt::format("the archive is broken: {}", why ? why : "it breaks off"));
     }

@@ -103,7 +103,7 @@ class CronKeeper::Impl final : public store::Follower::Handler {
   void child_changed(store::Turn& turn, const Key& key) {
     const ObjectPtr object = turn.get(key);
     std::string owner;
-    if (object && object->marks.owned && object->mentions("\"CronWorkflow\""))
+    if (object && object->marks.owned() && object->mentions("\"CronWorkflow\""))
       owner = owner_of(object->parse());
     if (const auto known = owners_.find(key.text()); known != owners_.end() && known->second != owner) {
       forget_child(known->second, key);

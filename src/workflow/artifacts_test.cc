@@ -133,7 +133,7 @@ templates:
 )"),
                                {});
   ASSERT_TRUE(flow) << flow.error();
-  Run run(*flow, Facts{.name = "wf", .ns = "default"});
+  workflow::Run run(*flow, Facts{.name = "wf", .ns = "default"});
   ASSERT_TRUE(run.arguments(JsonObject{}));
   run.go_on(WallTime{std::chrono::seconds(1)});
   const Wanted wanted = run.take();

@@ -5,9 +5,9 @@
 
 #include "api/patch.h"
 #include "expr/template.h"
+#include "workflow/artifacts.h"
 #include "workflow/locks.h"
 #include "workflow/memo.h"
-#include "workflow/artifacts.h"
 
 namespace ingot::workflow {
 namespace {
@@ -23,7 +23,10 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {
 };
 // What Argo has and we have not yet: refused by name.
 constexpr std::initializer_list<std::string_view> kNotYet[] = {
-    {"data"}, {"plugin"}, {"resource"}, {"http"},
+    {"data"},
+    {"plugin"},
+    {"resource"},
+    {"http"},
 };
 constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"volumeClaimTemplates"}};
 

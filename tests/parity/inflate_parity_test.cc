@@ -156,6 +156,8 @@ class Live {
       return "";
     }
     std::string log_directory(const std::string&) override { return ""; }
+    std::string artifact_directory(const std::string&) override { return ""; }
+    std::string dataset_marks(const std::string&) override { return ""; }
     void remove_pod(const std::string&) override {}
   };
   struct Hollow {
