@@ -13,7 +13,7 @@ using api::JsonObject;
 using api::string_at;
 
 constexpr Duration kInterval = std::chrono::minutes(1);
-constexpr size_t kLongestMessage = 1'024;
+constexpr size_t kLongestMessage = 1'024, kLongestOfBranch = 256;
 
 std::string text(const Json& json, std::initializer_list<std::string_view> path) {
   return std::string(string_at(json, path));
@@ -24,8 +24,8 @@ std::vector<std::string> texts(const Json& json, std::initializer_list<std::stri
   return out;
 }
 
-std::string cut(std::string_view message) {
-  std::string out(message.substr(0, kLongestMessage));
+std::string cut(std::string_view message, size_t most = kLongestMessage) {
+  std::string out(message.substr(0, most));
   // Not within a character.
   while (out.size() < message.size() && !out.empty() && (message[out.size()] & 0xc0) == 0x80) out.pop_back();
   return out;
@@ -36,7 +36,7 @@ JsonArray branches_json(const std::map<std::string, Branch>& branches) {
   for (const auto& [name, branch] : branches) {
     JsonObject one{{"name", name}, {"commit", branch.commit}};
     if (!branch.workflow.empty()) one["workflow"] = branch.workflow;
-    if (!branch.message.empty()) one["message"] = cut(branch.message);
+    if (!branch.message.empty()) one["message"] = cut(branch.message, kLongestOfBranch);
     if (branch.seen) one["seen"] = to_rfc3339(*branch.seen);
     list.push_back(std::move(one));
   }

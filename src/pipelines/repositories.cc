@@ -229,7 +229,10 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
       ++stats_.failed;
       ++watched.failures;
       const Error& error = look.seen.error();
-      if (!error.causes.empty() && error.causes.front().type == env::kGitBusy) return false;
+      if (!error.causes.empty() && error.causes.front().type == env::kGitBusy) {
+        watched.failures = 1;
+        return false;
+      }
       env_.log.warn("repository.unread", {{"repository", look.key}, {"error", error.message}});
       (void)settle_failed(turn, object, error, look.asked, env_.clock.wall());
       return false;
@@ -252,8 +255,8 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
 
   static Duration pause(const Repository& repository, int failures) {
     if (failures == 0) return repository.interval;
-    const Duration retry = std::min(kLastRetry, kFirstRetry * (int64_t(1) << std::min(failures - 1, 10)));
-    return std::max(repository.interval, retry);
+    const Duration retry = kFirstRetry * (int64_t(1) << std::min(failures - 1, 20));
+    return std::min(retry, std::max(repository.interval, kLastRetry));
   }
 
   env::Env& env_;
