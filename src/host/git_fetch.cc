@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kHeads = "refs/heads/";
 constexpr const char* kKept = "refs/ingot/";  // where what was fetched stays reachable
 constexpr size_t kLongestBranch = 512;
+constexpr std::string_view kTooMany = "too many objects";  // libgit2's, past GIT_OPT_SET_PACK_MAX_OBJECTS
 constexpr int kMostTries = 2;  // of a credential: libgit2 asks again when it was no good
 
 // What libgit2's callbacks need, and what they found.
@@ -46,7 +47,11 @@ int give_credential(git_credential** out, const char* url, const char* user_in_u
     return session.refuse(env::kGitDenied,
                           "the remote leads to another host, which asks who we are: use its own URL");
   if (++session.tries > kMostTries)
-    return session.refuse(env::kGitDenied, "the remote does not take the credential of spec.secretRef");
+    return session.refuse(env::kGitDenied,
+                          c.private_key.empty()
+                              ? "the remote does not take the credential of spec.secretRef"
+                              : "the remote does not take the key of spec.secretRef (RSA keys are "
+                                "signed with SHA-1 here, which hosts refuse: use ed25519)");
   const std::string user = !c.username.empty() ? c.username : user_in_url ? user_in_url : "git";
   if (allowed & GIT_CREDENTIAL_USERNAME) return git_credential_username_new(out, user.c_str());
   if ((allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT) && !c.password.empty())
@@ -108,6 +113,8 @@ std::unexpected<Error> fault(const Session& session, int code, const std::string
   const std::string text = what + ": " + git_shown(git_complaint(), 400);
   if (code == GIT_EAUTH) return fail(env::git_error(env::kGitDenied, text));
   if (code == GIT_ECERTIFICATE) return fail(env::git_error(env::kGitRefused, text));
+  // The pack says how many before any of them comes.
+  if (text.ends_with(kTooMany)) return fail(env::git_error(env::kGitTooLarge, text));
   const int kind = git_error_last() ? git_error_last()->klass : 0;
   const bool garbage = kind == GIT_ERROR_INDEXER || kind == GIT_ERROR_ODB || kind == GIT_ERROR_ZLIB ||
                        kind == GIT_ERROR_INVALID || kind == GIT_ERROR_REPOSITORY || kind == GIT_ERROR_OBJECT;

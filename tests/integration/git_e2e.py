@@ -376,6 +376,55 @@ def a_remote_over_http_wants_its_credential(tenant):
     assert "operator allowed" in tenant.unready("http-away", "RemoteRefused")
 
 
+def a_remote_over_ssh_is_known_by_its_key(tenant):
+    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not sshd or not Path("/run/sshd").is_dir():
+        return "this machine has no sshd"
+    work = tenant.root.parent
+    for key in ("host", "user", "other"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(work / key)], check=True)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    (work / "sshd.conf").write_text(f"""Port {port}
+ListenAddress 127.0.0.1
+HostKey {work}/host
+AuthorizedKeysFile {work}/user.pub
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+PidFile none
+""")
+    server = subprocess.Popen([sshd, "-D", "-e", "-f", str(work / "sshd.conf")], stderr=subprocess.PIPE, text=True)
+    try:
+        while "listening" not in server.stderr.readline():
+            assert server.poll() is None, "sshd ended"
+        remote = Remote(tenant.root, "over-ssh")
+        commit = remote.commit({".ingot/pipeline.yaml": PIPELINE})
+        remote.push()
+        user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+        url, private = f"ssh://{user}@127.0.0.1:{port}{remote.bare}", (work / "user").read_text()
+
+        def line(key):
+            return f"[127.0.0.1]:{port} " + (work / f"{key}.pub").read_text()
+
+        tenant.secret("ssh", ssh__privatekey=private, known_hosts=line("host"))
+        tenant.add("over-ssh", url, secretRef={"name": "ssh"})
+        assert tenant.at("over-ssh", commit)["workflow"]
+        for name, reason, entries in (
+                ("ssh-unknown", "RemoteRefused", {"ssh__privatekey": private}),
+                ("ssh-other", "RemoteRefused", {"ssh__privatekey": private, "known_hosts": line("other")}),
+                ("ssh-no-key", "AuthenticationFailed", {"known_hosts": line("host")}),
+                ("ssh-false", "AuthenticationFailed", {"ssh__privatekey": (work / "other").read_text(),
+                                                       "known_hosts": line("host")})):
+            tenant.secret(name, **entries)
+            tenant.add(name, url, secretRef={"name": name})
+            tenant.unready(name, reason)
+    finally:
+        server.kill()
+        server.wait()
+
+
 def the_host_is_told_how_a_run_goes(tenant):
     server = git_over_http(tenant.root, "git:hunter2")
     (tenant.root / "acme").mkdir()
@@ -443,7 +492,8 @@ def main():
     cases = [a_push_starts_a_run_by_webhook, webhooks_that_are_not_signed_tell_nothing, a_replayed_webhook_starts_nothing,
              the_first_look_runs_the_remotes_own_branch_alone, branches_and_paths_are_chosen, history_may_move,
              what_is_wrong_with_a_pipeline_is_said, only_signed_commits_run_where_that_is_asked,
-             remotes_that_nobody_allowed_are_refused, a_remote_over_http_wants_its_credential, the_host_is_told_how_a_run_goes,
+             remotes_that_nobody_allowed_are_refused, a_remote_over_http_wants_its_credential, a_remote_over_ssh_is_known_by_its_key,
+             the_host_is_told_how_a_run_goes,
              garbage_is_told_and_nobody_else_waits, tenants_see_their_own_alone,
              a_push_between_a_kill_and_the_next_start_is_seen]
     chosen = sys.argv[1:]
