@@ -100,9 +100,12 @@ void validate_repository(const Subject& s) {
   const Json* spec = find(s.object, {"spec"});
   if (!spec) return;
   FieldErrors& errors = s.errors;
-  if (const std::string_view url = string_at(*spec, {"url"}); !url.empty())
-    if (const auto parsed = parse_remote_url(url); !parsed)
-      errors.invalid("spec.url", Json(std::string(url)), parsed.error());
+  if (const Json* url = find(*spec, {"url"})) {
+    if (text(*url).empty())
+      errors.required("spec.url");
+    else if (const auto parsed = parse_remote_url(text(*url)); !parsed)
+      errors.invalid("spec.url", *url, parsed.error());
+  }
   globs(*spec, "branches", errors);
   globs(*spec, "paths", errors);
   const std::string_view interval = string_at(*spec, {"interval"});
