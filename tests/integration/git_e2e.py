@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -297,17 +298,22 @@ def remotes_that_nobody_allowed_are_refused(tenant):
 
 
 class Server:
-    """An HTTP server in a thread, on loopback."""
+    """An HTTP server in a thread, on loopback; with `tls`, a file of its certificate and key, for localhost."""
 
-    def __init__(self, handler):
+    def __init__(self, handler, tls=None):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
         self.server.told = self.told = queue.Queue()
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.url = f"https://localhost:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-def git_over_http(root, credential):
+def git_over_http(root, credential, tls=None):
     """`git http-backend` behind basic auth."""
     wanted = "Basic " + base64.b64encode(credential.encode()).decode()
 
@@ -352,7 +358,7 @@ def git_over_http(root, credential):
             self.end_headers()
             self.wfile.write(rest)
 
-    return Server(Handler)
+    return Server(Handler, tls)
 
 
 def a_remote_over_http_wants_its_credential(tenant):
@@ -374,6 +380,30 @@ def a_remote_over_http_wants_its_credential(tenant):
     assert "secretRef" in tenant.unready("http-false", "AuthenticationFailed")
     tenant.add("http-away", f"{server.url}/elsewhere", secretRef={"name": "right"})
     assert "operator allowed" in tenant.unready("http-away", "RemoteRefused")
+
+
+def a_host_that_nobody_vouches_for_is_refused(tenant):
+    file = tenant.root.parent / "tls.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost", "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    server = git_over_http(tenant.root, "git:hunter2", str(file))
+    tenant.secret("tls", token="hunter2")
+    tenant.add("tls", f"{server.url}/over-http.git", secretRef={"name": "tls"})
+    assert "certificate" in tenant.unready("tls", "RemoteRefused")
+
+
+def a_template_of_the_tenants_may_be_the_pipeline(tenant):
+    template = {"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": {"name": "digits"}, "spec": {
+        "entrypoint": "main", "templates": [{"name": "main", "container": {"image": "busybox"},
+                                             "metadata": {"annotations": {"ingot.dev/hollow": '{"runSeconds": 0}'}}}]}}
+    tenant.call("POST", f"/clusters/{tenant.name}/apis/argoproj.io/v1alpha1/namespaces/default/workflowtemplates", template, 201)
+    remote = Remote(tenant.root, "templated")
+    commit = remote.commit({"ci.yaml": "kind: Workflow\nspec: {workflowTemplateRef: {name: digits}}\n"})
+    remote.push()
+    tenant.add("templated", remote.url, pipeline="ci.yaml")
+    run = tenant.at("templated", commit)["workflow"]
+    tenant.watch(tenant.runs, run, lambda o: o.get("status", {}).get("phase") == "Succeeded")
 
 
 def a_remote_over_ssh_is_known_by_its_key(tenant):
@@ -492,7 +522,8 @@ def main():
     cases = [a_push_starts_a_run_by_webhook, webhooks_that_are_not_signed_tell_nothing, a_replayed_webhook_starts_nothing,
              the_first_look_runs_the_remotes_own_branch_alone, branches_and_paths_are_chosen, history_may_move,
              what_is_wrong_with_a_pipeline_is_said, only_signed_commits_run_where_that_is_asked,
-             remotes_that_nobody_allowed_are_refused, a_remote_over_http_wants_its_credential, a_remote_over_ssh_is_known_by_its_key,
+             remotes_that_nobody_allowed_are_refused, a_remote_over_http_wants_its_credential, a_host_that_nobody_vouches_for_is_refused,
+             a_template_of_the_tenants_may_be_the_pipeline, a_remote_over_ssh_is_known_by_its_key,
              the_host_is_told_how_a_run_goes,
              garbage_is_told_and_nobody_else_waits, tenants_see_their_own_alone,
              a_push_between_a_kill_and_the_next_start_is_seen]
