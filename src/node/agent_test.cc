@@ -57,6 +57,46 @@ TEST_F(AgentTest, AFailedPodKeepsItsExitCode) {
   EXPECT_TRUE(released());
 }
 
+api::Json ordered_pod() {
+  api::Json pod = AgentTest::make_pod("Never");
+  api::set(pod, {"metadata", "annotations", kOrderAnnotation}, R"({"b": ["a"], "c": ["a", "b", "nobody"]})");
+  for (const std::string_view name : {"a", "b"})
+    pod.at("spec").at("containers").as_array().push_back({{"name", name}, {"image", "train"}});
+  return pod;
+}
+
+TEST_F(AgentTest, ContainersStartAfterThoseTheyComeAfter) {
+  boot();
+  bind(ordered_pod());
+  EXPECT_EQ(runtime.count("start a.0"), 1u);
+  EXPECT_EQ(runtime.count("start b.0") + runtime.count("start c.0"), 0u);
+  EXPECT_EQ(phase(), "Running");
+  runtime.exit("a", 0);
+  t.loop.run_until_idle();
+  EXPECT_EQ(runtime.count("start b.0"), 1u);
+  boot();
+  EXPECT_EQ(api::string_at(container(), {"state", "waiting", "reason"}), "DependencyPending");
+  EXPECT_EQ(api::string_at(container(), {"state", "waiting", "message"}), "starts after container \"b\"");
+  runtime.exit("b", 0);
+  t.loop.run_until_idle();
+  EXPECT_EQ(runtime.count("start c.0"), 1u);
+  runtime.exit("c", 0);
+  t.loop.run_until_idle();
+  EXPECT_EQ(phase(), "Succeeded");
+}
+
+TEST_F(AgentTest, AContainerAfterOneThatFailedNeverStarts) {
+  boot();
+  bind(ordered_pod());
+  runtime.exit("a", 3);
+  t.loop.run_until_idle();
+  EXPECT_EQ(phase(), "Failed");
+  EXPECT_EQ(runtime.count("start b.0") + runtime.count("start c.0"), 0u);
+  EXPECT_EQ(api::int_at(container(), {"state", "terminated", "exitCode"}), 64);
+  EXPECT_EQ(api::string_at(container(), {"state", "terminated", "reason"}), "DependencyFailed");
+  EXPECT_TRUE(released());
+}
+
 TEST_F(AgentTest, ACrashLoopBacksOff) {
   boot();
   bind(make_pod());

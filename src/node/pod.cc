@@ -23,6 +23,18 @@ void add_containers(Pod& pod, std::string_view field, bool init) {
     c.spec = &spec;
   }
 }
+void read_order(Pod& pod) {
+  const std::string_view text = api::string_at(pod.object, {"metadata", "annotations", kOrderAnnotation});
+  if (text.empty() || pod.restart_policy != RestartPolicy::Never) return;
+  const auto order = api::parse_json(text);
+  if (!order || !order->is_object()) return;
+  for (ContainerDef& c : pod.containers) {
+    if (c.init) continue;
+    for (const api::Json& before : api::array_at(*order, {c.name}))
+      if (const ContainerDef* other = pod.container(api::string_at(before, {})); other && !other->init)
+        c.after.push_back(other->name);
+  }
+}
 }  // namespace
 
 const ContainerDef* Pod::container(std::string_view wanted) const {
@@ -50,6 +62,7 @@ Result<PodPtr> parse_pod(api::Json object) {
   pod.active_deadline_s = api::int_at(o, {"spec", "activeDeadlineSeconds"});
   add_containers(pod, "initContainers", true);
   add_containers(pod, "containers", false);
+  read_order(pod);
   if (pod.containers.empty() || pod.containers.back().init)
     return fail(Reason::Invalid, fmt::format("pod {}/{}: spec.containers is empty", pod.ns, pod.name));
   if (pod.containers.size() > kMaxContainersPerPod)

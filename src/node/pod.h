@@ -18,6 +18,7 @@ struct ContainerDef {
   bool init = false;
   bool sidecar = false;  // an init container with restartPolicy Always: runs beside the main ones
   const api::Json* spec = nullptr;
+  std::vector<std::string> after;  // kOrderAnnotation
 };
 
 enum class RestartPolicy : uint8_t { Always, OnFailure, Never };
@@ -41,6 +42,8 @@ struct Pod {
 using PodPtr = std::shared_ptr<const Pod>;
 
 inline constexpr std::string_view kClusterAnnotation = "factory.ingot.dev/cluster";
+// {"b": ["a"]}: container b starts once a has ended well, and never if it has not. Of pods that restart nothing.
+inline constexpr std::string_view kOrderAnnotation = "factory.ingot.dev/container-order";
 inline constexpr size_t kMaxContainersPerPod = 64;
 
 // Fails where the node cannot even name the pod (no uid, name or namespace) or it has no container or too many.

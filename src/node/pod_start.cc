@@ -215,8 +215,41 @@ bool PodWorker::advance(const ContainerDef& def) {
     wake(w.retry_at);
     return passable;
   }
+  if (!view.current && !may_follow(def)) return passable;
   start_container(def);
   return passable;
+}
+
+// Whether those that it comes after have ended well. If one has not, it never starts, and has failed as well.
+bool PodWorker::may_follow(const ContainerDef& def) {
+  constexpr int32_t kNotStarted = 64;  // as Argo's executor ends one whose dependencies failed
+  ContainerView& view = view_.containers[def.name];
+  view.follows = false;
+  for (const std::string& before : def.after) {
+    const ContainerView& other = view_.view(before);
+    if (!other.exited()) {
+      view.follows = true;
+      view.waiting_reason = "DependencyPending";
+      view.waiting_message = fmt::format("starts after container \"{}\"", before);
+      return false;
+    }
+    if (other.current->exit_code == 0) continue;
+    view.waiting_reason.clear();
+    view.waiting_message.clear();
+    const WallTime now = ctx_.env.clock.wall();
+    merge({.name = def.name,
+           .state = ContainerState::Exited,
+           .created_at = now,
+           .started_at = now,
+           .finished_at = now,
+           .exit_code = kNotStarted,
+           .reason = "DependencyFailed",
+           .message = fmt::format("container \"{}\" failed", before)},
+          true);
+    poke();
+    return false;
+  }
+  return true;
 }
 
 void PodWorker::start_container(const ContainerDef& def) {

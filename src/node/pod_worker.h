@@ -102,6 +102,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool config_ready() const { return config_ready_; }
   void use_config(Result<PodConfig>);
   bool prepare_datasets();  // true: some are on their way, and use_config() follows
+  bool may_follow(const ContainerDef&);
   void start_containers();
   bool advance(const ContainerDef&);  // starts it if due; true when it stands no longer in others' way
   void start_container(const ContainerDef&);

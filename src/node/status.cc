@@ -65,7 +65,7 @@ enum class Seen : uint8_t { Waiting, Running, Stopped, Succeeded };
 Seen seen(const ContainerView& view) {
   if (view.running()) return Seen::Running;
   if (view.exited()) return view.current->exit_code == 0 ? Seen::Succeeded : Seen::Stopped;
-  return Seen::Waiting;
+  return view.follows ? Seen::Running : Seen::Waiting;  // the pod has begun
 }
 
 bool init_done(const ContainerDef& def, const ContainerView& view) {

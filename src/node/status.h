@@ -18,6 +18,7 @@ struct ContainerView {
   bool started = false;                              // the startup probe passed, or there is none
   bool ready = false;
 
+  bool follows = false;  // it waits for those that it comes after
   bool running() const { return current && current->state == ContainerState::Running; }
   bool exited() const { return current && current->state == ContainerState::Exited; }
   uint32_t restart_count() const { return current ? current->attempt : 0; }
