@@ -177,11 +177,19 @@ int tell(const Common& common, const api::Json& repository) {
     return kOk;
   }
   const api::Json* ready = condition_of(repository, "Ready");
+  const std::string_view name = api::string_at(repository, {"metadata", "name"});
   if (ready && api::string_at(*ready, {"status"}) == "False")
-    return failed(
-        fmt::format("{}: {}", api::string_at(*ready, {"reason"}), api::string_at(*ready, {"message"})));
+    return failed(fmt::format(
+        "repository {0} is watched, but cannot be read: {1} ({2})\n  it is tried again by itself; "
+        "`ingot repo sync {0}` tries now",
+        name, api::string_at(*ready, {"message"}), api::string_at(*ready, {"reason"})));
+  const api::JsonArray& branches = api::array_at(repository, {"status", "branches"});
+  if (branches.empty()) {
+    fmt::print("no branch yet that is meant: push one, and its pipeline runs\n");
+    return kOk;
+  }
   Table table({"BRANCH", "COMMIT", "WORKFLOW", "MESSAGE"});
-  for (const api::Json& branch : api::array_at(repository, {"status", "branches"}))
+  for (const api::Json& branch : branches)
     table.row({std::string(api::string_at(branch, {"name"})),
                std::string(api::string_at(branch, {"commit"}).substr(0, kShownCommit)),
                std::string(api::string_at(branch, {"workflow"})),

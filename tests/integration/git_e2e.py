@@ -2,6 +2,7 @@
 sender of webhooks may do wrong."""
 import base64
 import http.server
+import io
 import json
 import os
 import queue
@@ -10,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 from pathlib import Path
@@ -406,6 +408,29 @@ def a_template_of_the_tenants_may_be_the_pipeline(tenant):
     tenant.watch(tenant.runs, run, lambda o: o.get("status", {}).get("phase") == "Succeeded")
 
 
+def a_run_gets_the_files_of_its_commit(tenant):
+    remote = Remote(tenant.root, "sourced")
+    commit = remote.commit({".ingot/pipeline.yaml": PIPELINE.replace(
+        "  - name: main\n", "  - name: main\n    inputs: {artifacts: [{name: source, path: /src}]}\n"), "src/a.py": "print(1)"})
+    remote.push()
+    tenant.add("sourced", remote.url)
+    name = tenant.at("sourced", commit).get("workflow")
+    assert name, tenant.at("sourced", commit)
+    run = tenant.watch(tenant.runs, name, lambda o: o.get("status", {}).get("finishedAt"))
+    assert run["status"]["phase"] == "Succeeded", run["status"]
+    source = next(a for a in run["spec"]["arguments"]["artifacts"] if a["name"] == "source")
+    tenant.client.connection.request("GET", f"/clusters/{tenant.name}/blobs/{source['s3']['key'].replace('/', ':')}")
+    with tarfile.open(fileobj=io.BytesIO(tenant.client.connection.getresponse().read())) as archive:
+        assert archive.getnames() == [".ingot", ".ingot/pipeline.yaml", "src", "src/a.py"], archive.getnames()
+        assert archive.extractfile("src/a.py").read() == b"print(1)"
+    outside = remote.clone / "link"
+    outside.symlink_to("/etc/passwd")
+    commit = remote.commit({})
+    remote.push()
+    tenant.sync("sourced")
+    assert "leads out" in tenant.at("sourced", commit)["message"]
+
+
 def a_remote_over_ssh_is_known_by_its_key(tenant):
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if not sshd or not Path("/run/sshd").is_dir():
@@ -523,7 +548,7 @@ def main():
              the_first_look_runs_the_remotes_own_branch_alone, branches_and_paths_are_chosen, history_may_move,
              what_is_wrong_with_a_pipeline_is_said, only_signed_commits_run_where_that_is_asked,
              remotes_that_nobody_allowed_are_refused, a_remote_over_http_wants_its_credential, a_host_that_nobody_vouches_for_is_refused,
-             a_template_of_the_tenants_may_be_the_pipeline, a_remote_over_ssh_is_known_by_its_key,
+             a_template_of_the_tenants_may_be_the_pipeline, a_run_gets_the_files_of_its_commit, a_remote_over_ssh_is_known_by_its_key,
              the_host_is_told_how_a_run_goes,
              garbage_is_told_and_nobody_else_waits, tenants_see_their_own_alone,
              a_push_between_a_kill_and_the_next_start_is_seen]
