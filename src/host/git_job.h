@@ -32,7 +32,7 @@ Result<env::GitSeen> parse_git_seen(std::string_view);
 std::string to_text(const Result<void>&);
 Result<void> parse_git_done(std::string_view);
 
-inline constexpr size_t kMostBranches = 1'000, kMostChanges = 16, kMostPaths = 1'000;
+inline constexpr size_t kMostBranches = 1'000, kMostChanges = 4, kMostPaths = 1'000;
 inline constexpr size_t kMostPathBytes = 64 * 1024, kLargestPipeline = 256 * 1024, kLargestSigned = 64 * 1024;
 
 }  // namespace ingot::host

@@ -19,6 +19,7 @@
 
 #include "api/remote_url.h"
 #include "base/encoding.h"
+#include "host/beneath.h"
 #include "host/crew.h"
 #include "host/git_worker.h"
 #include "host/pod_files.h"
@@ -109,14 +110,14 @@ struct Shop {
 
 // What was fetched of it, and lies there.
 int64_t Shop::kept_bytes(const std::string& repository) const {
-  const int packs =
-      ::openat(root.get(), (repository + "/git/objects/pack").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* listing = packs < 0 ? nullptr : ::fdopendir(packs);
+  Fd packs = open_beneath(root.get(), repository + "/git/objects/pack", O_RDONLY | O_DIRECTORY);
+  DIR* listing = packs ? ::fdopendir(packs.get()) : nullptr;
   if (!listing) return 0;
+  const int directory = packs.release();
   int64_t bytes = 0;
   struct stat one{};
   while (const dirent* entry = ::readdir(listing))
-    if (::fstatat(packs, entry->d_name, &one, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(one.st_mode))
+    if (::fstatat(directory, entry->d_name, &one, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(one.st_mode))
       bytes += one.st_size;
   ::closedir(listing);
   return bytes;
@@ -258,8 +259,9 @@ class GitRemotes final : public env::Git {
 
   template <class Answer, class Work>
   void ask(const ClusterId& cluster, Work work, std::move_only_function<void(Result<Answer>)> done) {
-    Cluster& own = clusters_[cluster];
-    if (waiting_ >= shop_->options.waiting || own.waiting.size() >= shop_->options.waiting_of_one) {
+    const auto known = clusters_.find(cluster);
+    if (waiting_ >= shop_->options.waiting ||
+        (known != clusters_.end() && known->second.waiting.size() >= shop_->options.waiting_of_one)) {
       loop_.post([done = std::move(done)]() mutable {
         done(fail(
             env::git_error(env::kGitBusy, "too many repositories wait to be looked at; it is tried again")));
@@ -267,18 +269,19 @@ class GitRemotes final : public env::Git {
       return;
     }
     ++waiting_;
-    own.waiting.push_back([this, cluster, work = std::move(work), done = std::move(done)]() mutable {
-      crew_.post([&loop = loop_, shop = shop_, alive = std::weak_ptr(alive_), cluster, work = std::move(work),
-                  done = std::move(done)]() mutable {
-        auto answer = std::make_shared<Result<Answer>>(work(*shop));
-        loop.post([alive = std::move(alive), cluster, answer, done = std::move(done)]() mutable {
-          const auto self = alive.lock();
-          if (!self) return;
-          (*self)->ended(cluster);
-          done(std::move(*answer));
+    clusters_[cluster].waiting.push_back(
+        [this, cluster, work = std::move(work), done = std::move(done)]() mutable {
+          crew_.post([&loop = loop_, shop = shop_, alive = std::weak_ptr(alive_), cluster,
+                      work = std::move(work), done = std::move(done)]() mutable {
+            auto answer = std::make_shared<Result<Answer>>(work(*shop));
+            loop.post([alive = std::move(alive), cluster, answer, done = std::move(done)]() mutable {
+              const auto self = alive.lock();
+              if (!self) return;
+              (*self)->ended(cluster);
+              done(std::move(*answer));
+            });
+          });
         });
-      });
-    });
     next();
   }
 

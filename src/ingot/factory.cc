@@ -88,6 +88,7 @@ struct Factory::Impl {
   std::unique_ptr<env::Blobs> blobs;
   std::unique_ptr<host::BlobService> blob_service;
   std::unique_ptr<env::Git> git;
+  std::unique_ptr<host::ThreadWorker> reader;  // of what comes from there
   std::unique_ptr<host::Artifacts> artifacts;
   std::unique_ptr<host::DatasetCache> dataset_cache;
   std::unique_ptr<host::ThreadWorker> sweeper;
@@ -173,6 +174,7 @@ Result<void> Factory::Impl::open_git() {
   auto opened = host::open_git_remotes(real.loop, real.log, *blobs, std::move(git_options));
   if (!opened) return fail(opened.error());
   git = std::move(*opened);
+  reader = std::make_unique<host::ThreadWorker>(real.loop, "reader");
   return {};
 }
 
@@ -244,7 +246,7 @@ Result<void> Factory::Impl::run_nodes() {
     device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
     pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry);
     crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
-    repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git);
+    repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git, *reader);
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
     dataset_runs = std::make_unique<pipelines::DatasetRuns>(real.env, *shard);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
@@ -407,6 +409,7 @@ void Factory::Impl::stop(bool keep_pods) {
     shard = nullptr;
   });
   git = nullptr;
+  reader = nullptr;
   artifacts = nullptr;
   dataset_cache = nullptr;
   blob_service = nullptr;

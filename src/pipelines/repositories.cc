@@ -17,7 +17,7 @@ using api::Key;
 using api::ObjectPtr;
 using git::Repository;
 
-constexpr size_t kSettledPerTurn = 4, kStartedPerTurn = 32;
+constexpr size_t kSettledPerTurn = 1, kStartedPerTurn = 32;
 constexpr Duration kFirstRetry = std::chrono::seconds(10), kLastRetry = std::chrono::minutes(10);
 
 // One look, from the question to what is written.
@@ -35,10 +35,11 @@ using LookPtr = std::shared_ptr<Look>;
 
 class Repositories::Impl final : public store::Follower::Handler, public std::enable_shared_from_this<Impl> {
  public:
-  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry, env::Git& git)
+  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry, env::Git& git, env::Worker& worker)
       : env_(env),
         registry_(registry),
         git_(git),
+        worker_(worker),
         follower_(std::make_unique<store::Follower>(
             env, shard, store::FollowerOptions{{{"", std::string(git::kRepositories), ""}}, store::kFewKeys},
             *this)) {}
@@ -171,12 +172,20 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
                                                     " in namespace " + std::string(key.ns())));
   }
 
-  // The rest needs no turn until everything is here.
+  // The rest needs no turn until everything is here. What strangers wrote is read beside the loop.
   void looked(const LookPtr& look, Result<env::GitSeen> seen) {
     look->seen = std::move(seen);
-    if (look->seen)
-      for (env::GitChange& change : look->seen->changes)
-        look->reactions.push_back(judge(registry_, look->repository, std::move(change)));
+    worker_.run(
+        [look, &registry = registry_] {
+          if (!look->seen) return;
+          for (env::GitChange& change : look->seen->changes)
+            look->reactions.push_back(judge(registry, look->repository, std::move(change)));
+        },
+        [weak = weak_from_this(), look] {
+          if (const auto self = weak.lock()) self->judged(look);
+        });
+  }
+  void judged(const LookPtr& look) {
     for (size_t i = 0; i < look->reactions.size(); ++i) {
       if (!look->reactions[i].needs_source) continue;
       ++look->packing;
@@ -262,6 +271,7 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
   env::Env& env_;
   const api::Registry& registry_;
   env::Git& git_;
+  env::Worker& worker_;
   Stats stats_;
   uint64_t last_ = 0;
   bool swept_ = false;
@@ -271,8 +281,9 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
   std::unique_ptr<store::Follower> follower_;  // last: it calls into the rest
 };
 
-Repositories::Repositories(env::Env& env, store::Shard& shard, const api::Registry& registry, env::Git& git)
-    : impl_(std::make_shared<Impl>(env, shard, registry, git)) {
+Repositories::Repositories(env::Env& env, store::Shard& shard, const api::Registry& registry, env::Git& git,
+                           env::Worker& worker)
+    : impl_(std::make_shared<Impl>(env, shard, registry, git, worker)) {
   impl_->start();
 }
 Repositories::~Repositories() { impl_->stop(); }

@@ -5,7 +5,7 @@
 // the Workflows, and in the Repository's status the commits that they are for. So a crash forgets both or neither, and the
 // next look finds what is left; a Workflow's name follows from its commit, so nothing starts twice.
 //
-// Thread rule: the loop. Invariants: one look at a repository at a time; everything known of one can be read again from it.
+// Thread rule: the loop; `worker` reads pipelines and signatures beside it. Invariants: one look at a repository at a time; everything known of one can be read again from it.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ namespace ingot::pipelines {
 
 class Repositories {
  public:
-  Repositories(env::Env&, store::Shard&, const api::Registry&, env::Git&);
+  Repositories(env::Env&, store::Shard&, const api::Registry&, env::Git&, env::Worker&);
   ~Repositories();
   Repositories(const Repositories&) = delete;
   Repositories& operator=(const Repositories&) = delete;

@@ -82,7 +82,8 @@ class RepositoriesTest : public testing::Test {
   }
   void start() {
     git = std::make_unique<FakeGit>(store.t.env.loop);
-    repositories = std::make_unique<Repositories>(store.t.env, *store.shard, *registry, *git);
+    repositories =
+        std::make_unique<Repositories>(store.t.env, *store.shard, *registry, *git, store.t.env.worker);
     settle();
   }
   void settle() { store.t.loop.run_until_idle(); }
