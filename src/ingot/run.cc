@@ -186,7 +186,9 @@ class Teller {
  public:
   void tell(const Json& workflow) {
     for (const RunNode& node : pods_of(workflow)) {
-      if (!node.began() && node.message != waits_ && !node.message.empty()) {
+      const bool says =
+          !node.message.empty() && node.message != "ContainerCreating" && node.message != "PodInitializing";
+      if (!node.began() && says && node.message != waits_) {
         waits_ = node.message;
         say("waits: " + waits_);
       }
