@@ -181,26 +181,6 @@ std::shared_ptr<const std::atomic<int>> stop_when_interrupted(RunFollower follow
   return seen;
 }
 
-// Says how the run stands, each thing once.
-class Teller {
- public:
-  void tell(const Json& workflow) {
-    for (const RunNode& node : pods_of(workflow)) {
-      const bool says =
-          !node.message.empty() && node.message != "ContainerCreating" && node.message != "PodInitializing";
-      if (!node.began() && says && node.message != waits_) {
-        waits_ = node.message;
-        say("waits: " + waits_);
-      }
-      if (node.began() && !node.host.empty() && !std::exchange(began_, true)) say("runs on " + node.host);
-    }
-  }
-
- private:
-  std::string waits_;
-  bool began_ = false;
-};
-
 // The exit code of the one container; none: it has none, or never ran.
 std::optional<int> code_of(const Json& workflow) {
   for (const auto& [id, node] : api::object_at(workflow, {"status", "nodes"})) {
@@ -217,30 +197,36 @@ bool write_out(std::string_view bytes, FILE* to) {
 }
 
 Result<Json> follow(RunFollower& follower, bool log_on_stderr) {
-  Teller teller;
   Json last;
-  std::string pod;
-  const auto look = [&](bool until_it_runs) {
-    return follower.watch([&](const Json& workflow) {
-      last = workflow;
-      teller.tell(workflow);
-      if (is_over(workflow)) return false;
-      const auto pods = pods_of(workflow);
-      if (until_it_runs && !pods.empty() && pods.front().began()) return false;
-      return true;
+  // A Workflow is not written when one of its pods begins to run: that is the pod's to say.
+  auto waited = follower.watch([&](const Json& workflow) {
+    last = workflow;
+    return !is_over(workflow) && pods_of(workflow).empty();
+  });
+  if (!waited) return fail(waited.error());
+  if (const auto pods = pods_of(last); !pods.empty()) {
+    const std::string& pod = pods.front().pod;
+    waited = follower.until_it_runs(pod, [](const std::string& why) { say("waits: " + why); });
+    if (!waited) return fail(waited.error());
+    bool ran = false;
+    waited = follower.watch_pod(pod, [&](const Json& seen) {
+      ran = !string_at(seen, {"spec", "nodeName"}).empty();
+      if (ran) say("runs on " + std::string(string_at(seen, {"spec", "nodeName"})));
+      return false;
     });
-  };
-  if (auto waited = look(true); !waited) return fail(waited.error());
-  if (const auto pods = pods_of(last); !pods.empty() && pods.front().began() && !pods.front().host.empty()) {
+    if (!waited) return fail(waited.error());
     FILE* to = log_on_stderr ? stderr : stdout;
-    auto logged = follower.log(pods.front().pod, "main", true,
-                               [&](std::string_view piece) { return write_out(piece, to); });
+    if (ran)
+      waited = follower.log(pod, "main", true, [&](std::string_view piece) { return write_out(piece, to); });
     if (std::ferror(to) != 0)
       return fail(Reason::InternalError, "nobody reads the output any more; the run goes on");
-    if (!logged) (void)failed("its log cannot be read: " + logged.error().message);
+    if (!waited) (void)failed("its log cannot be read: " + waited.error().message);
   }
-  if (!is_over(last))
-    if (auto waited = look(false); !waited) return fail(waited.error());
+  waited = follower.watch([&](const Json& workflow) {
+    last = workflow;
+    return !is_over(workflow);
+  });
+  if (!waited) return fail(waited.error());
   return last;
 }
 

@@ -20,6 +20,21 @@ constexpr int kTries = 200;  // of five seconds at most each
 constexpr auto kShortest = std::chrono::milliseconds(100), kLongest = std::chrono::milliseconds(5'000);
 constexpr Duration kSilence = std::chrono::minutes(10);  // of a log
 
+// Why a pod does not run yet, as far as that is worth a word.
+std::string why_pending(const Json& pod) {
+  for (const Json& c : api::array_at(pod, {"status", "conditions"}))
+    if (string_at(c, {"type"}) == "PodScheduled" && string_at(c, {"status"}) == "False")
+      return std::string(string_at(c, {"message"}));
+  for (const std::string_view list : {"initContainerStatuses", "containerStatuses"})
+    for (const Json& c : api::array_at(pod, {"status", list})) {
+      const std::string_view reason = string_at(c, {"state", "waiting", "reason"}),
+                             message = string_at(c, {"state", "waiting", "message"});
+      if (reason.empty() || reason == "ContainerCreating" || reason == "PodInitializing") continue;
+      return std::string(reason) + (message.empty() ? "" : ": " + std::string(message));
+    }
+  return "";
+}
+
 bool is_final(std::string_view phase) {
   return phase == "Succeeded" || phase == "Failed" || phase == "Error";
 }
@@ -96,17 +111,18 @@ Result<void> RunFollower::patience(const Error& error) {
   return {};
 }
 
-Result<void> RunFollower::watch(const std::function<bool(const Json&)>& look) {
-  const std::string list = place_.path(kWorkflowApi, "workflows") +
-                           "?watch=true&allowWatchBookmarks=true&fieldSelector=metadata.name%3D" +
-                           query_value(name_);
+Result<void> RunFollower::watch_one(std::string_view api_version, std::string_view resource,
+                                    const std::string& name, const Look& look) {
+  const std::string all = place_.path(api_version, resource), own = all + "/" + query_value(name);
+  const std::string changes =
+      all + "?watch=true&allowWatchBookmarks=true&fieldSelector=metadata.name%3D" + query_value(name);
   while (true) {
     auto client = Client::open(common_);
     Result<void> done = client ? Result<void>{} : fail(client.error());
     bool wanted = true, gone = false;
     if (client) {
       // A watch of one that is gone says nothing.
-      if (auto there = client->get(path()); !there) {
+      if (auto there = client->get(own); !there) {
         if (there.error().reason == Reason::NotFound) return fail(there.error());
         done = fail(there.error());
       } else {
@@ -115,7 +131,7 @@ Result<void> RunFollower::watch(const std::function<bool(const Json&)>& look) {
       }
     }
     if (done)
-      done = client->watch(list, [&](const Json& event) {
+      done = client->watch(changes, [&](const Json& event) {
         tries_ = 0;
         const std::string_view type = string_at(event, {"type"});
         if (type == "BOOKMARK") return true;
@@ -125,11 +141,33 @@ Result<void> RunFollower::watch(const std::function<bool(const Json&)>& look) {
         wanted = !gone && look(*object);
         return wanted;
       });
-    if (gone) return fail(Reason::NotFound, fmt::format("run {} was deleted", name_));
+    if (gone) return fail(Reason::NotFound, fmt::format("{} was deleted", name));
     if (!wanted) return {};
     if (auto again = patience(done ? Error{.message = "the factory ends every watch"} : done.error()); !again)
       return again;
   }
+}
+
+Result<void> RunFollower::watch(const Look& look) {
+  return watch_one(kWorkflowApi, "workflows", name_, look);
+}
+
+Result<void> RunFollower::watch_pod(const std::string& pod, const Look& look) {
+  auto done = watch_one("v1", "pods", pod, look);
+  return !done && done.error().reason == Reason::NotFound ? Result<void>{} : done;
+}
+
+Result<void> RunFollower::until_it_runs(const std::string& pod,
+                                        const std::function<void(const std::string&)>& waits) {
+  std::string told;
+  return watch_pod(pod, [&](const Json& seen) {
+    const std::string_view phase = string_at(seen, {"status", "phase"});
+    if (!phase.empty() && phase != "Pending") return false;
+    const std::string why = why_pending(seen);
+    if (!why.empty() && why != told) waits(why);
+    told = why;
+    return true;
+  });
 }
 
 Result<void> RunFollower::log(const std::string& pod, const std::string& container, bool follow,

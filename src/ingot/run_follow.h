@@ -32,6 +32,10 @@ class RunFollower {
   // Hands every state of the Workflow to `look` until it returns false. Waits for a factory that is away, and says so once.
   // Error: there is no such run any more, or nobody answered for long.
   Result<void> watch(const std::function<bool(const api::Json&)>& look);
+  // The same of one of its pods, which may be gone at any time: that ends it, and is no error.
+  Result<void> watch_pod(const std::string& pod, const std::function<bool(const api::Json&)>& look);
+  // Until it runs or ends; `waits` is told why it does not, each reason once.
+  Result<void> until_it_runs(const std::string& pod, const std::function<void(const std::string&)>& waits);
 
   using Take = std::function<bool(std::string_view)>;  // false: no more is wanted
   // What a container has written, from its beginning; with `follow` until it has ended. Each byte once, though the connection
@@ -42,6 +46,10 @@ class RunFollower {
   std::string path() const;  // of the Workflow
 
  private:
+  using Look = std::function<bool(const api::Json&)>;
+  // NotFound: it is gone.
+  Result<void> watch_one(std::string_view api_version, std::string_view resource, const std::string& name,
+                         const Look&);
   // Waits a while, longer each time; an error once that was in vain for long. A good answer begins anew.
   Result<void> patience(const Error&);
 

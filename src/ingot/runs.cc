@@ -269,10 +269,15 @@ int runs_logs(const Common& common, const RunsOptions& options) {
     const bool single = templates_of(last).size() == 1 && pods.size() == 1;
     for (const RunNode& node : pods) {
       if (!options.node.empty() && options.node != node.shown && options.node != node.name &&
-          options.node != node.id)
+          options.node != node.id) {
+        told.emplace(node.id, true);
         continue;
+      }
       named = true;
-      if (!node.began() || !told.emplace(node.id, true).second) continue;
+      if ((!node.began() && !options.follow) || !told.emplace(node.id, true).second) continue;
+      if (options.follow)
+        if (auto waited = follower.until_it_runs(node.pod, [](const std::string&) {}); !waited)
+          return failed(waited.error());
       if (auto done = print_log(*found, follower, node, !single && options.node.empty(), options.follow);
           !done)
         return failed(done.error());
@@ -281,7 +286,7 @@ int runs_logs(const Common& common, const RunsOptions& options) {
     const auto news = [&](const Json& workflow) {
       last = workflow;
       const auto now = pods_of(workflow);
-      const auto fresh = [&](const RunNode& n) { return n.began() && !told.contains(n.id); };
+      const auto fresh = [&](const RunNode& n) { return !told.contains(n.id); };
       return !is_over(workflow) && std::ranges::none_of(now, fresh);
     };
     if (auto waited = follower.watch(news); !waited) return failed(waited.error());

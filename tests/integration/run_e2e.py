@@ -146,7 +146,8 @@ def a_run_that_waits_says_why_and_is_stopped(project):
 
 
 def an_interruption_stops_what_runs(project):
-    going = project.start("run", "--name", "long", "--", "sh", "-c", "echo began; exec sleep 600")
+    going = project.start("run", "--name", "long", "--", "sh", "-c",
+                          "trap 'exit 9' TERM; echo began; while :; do sleep 0.1; done")
     assert going.stdout.readline() == "began\n"
     going.send_signal(signal.SIGINT)
     assert going.wait(SECONDS) == 130, going.stderr.read()
