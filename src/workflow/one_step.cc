@@ -1,6 +1,7 @@
 #include "workflow/one_step.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "workflow/values.h"
 
@@ -50,11 +51,14 @@ Json resources(const OneStep& step) {
 
 std::string called(const std::vector<std::string>& command) {
   std::string_view word = command.empty() ? "" : std::string_view(command.front());
-  for (size_t i = 1; i < command.size(); ++i)
-    if (!command[i].starts_with('-') && !command[i].contains(' ')) {
-      word = command[i];
-      break;
-    }
+  // The first that is called like a file.
+  const auto file =
+      std::find_if(command.begin() + (command.empty() ? 0 : 1), command.end(), [](std::string_view w) {
+        const std::string_view name = w.substr(w.rfind('/') + 1);
+        return !w.starts_with('-') && !w.contains(' ') && name.find('.', 1) != name.npos &&
+               std::isalpha(static_cast<unsigned char>(name[0]));
+      });
+  if (file != command.end()) word = *file;
   word = word.substr(word.rfind('/') + 1);
   word = word.substr(0, word.find('.'));
   std::string out;

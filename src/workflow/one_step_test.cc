@@ -78,6 +78,9 @@ TEST(OneStep, IsCalledAfterItsScript) {
   EXPECT_EQ(called({"./run.sh"}), "run");
   EXPECT_EQ(called({"sh", "-c", "echo a; echo b"}), "sh");
   EXPECT_EQ(called({"nvidia-smi"}), "nvidia-smi");
+  EXPECT_EQ(called({"/bin/sleep", "0.5"}), "sleep");
+  EXPECT_EQ(called({"python3.11", "train.py"}), "train");
+  EXPECT_EQ(called({"python3", "-m", "tool", "conf.d/a.yaml"}), "a");
   EXPECT_EQ(called({"/…/"}), "run");
   EXPECT_EQ(called({}), "run");
   EXPECT_LE(called({std::string(300, 'a')}).size(), 40u);
