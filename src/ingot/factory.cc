@@ -27,6 +27,7 @@
 #include "host/real_env.h"
 #include "host/side_lane.h"
 #include "host/teardown.h"
+#include "ingot/account_requests.h"
 #include "ingot/expectation.h"
 #include "ingot/machine.h"
 #include "ingot/metrics.h"
@@ -102,6 +103,7 @@ struct Factory::Impl {
   std::unique_ptr<controllers::Placement> placement;
   std::unique_ptr<controllers::NodeLifecycle> node_lifecycle;
   std::unique_ptr<controllers::DeviceHealth> device_health;
+  std::unique_ptr<AccountRequests> account_requests;
   std::unique_ptr<pipelines::Engine> pipelines;
   std::unique_ptr<pipelines::CronKeeper> crons;
   std::unique_ptr<pipelines::Repositories> repositories;
@@ -244,7 +246,8 @@ Result<void> Factory::Impl::run_nodes() {
     placement = std::make_unique<controllers::Placement>(real.env, *shard);
     node_lifecycle = std::make_unique<controllers::NodeLifecycle>(real.env, *shard);
     device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
-    pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry);
+    account_requests = std::make_unique<AccountRequests>(real.loop, *server);
+    pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry, account_requests.get());
     crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
     repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git, *reader);
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
@@ -397,6 +400,7 @@ void Factory::Impl::stop(bool keep_pods) {
     repositories = nullptr;
     dataset_runs = nullptr;
     pipelines = nullptr;
+    account_requests = nullptr;
     device_health = nullptr;
     node_lifecycle = nullptr;
     placement = nullptr;

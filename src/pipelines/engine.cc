@@ -11,6 +11,7 @@
 #include "pipelines/memos.h"
 #include "pipelines/pods.h"
 #include "pipelines/reading.h"
+#include "pipelines/resource_steps.h"
 #include "pipelines/row_sweep.h"
 #include "pipelines/rows.h"
 #include "pipelines/workflow_status.h"
@@ -40,10 +41,15 @@ constexpr size_t kRunsPerTurn = 8, kPodsPerTurn = 8;
 
 class Engine::Impl final : public store::Follower::Handler {
  public:
-  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry)
+  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry, Requests* requests)
       : env_(env),
         shard_(shard),
         registry_(registry),
+        resources_(env, registry, requests,
+                   [this](const std::string& workflow) {
+                     look_at(workflow);
+                     follower_.wake();
+                   }),
         pod_spec_(*registry.find_key("pods")->schema->find("spec")->schema),
         follower_(env, shard,
                   {{{"", std::string(workflow::kWorkflows), ""}, {"", "pods", ""}, {"", "configmaps", ""}},
@@ -76,6 +82,7 @@ class Engine::Impl final : public store::Follower::Handler {
     waiting_.clear();
     timers_.clear();
     locks_.reset();
+    resources_.clear();
     sweep_.emplace(env_, shard_);
     stats_.runs = 0;
   }
@@ -137,6 +144,8 @@ class Engine::Impl final : public store::Follower::Handler {
     run.share(&locks_.of(turn, key));
     run.allow(pods_left_);
     for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
+    for (const ResourceSteps::News& news : resources_.take(key))
+      run.pod(run.by_id(news.node_id), news.report, now);
     run.go_on(now);
     carry_out(turn, key, going, now);
     pods_left_ = run.allowed();
@@ -186,8 +195,7 @@ class Engine::Impl final : public store::Follower::Handler {
     run.go_on(now);
     pods_left_ = run.allowed();
     for (size_t i = 0; i < run.nodes().size(); ++i)
-      if (const workflow::Node& n = run.nodes()[i];
-          n.type == NodeType::Pod && !fulfilled(n.phase) && !n.waits()) {
+      if (const workflow::Node& n = run.nodes()[i]; has_pod(n) && !fulfilled(n.phase) && !n.waits()) {
         const Key pod = pod_key(object->key, n);
         pods_[pod.text()] = {object->key.text(), NodeIndex(i)};
         if (turn.get(pod) || !fresh) going.pods.insert(pod.text());
@@ -222,7 +230,14 @@ class Engine::Impl final : public store::Follower::Handler {
     Run& run = *going.run;
     for (workflow::Wanted wanted = run.take(); wanted.anything(); wanted = run.take()) {
       for (const auto& pod : wanted.pods) make(turn, key, run, pod, now);
+      for (const auto& [node, filled] : wanted.resources) {
+        if (fulfilled(run.nodes()[size_t(node)].phase)) continue;  // stopped before it began
+        if (const auto begun = resources_.begin(turn, key, run, node, filled); !begun)
+          run.pod(node, {.phase = Phase::Error, .message = begun.error()}, now);
+      }
       for (const NodeIndex node : wanted.stop) {
+        resources_.stop(key, run.nodes()[size_t(node)].id);
+        if (!has_pod(run.nodes()[size_t(node)])) continue;
         const Key pod = pod_key(key, run.nodes()[size_t(node)]);
         stop_pod(turn, pod, now);
         pods_.erase(pod.text());
@@ -259,7 +274,7 @@ class Engine::Impl final : public store::Follower::Handler {
     if (!every && strategy != "OnPodSuccess") return;
     for (const NodeIndex i : wanted.changed) {
       const workflow::Node& n = run.nodes()[size_t(i)];
-      if (n.type == NodeType::Pod && fulfilled(n.phase) && (every || n.phase == Phase::Succeeded))
+      if (has_pod(n) && fulfilled(n.phase) && (every || n.phase == Phase::Succeeded))
         delete_object(turn, pod_key(key, n), now);
     }
   }
@@ -285,7 +300,7 @@ class Engine::Impl final : public store::Follower::Handler {
     if (strategy == "OnWorkflowCompletion" ||
         (strategy == "OnWorkflowSuccess" && run.phase() == Phase::Succeeded))
       for (const workflow::Node& n : run.nodes())
-        if (n.type == NodeType::Pod) delete_object(turn, pod_key(key, n), now);
+        if (has_pod(n)) delete_object(turn, pod_key(key, n), now);
     const ObjectPtr object = turn.get(key);
     forget(turn, key);
     if (object) look_after(turn, key, object->parse(), now);
@@ -306,11 +321,12 @@ class Engine::Impl final : public store::Follower::Handler {
 
   void forget(const store::Turn& turn, const Key& key) {
     locks_.forget(turn, key);
+    resources_.forget(key);
     const auto known = going_.find(key.text());
     if (known == going_.end()) return;
     if (known->second.run) {
       for (const workflow::Node& n : known->second.run->nodes())
-        if (n.type == NodeType::Pod && !fulfilled(n.phase)) pods_.erase(pod_key(key, n).text());
+        if (has_pod(n) && !fulfilled(n.phase)) pods_.erase(pod_key(key, n).text());
       --stats_.runs;
     }
     going_.erase(known);
@@ -326,6 +342,7 @@ class Engine::Impl final : public store::Follower::Handler {
   env::Env& env_;
   store::Shard& shard_;
   const api::Registry& registry_;
+  ResourceSteps resources_;
   const api::Schema& pod_spec_;
   Flows flows_;
   LockBook locks_;
@@ -341,8 +358,8 @@ class Engine::Impl final : public store::Follower::Handler {
   store::Follower follower_;
 };
 
-Engine::Engine(env::Env& env, store::Shard& shard, const api::Registry& registry)
-    : impl_(std::make_unique<Impl>(env, shard, registry)) {}
+Engine::Engine(env::Env& env, store::Shard& shard, const api::Registry& registry, Requests* requests)
+    : impl_(std::make_unique<Impl>(env, shard, registry, requests)) {}
 Engine::~Engine() = default;
 EngineStats Engine::stats() const { return impl_->stats(); }
 

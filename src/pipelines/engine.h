@@ -12,6 +12,7 @@
 
 #include "api/registry.h"
 #include "env/env.h"
+#include "pipelines/requests.h"
 #include "store/shard.h"
 
 namespace ingot::pipelines {
@@ -23,7 +24,8 @@ struct EngineStats {
 
 class Engine {
  public:
-  Engine(env::Env&, store::Shard&, const api::Registry&);
+  // `requests`, which outlive it: for what steps do under their service accounts.
+  Engine(env::Env&, store::Shard&, const api::Registry&, Requests* requests = nullptr);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

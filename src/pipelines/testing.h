@@ -25,11 +25,12 @@ class Factory {
 
   store::Fixture store;
   std::shared_ptr<const api::Registry> registry = api::Registry::builtin();
+  Requests* requests = nullptr;  // from the next start on
   std::unique_ptr<Engine> engine;
   std::vector<std::string> made;  // nodes whose pods end() ended, in order
 
   void start() {
-    engine = std::make_unique<Engine>(store.t.env, *store.shard, *registry);
+    engine = std::make_unique<Engine>(store.t.env, *store.shard, *registry, requests);
     settle();
   }
   void stop() { engine = nullptr; }

@@ -6,8 +6,10 @@
 #include "api/patch.h"
 #include "expr/template.h"
 #include "workflow/artifacts.h"
+#include "workflow/container_set.h"
 #include "workflow/locks.h"
 #include "workflow/memo.h"
+#include "workflow/resource.h"
 
 namespace ingot::workflow {
 namespace {
@@ -25,7 +27,6 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {
 constexpr std::initializer_list<std::string_view> kNotYet[] = {
     {"data"},
     {"plugin"},
-    {"resource"},
     {"http"},
 };
 constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"volumeClaimTemplates"}};
@@ -78,6 +79,10 @@ std::string_view used_task(std::string_view variable) {
 Or<void> check_template(const Template& t) {
   if (const Json* locks = api::find(t.body, {"synchronization"}))
     if (const auto names = lock_names(*locks, "ns"); !names) return wrong(names.error());
+  if (t.kind == Kind::Resource)
+    if (const auto good = check_resource(t.body); !good) return good;
+  if (t.kind == Kind::ContainerSet)
+    if (const auto good = check_container_set(t.body); !good) return good;
   if (const Json* memoize = api::find(t.body, {"memoize"})) return check_memoize(*memoize);
   return {};
 }
@@ -101,6 +106,8 @@ Or<const Template*> Flow::target(const Json& holder, std::string_view scope, std
     const std::string other =
         (api::bool_at(*ref, {"clusterScope"}) ? "cluster/" : "namespaced/") + std::string(name);
     if (const Template* t = find(other, of)) return t;
+    static const Template later;
+    if (others_later_) return &later;
     return wrong(std::string(where) + ": template " + quoted(of) + " of workflowtemplate " + quoted(name) +
                  " not found");
   }
@@ -126,9 +133,6 @@ Or<const Template*> Flow::add(const Json& body, const std::string& scope, std::s
   std::optional<Kind> kind;
   if (const std::string other = first_of(made->body, kNotYet); !other.empty())
     return wrong(std::string(where) + ": " + other + " is not implemented");
-  for (const Json& c : array_at(made->body, {"containerSet", "containers"}))
-    if (api::find(c, {"dependencies"}))
-      return wrong(std::string(where) + ": containerSet.containers.dependencies is not implemented");
   for (const auto& [name, value] : kKinds)
     if (api::find(body, {name})) {
       if (kind)
@@ -312,8 +316,9 @@ Or<void> Flow::read_dag(Template& t, std::string_view where) {
   return {};
 }
 
-Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored) {
+Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored, bool others_later) {
   std::shared_ptr<Flow> flow(new Flow);
+  flow->others_later_ = others_later;
   flow->spec_ = std::move(spec);
   if (const std::string other = first_of(flow->spec_, kSpecNotYet); !other.empty())
     return wrong("spec." + other + " is not implemented");

@@ -76,7 +76,8 @@ class Flow {
  public:
   // `spec`: WorkflowSpec, merged with the WorkflowTemplate's that it refers to. `stored`: templates of others by
   // "namespaced/NAME/TEMPLATE" or "cluster/NAME/TEMPLATE".
-  static Or<std::shared_ptr<const Flow>> read(Json spec, const JsonObject& stored);
+  // With `others_later` those need not be there: it is only looked at, never run.
+  static Or<std::shared_ptr<const Flow>> read(Json spec, const JsonObject& stored, bool others_later = false);
 
   const Json& spec() const { return spec_; }
   const Template* entry() const { return entry_; }
@@ -98,7 +99,7 @@ class Flow {
   Json spec_;
   const Template* entry_ = nullptr;
   Hooks hooks_;
-  bool uses_results_ = false;
+  bool uses_results_ = false, others_later_ = false;
   std::map<std::string, std::unique_ptr<Template>, std::less<>> templates_;  // by "scope/name"
   size_t inlines_ = 0;
 };

@@ -18,9 +18,16 @@ constexpr std::pair<std::string_view, Phase> kPhases[] = {
     {"Omitted", Phase::Omitted},
 };
 constexpr std::pair<std::string_view, NodeType> kTypes[] = {
-    {"Pod", NodeType::Pod},         {"Steps", NodeType::Steps},         {"StepGroup", NodeType::StepGroup},
-    {"DAG", NodeType::DAG},         {"TaskGroup", NodeType::TaskGroup}, {"Retry", NodeType::Retry},
-    {"Skipped", NodeType::Skipped}, {"Suspend", NodeType::Suspend},     {"HTTP", NodeType::HTTP},
+    {"Pod", NodeType::Pod},
+    {"Steps", NodeType::Steps},
+    {"StepGroup", NodeType::StepGroup},
+    {"DAG", NodeType::DAG},
+    {"TaskGroup", NodeType::TaskGroup},
+    {"Retry", NodeType::Retry},
+    {"Skipped", NodeType::Skipped},
+    {"Suspend", NodeType::Suspend},
+    {"HTTP", NodeType::HTTP},
+    {"Container", NodeType::Container},
 };
 
 template <class Table>

@@ -17,7 +17,18 @@ namespace ingot::workflow {
 struct Template;
 
 enum class Phase : uint8_t { Pending, Running, Succeeded, Skipped, Failed, Error, Omitted };
-enum class NodeType : uint8_t { Pod, Steps, StepGroup, DAG, TaskGroup, Retry, Skipped, Suspend, HTTP };
+enum class NodeType : uint8_t {
+  Pod,
+  Steps,
+  StepGroup,
+  DAG,
+  TaskGroup,
+  Retry,
+  Skipped,
+  Suspend,
+  HTTP,
+  Container
+};
 std::string_view to_string(Phase);
 std::string_view to_string(NodeType);
 std::optional<Phase> phase_from(std::string_view);

@@ -5,6 +5,7 @@
 #include "api/parse.h"
 #include "api/patch.h"
 #include "workflow/artifacts.h"
+#include "workflow/container_set.h"
 #include "workflow/values.h"
 
 namespace ingot::workflow {
@@ -55,12 +56,11 @@ Json script_container(Json script, Json& pod) {
 Or<JsonArray> containers_of(const Template& t, const Json& filled, Json& pod) {
   JsonArray out;
   if (t.kind == Kind::ContainerSet) {
-    for (const Json& c : array_at(filled, {"containerSet", "containers"})) {
-      Json own = c;
-      api::erase(own, {"dependencies"});
-      out.push_back(std::move(own));
-    }
-    if (out.empty()) return wrong("containerSet.containers is required");
+    const JsonArray& containers = array_at(filled, {"containerSet", "containers"});
+    for (const Json& c : containers)
+      out.push_back(plain_container(c, array_at(filled, {"containerSet", "volumeMounts"})));
+    if (const std::string order = order_of(containers); !order.empty())
+      set(pod, {"metadata", "annotations", kOrderAnnotation}, order);
   } else {
     Json main = *find(filled, {to_string(t.kind)});
     if (t.kind == Kind::Script) main = script_container(std::move(main), pod);
@@ -104,7 +104,10 @@ JsonObject step_asked(const Flow& flow, const Template& t, const Json& filled) {
       names.push_back(text_json(string_at(c, {"name"})));
     if (!names.empty()) out["containers"] = std::move(names);
   }
-  if (flow.uses_results() && (t.kind == Kind::Container || t.kind == Kind::Script)) out["result"] = true;
+  const auto is_main = [](const Json& c) { return string_at(c, {"name"}) == "main"; };
+  const bool has_main = t.kind != Kind::ContainerSet ||
+                        std::ranges::any_of(array_at(filled, {"containerSet", "containers"}), is_main);
+  if (flow.uses_results() && has_main) out["result"] = true;
   return out;
 }
 
@@ -244,6 +247,25 @@ std::string why_pending(const Json& pod) {
   return "";
 }
 
+std::vector<PodReport::Container> containers_told(const Json& pod) {
+  std::vector<PodReport::Container> out;
+  for (const Json& c : array_at(pod, {"status", "containerStatuses"})) {
+    PodReport::Container& told = out.emplace_back();
+    told.name = string_at(c, {"name"});
+    if (const Json* ended = find(c, {"state", "terminated"})) {
+      const bool good = api::int_at(*ended, {"exitCode"}).value_or(-1) == 0;
+      told.phase = good ? Phase::Succeeded : Phase::Failed;
+      if (!good) told.message = ended_badly(*ended, "main");
+      told.started = parse_rfc3339(string_at(*ended, {"startedAt"}));
+      told.finished = parse_rfc3339(string_at(*ended, {"finishedAt"}));
+    } else if (const Json* runs = find(c, {"state", "running"})) {
+      told.phase = Phase::Running;
+      told.started = parse_rfc3339(string_at(*runs, {"startedAt"}));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 PodReport report_of(const Json& pod) {
@@ -253,6 +275,7 @@ PodReport report_of(const Json& pod) {
   out.ip = string_at(pod, {"status", "podIP"});
   for (const Json& c : array_at(pod, {"status", "conditions"}))
     if (string_at(c, {"type"}) == "Ready") out.ready = string_at(c, {"status"}) == "True";
+  out.containers = containers_told(pod);
   const Json* main = status_of(pod, "containerStatuses", "main");
   const Json* ended = main ? find(*main, {"state", "terminated"}) : nullptr;
   JsonObject outputs;

@@ -116,6 +116,44 @@ Or<void> check(std::string_view kind, const Json& object, const Lookup& lookup) 
   return {};
 }
 
+Or<void> check_alone(std::string_view kind, const Json& object) {
+  const Json* spec = find(object, {"spec"});
+  if (kind == "CronWorkflow" || !spec || find(*spec, {"workflowTemplateRef"})) return {};
+  const auto flow = Flow::read(*spec, {}, true);
+  if (!flow) return wrong(flow.error());
+  if (kind == "Workflow" && !(*flow)->entry()) return wrong("spec.entrypoint is required");
+  return {};
+}
+
+bool stands_alone(const Json& object) {
+  const Json* spec = find(object, {"spec"});
+  return spec && !find(*spec, {"workflowTemplateRef"}) && references(*spec).empty();
+}
+
+Or<void> check_references(const Json& object, const Lookup& lookup) {
+  const Json* spec = find(object, {"spec"});
+  std::vector<Reference> all = spec ? references(*spec) : std::vector<Reference>{};
+  if (const Json* ref = spec ? find(*spec, {"workflowTemplateRef"}) : nullptr)
+    all.push_back({api::bool_at(*ref, {"clusterScope"}), std::string(string_at(*ref, {"name"})), ""});
+  std::ranges::sort(all);  // those of one object stand together, which is read once
+  const Reference* last = nullptr;
+  Or<Json> found = wrong("");
+  if (all.size() > kMostStored)
+    return wrong("refers to more than " + std::to_string(kMostStored) + " templates of others");
+  for (const Reference& ref : all) {
+    if (!last || last->name != ref.name || last->cluster != ref.cluster)
+      found = looked_up(lookup, ref.cluster, ref.name);
+    last = &ref;
+    if (!found) return wrong(found.error());
+    const JsonArray& templates = array_at(*found, {"spec", "templates"});
+    if (!ref.of_template.empty() && std::ranges::none_of(templates, [&](const Json& t) {
+          return string_at(t, {"name"}) == ref.of_template;
+        }))
+      return wrong("template \"" + ref.of_template + "\" of workflowtemplate \"" + ref.name + "\" not found");
+  }
+  return {};
+}
+
 std::vector<std::string> ignored(const Json& object) {
   constexpr std::string_view kOfSpec[] = {"archiveLogs",  "artifactGC", "artifactRepositoryRef",
                                           "executor",     "metrics",    "podDisruptionBudget",

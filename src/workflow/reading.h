@@ -24,6 +24,11 @@ Json with_stored(Json object, const Resolved&);
 // What is wrong with a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow that is being written. What a
 // template of templates refers to may come later.
 Or<void> check(std::string_view kind, const Json& object, const Lookup&);
+// The part of it that needs nobody else, and so no turn; whether that is all of it; and of one that refers to others that
+// they are there.
+Or<void> check_alone(std::string_view kind, const Json& object);
+bool stands_alone(const Json& object);
+Or<void> check_references(const Json& object, const Lookup&);
 // Fields that mean nothing here, for a warning.
 std::vector<std::string> ignored(const Json& object);
 

@@ -137,6 +137,7 @@ void Run::end(NodeIndex node, Phase phase, std::string message, WallTime now) {
   if (n.type == NodeType::Pod) {
     --active_pods_;
     ++pods_done_;
+    end_containers(node, now);
   }
   if (n.boundary >= 0 && (n.type == NodeType::Pod || n.type == NodeType::Steps || n.type == NodeType::DAG))
     if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end()) --scope->second->active;
@@ -244,6 +245,7 @@ void Run::pod(NodeIndex node, const PodReport& report, WallTime now) {
     own = value;
     changed = true;
   };
+  tell_containers(node, report, now);
   take(n.host, report.host);
   take(n.ip, report.ip);
   if (fulfilled(report.phase)) {

@@ -42,6 +42,14 @@ struct PodReport {
   std::string message, host, ip;
   Values outputs;  // {result, exitCode, parameters, artifacts}
   bool ready = false;
+  // Of a containerSet.
+  struct Container {
+    std::string name;
+    Phase phase = Phase::Pending;
+    std::string message;
+    std::optional<WallTime> started, finished;
+  };
+  std::vector<Container> containers;
 };
 
 struct Wanted {
@@ -51,10 +59,16 @@ struct Wanted {
   };
   std::vector<NodeIndex> changed;  // nodes to be stored, each once
   std::vector<Pod> pods;           // to be made
+  std::vector<Pod> resources;      // what resource templates are to do
   std::vector<NodeIndex> stop;     // whose pods must go
   std::vector<Memo> memos;         // to be kept, or to be marked as used
-  bool anything() const { return !changed.empty() || !pods.empty() || !stop.empty() || !memos.empty(); }
+  bool anything() const {
+    return !changed.empty() || !pods.empty() || !stop.empty() || !memos.empty() || !resources.empty();
+  }
 };
+
+// Whether a pod runs it; the rest of what is shown as one does without.
+inline bool has_pod(const Node& n) { return n.type == NodeType::Pod && (!n.runs || runs_pod(n.runs->kind)); }
 
 class Run {
  public:
@@ -196,6 +210,9 @@ class Run {
   void kill_daemons(NodeIndex scope, WallTime now);
   void finish(Phase, std::string message, WallTime now);
   void begin_exit(WallTime now);
+  void add_containers(NodeIndex pod, WallTime now);
+  void tell_containers(NodeIndex pod, const PodReport&, WallTime now);
+  void end_containers(NodeIndex pod, WallTime now);
   bool remembered(NodeIndex, WallTime now);
   void memorize(NodeIndex);
   // Locks: of the run itself, and of a node; whether it holds them.
@@ -222,7 +239,7 @@ class Run {
   static Or<Duration> backoff(const Json& strategy, int64_t attempts);
   void due(NodeIndex, WallTime now);
   void deadline(WallTime now);
-  Or<JsonObject> retry_variables(const Node&) const;
+  JsonObject retry_variables(const Node&) const;
 
   FlowPtr flow_;
   Facts facts_;

@@ -207,7 +207,7 @@ void Run::start(NodeIndex node, WallTime now) {
   if (!remembered(node, now) && take_locks(node, false, now)) open_node(node, now);
 }
 
-Or<JsonObject> Run::retry_variables(const Node& n) const {
+JsonObject Run::retry_variables(const Node& n) const {
   JsonObject out;
   if (n.parent == kNobody || nodes_[size_t(n.parent)].type != NodeType::Retry) return out;
   const Node& retry = nodes_[size_t(n.parent)];
@@ -250,8 +250,7 @@ void Run::open_pod(NodeIndex node, WallTime now) {
     }
   variables["node.name"] = text_json(n.name);
   variables["pod.name"] = text_json(n.id);
-  if (auto more = retry_variables(n))
-    for (auto& [name, value] : *more) variables[name] = std::move(value);
+  for (auto& [name, value] : retry_variables(n)) variables[name] = value;
   int64_t left = kFillSteps;
   const expr::Variables known(std::move(variables));
   if (const auto done =
@@ -268,7 +267,8 @@ void Run::open_pod(NodeIndex node, WallTime now) {
   }
   arm(node, now);
   if (fulfilled(n.phase)) return;
-  wanted_.pods.push_back({node, std::move(filled)});
+  if (n.runs->kind == Kind::ContainerSet) add_containers(node, now);
+  (has_pod(n) ? wanted_.pods : wanted_.resources).push_back({node, std::move(filled)});
 }
 
 namespace {

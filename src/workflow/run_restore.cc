@@ -107,6 +107,7 @@ void Run::reopen(NodeIndex node, WallTime now) {
   switch (n.type) {
     case NodeType::Pod:
     case NodeType::Suspend:
+      if (n.type == NodeType::Pod && !has_pod(n)) return open_pod(node, now);
       if (n.runs) arm(node, now);
       return;
     case NodeType::Retry: {

@@ -77,6 +77,16 @@ std::vector<NodeIndex> Run::outbound(NodeIndex node) const {
           t != kNobody && out.size() < 1'000)
         below(t);
   }
+  if (n.type == NodeType::Pod && n.runs && n.runs->kind == Kind::ContainerSet) {
+    const JsonArray& containers = array_at(n.runs->body, {"containerSet", "containers"});
+    std::set<std::string_view> needed;
+    for (const Json& c : containers)
+      for (const Json& before : array_at(c, {"dependencies"})) needed.insert(string_at(before, {}));
+    for (const Json& c : containers)
+      if (const std::string_view name = string_at(c, {"name"}); !needed.contains(name))
+        if (const NodeIndex last = find(n.name + "." + std::string(name)); last != kNobody)
+          out.push_back(last);
+  }
   if (out.empty()) out.push_back(node);
   return out;
 }

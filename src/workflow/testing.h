@@ -75,6 +75,8 @@ struct Bench {
         maps[memo.map] = *std::move(map);
       else
         run->not_memorized(memo.node, map.error());
+    for (Wanted::Pod& resource : wanted.resources)
+      pods[run->nodes()[size_t(resource.node)].name] = std::move(resource.filled);
     for (const NodeIndex i : wanted.stop) pods.erase(run->nodes()[size_t(i)].name);
   }
   void end(const std::string& name, Phase phase = Phase::Succeeded, std::string_view outputs = "") {

@@ -1,0 +1,77 @@
+#include "workflow/container_set.h"
+
+#include <map>
+
+namespace ingot::workflow {
+
+using api::array_at;
+using api::find;
+using api::string_at;
+
+namespace {
+
+constexpr size_t kMostContainers = 64;  // as a node runs in one pod
+
+std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }
+}  // namespace
+
+Or<void> check_container_set(const Json& body) {
+  if (find(body, {"containerSet", "retryStrategy"}))
+    return wrong("containerSet.retryStrategy is not implemented: the template's retryStrategy is");
+  const JsonArray& containers = array_at(body, {"containerSet", "containers"});
+  if (containers.empty()) return wrong("containerSet.containers is required");
+  if (containers.size() > kMostContainers)
+    return wrong("containerSet.containers: more than " + std::to_string(kMostContainers));
+  std::map<std::string, size_t, std::less<>> index;
+  for (const Json& c : containers) {
+    const std::string name(string_at(c, {"name"}));
+    if (name.empty()) return wrong("containerSet.containers: name is required");
+    if (!index.emplace(name, index.size()).second)
+      return wrong("containerSet.containers: name '" + name + "' is not unique");
+  }
+  if (!index.contains("main"))
+    for (const Json& p : array_at(body, {"outputs", "parameters"}))
+      if (find(p, {"valueFrom", "path"}))
+        return wrong("containerSet.containers: outputs are those of a container named \"main\"");
+  std::vector<size_t> open(containers.size());
+  std::vector<std::vector<size_t>> dependents(containers.size());
+  for (size_t i = 0; i < containers.size(); ++i)
+    for (const Json& before : array_at(containers[i], {"dependencies"})) {
+      const auto at = index.find(string_at(before, {}));
+      if (at == index.end())
+        return wrong("containerSet.containers." + std::string(string_at(containers[i], {"name"})) +
+                     ".dependencies: '" + std::string(string_at(before, {})) + "' not defined");
+      dependents[at->second].push_back(i);
+      ++open[i];
+    }
+  std::vector<size_t> ready;
+  for (size_t i = 0; i < open.size(); ++i)
+    if (open[i] == 0) ready.push_back(i);
+  for (size_t done = 0; done < ready.size(); ++done)
+    for (const size_t next : dependents[ready[done]])
+      if (--open[next] == 0) ready.push_back(next);
+  for (size_t i = 0; i < open.size(); ++i)
+    if (open[i] > 0)
+      return wrong("containerSet.containers: dependency cycle at '" +
+                   std::string(string_at(containers[i], {"name"})) + "'");
+  return {};
+}
+
+std::string order_of(const JsonArray& containers) {
+  JsonObject order;
+  for (const Json& c : containers)
+    if (const JsonArray& before = array_at(c, {"dependencies"}); !before.empty())
+      order[string_at(c, {"name"})] = before;
+  return order.empty() ? "" : api::to_text(order);
+}
+
+Json plain_container(Json container, const JsonArray& mounts) {
+  api::erase(container, {"dependencies"});
+  if (mounts.empty()) return container;
+  JsonArray all = array_at(container, {"volumeMounts"});
+  for (const Json& mount : mounts) all.push_back(mount);
+  api::set(container, {"volumeMounts"}, std::move(all));
+  return container;
+}
+
+}  // namespace ingot::workflow
