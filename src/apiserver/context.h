@@ -3,6 +3,7 @@
 // before it is submitted.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <map>
 #include <memory>
@@ -50,6 +51,9 @@ struct Prepared {
   std::string manager;
   std::optional<api::Json> body;  // decoded; of a create also defaulted and validated
   std::vector<std::string> warnings;
+  // Of a Workflow or what holds templates: what is wrong with it by itself, and whether that is all there is to check.
+  std::optional<std::expected<void, std::string>> alone;
+  bool stands_alone = false;
   std::optional<Error> problem;  // told only to who may ask at all
 };
 

@@ -6,6 +6,7 @@
 
 #include "apiserver/blobs.h"
 #include "apiserver/status.h"
+#include "apiserver/workflows.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -155,6 +156,7 @@ Result<void> read_body(const PrepareInputs& inputs, Prepared& in) {
   if (!decoded) return fail(std::move(decoded.error()));
   in.body = std::move(decoded->object);
   in.warnings = std::move(decoded->warnings);
+  look_at_templates(in);
   if (in.verb == "create") return complete_new(*in.type, *in.body);
   api::apply_defaults(*in.type, *in.body);
   return {};

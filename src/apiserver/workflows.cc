@@ -13,6 +13,7 @@ using api::Json;
 using api::JsonObject;
 
 constexpr std::string_view kGroup = "argoproj.io";
+constexpr size_t kLarge = 64 * 1024;  // of a text that is not read as a whole within a turn
 
 // Every row of the Workflow, in key order.
 template <class Visit>
@@ -97,6 +98,12 @@ Result<void> check_begun(Call& call, const Json& before, const Json& after) {
   return {};
 }
 
+void look_at_templates(Prepared& in) {
+  if (!holds_templates(*in.type) || in.type->kind == "CronWorkflow" || !in.route.subresource.empty()) return;
+  in.alone = workflow::check_alone(in.type->kind, *in.body);
+  in.stands_alone = workflow::stands_alone(*in.body);
+}
+
 Result<void> check_templates(Call& call, const Json& object, const Json* before) {
   const auto lookup = [&](bool cluster, std::string_view name) -> std::optional<Json> {
     const api::ObjectPtr found =
@@ -117,7 +124,13 @@ Result<void> check_templates(Call& call, const Json& object, const Json* before)
     if (const auto problem = workflow::check_cron(object)) return refuse(problem->field, problem->message);
   const Json* was = cron && before ? api::find(*before, {"spec", "workflowSpec"}) : nullptr;
   if (was && api::same(*was, *api::find(object, {"spec", "workflowSpec"}))) return {};
-  const auto checked = workflow::check(call.type().kind, object, lookup);
+  const auto checked = [&]() -> workflow::Or<void> {
+    const auto& alone = call.in.alone;
+    if (alone && (!*alone || call.in.stands_alone)) return *alone;
+    if (alone && call.in.request.body.size() > kLarge)
+      return is_workflow(call.type()) ? workflow::check_references(object, lookup) : workflow::Or<void>();
+    return workflow::check(call.type().kind, object, lookup);
+  }();
   if (checked) {
     for (const std::string& field : workflow::ignored(object))
       call.warnings.push_back(field + " has no effect in this factory");

@@ -1,5 +1,5 @@
 // Workflows: their nodes lie beside them (workflow/rows.h) and are put into what clients see, and taken out of what they
-// write. Loop thread, inside the turn.
+// write. Loop thread, inside the turn, but for look_at_templates().
 #pragma once
 
 #include "apiserver/context.h"
@@ -22,6 +22,8 @@ Result<void> check_begun(Call&, const api::Json& before, const api::Json& after)
 // Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow: what is wrong with its text. What a CronWorkflow runs is
 // looked at again only when it is another than `before`, so that one whose template is gone can still be suspended.
 bool holds_templates(const api::Resource&);
+// What needs no turn: a text of megabytes takes a while. Any thread.
+void look_at_templates(Prepared&);
 Result<void> check_templates(Call&, const api::Json& object, const api::Json* before = nullptr);
 
 }  // namespace ingot::apiserver
