@@ -23,8 +23,6 @@ constexpr Duration kStart = 2min;  // sandbox and container creation
 constexpr Duration kSettleFirst = 5ms, kSettleMost = 1s;
 constexpr int kSettleTries = 30;
 
-int64_t whole_seconds(Duration d) { return (d + 1s - 1ns) / 1s; }
-
 // A node's pods, or one of them.
 template <class Filter>
 void narrow(Filter* filter, const std::string& node, const std::string& pod_uid) {
@@ -58,7 +56,9 @@ class CriRuntime final : public node::Runtime {
     look(pod_uid, std::move(done));
   }
   void exec(const std::string& container, const std::vector<std::string>& argv, Duration timeout,
-            node::Callback<int>) override;
+            node::Callback<int> f) override {
+    exec_in(containerd_.rpc(), container, argv, timeout, std::move(f));
+  }
   void probe(const NetProbe& what, node::Callback<int> callback) override {
     prober_.probe(what, std::move(callback));
   }
@@ -286,7 +286,7 @@ void CriRuntime::start_container(const std::string& id, node::Callback<void> cal
 void CriRuntime::stop_container(const std::string& id, Duration grace, node::Callback<void> callback) {
   v1::StopContainerRequest request;
   request.set_container_id(id);
-  request.set_timeout(whole_seconds(grace));
+  request.set_timeout((grace + 1s - 1ns) / 1s);
   call_gone_is_fine<v1::StopContainerResponse>("/runtime.v1.RuntimeService/StopContainer", request,
                                                grace + kStart, std::move(callback));
 }
@@ -435,19 +435,6 @@ void CriRuntime::finish(const std::shared_ptr<Listing>& listing) {
       return std::tie(a.name, a.attempt) < std::tie(b.name, b.attempt);
     });
   listing->callback(std::move(listing->sandboxes));
-}
-
-void CriRuntime::exec(const std::string& container, const std::vector<std::string>& argv, Duration timeout,
-                      node::Callback<int> callback) {
-  v1::ExecSyncRequest request;
-  request.set_container_id(container);
-  for (const std::string& word : argv) request.add_cmd(word);
-  request.set_timeout(std::max<int64_t>(whole_seconds(timeout), 1));
-  call<v1::ExecSyncResponse>("/runtime.v1.RuntimeService/ExecSync", request, timeout + 10s,
-                             [callback = std::move(callback)](Result<v1::ExecSyncResponse> reply) mutable {
-                               if (!reply) return callback(fail(reply.error()));
-                               callback(reply->exit_code());
-                             });
 }
 
 void CriRuntime::happened(const Containerd::Event& event) {

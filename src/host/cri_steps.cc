@@ -1,5 +1,7 @@
 #include "host/cri_steps.h"
 
+#include <algorithm>
+
 #include "cri.pb.h"
 
 namespace ingot::host {
@@ -23,6 +25,23 @@ void bring_to(ContainerdRpc& rpc, const MachinePaths& paths, Artifacts& artifact
              auto place = pod_place(paths, what, info == reply.info().end() ? "" : info->second);
              if (!place) return done(fail(place.error()));
              artifacts.bring(std::move(what), *std::move(place), std::move(done));
+           });
+}
+
+void exec_in(ContainerdRpc& rpc, const std::string& container, const std::vector<std::string>& argv,
+             Duration timeout, node::Callback<int> done) {
+  using namespace std::chrono_literals;
+  runtime::v1::ExecSyncRequest request;
+  request.set_container_id(container);
+  for (const std::string& word : argv) request.add_cmd(word);
+  request.set_timeout(std::max<int64_t>((timeout + 1s - 1ns) / 1s, 1));
+  rpc.call("/runtime.v1.RuntimeService/ExecSync", request.SerializeAsString(), timeout + 10s,
+           [done = std::move(done)](Result<std::string> answer) mutable {
+             runtime::v1::ExecSyncResponse reply;
+             if (!answer) return done(fail(answer.error()));
+             if (!reply.ParseFromString(*answer))
+               return done(fail(Reason::InternalError, "containerd: malformed answer"));
+             done(reply.exit_code());
            });
 }
 

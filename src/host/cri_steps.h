@@ -1,4 +1,5 @@
-// Artifacts of steps on containerd: where their pods' network is. Thread rule: the loop.
+// What is done to a pod of containerd's that needs no more than its id: artifacts brought, commands run in it. Thread rule:
+// the loop.
 #pragma once
 
 #include "host/artifacts.h"
@@ -10,5 +11,9 @@ namespace ingot::host {
 // What comes from elsewhere comes through the sandbox's own network, which the CRI names when it is asked for everything.
 void bring_to(ContainerdRpc&, const MachinePaths&, Artifacts&, const node::Bring&,
               node::Callback<node::Brought>);
+
+// The exit code of `argv`, run in the container.
+void exec_in(ContainerdRpc&, const std::string& container, const std::vector<std::string>& argv,
+             Duration timeout, node::Callback<int>);
 
 }  // namespace ingot::host

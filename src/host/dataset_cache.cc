@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -67,8 +68,9 @@ DatasetCache::DatasetCache(const env::Clock& clock, env::Loop& loop, env::Log& l
       crew_(kThreads, kOfOne, "datasets") {
   // What a crash left half done was not synced.
   for (const std::string& cluster : names_in(root_))
-    for (const std::string& name : names_in(root_ + "/" + cluster + "/versions"))
-      if (name.starts_with('.')) remove_in(root_ + "/" + cluster + "/versions", name);
+    for (const std::string part : {"/versions", "/files"})
+      for (const std::string& name : names_in(root_ + "/" + cluster + part))
+        if (name.starts_with('.')) remove_in(root_ + "/" + cluster + part, name);
   sweep();
   loop_.post([this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) next_round();
@@ -107,11 +109,9 @@ Result<std::string> DatasetCache::version(const node::DatasetsWanted& wanted, co
   if (!is_blob_cluster(wanted.cluster)) return fail(Reason::Invalid, "no cluster's id");
   const std::string versions = root_ + "/" + wanted.cluster + "/versions",
                     path = versions + "/" + digest.hex();
-  if (auto made = make_directory(versions, 0700); !made) return fail(made.error());
-  if (auto made = make_directory(root_ + "/" + wanted.cluster + "/files", 0700); !made)
-    return fail(made.error());
-  if (auto made = make_directory(wanted.marks, 0700); !made) return fail(made.error());
   std::unique_lock lock(mutex_);
+  for (const std::string& directory : {versions, root_ + "/" + wanted.cluster + "/files", wanted.marks})
+    if (auto made = make_directory(directory, 0700); !made) return fail(made.error());
   if (auto marked = write_file(fmt::format("{}/{}.{}", wanted.marks, wanted.cluster, digest.hex()), "", 0600);
       !marked)
     return fail(marked.error());
@@ -121,8 +121,9 @@ Result<std::string> DatasetCache::version(const node::DatasetsWanted& wanted, co
     ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
     return path;
   }
-  making_.insert(path);
   const std::string fresh = fmt::format("{}{}", kFresh, ++fresh_);
+  if (auto made = make_directory(versions + "/" + fresh, 0700); !made) return fail(made.error());
+  making_.insert(path);
   lock.unlock();
   auto made = make(wanted.cluster, digest, versions + "/" + fresh, wanted.stop);
   lock.lock();
@@ -148,7 +149,6 @@ Result<void> DatasetCache::make(const std::string& cluster, const Digest& digest
       int64_t(disk.f_bavail) * int64_t(disk.f_frsize) < manifest->bytes())
     return fail(Reason::InternalError,
                 fmt::format("the node's disk has no room for its {} bytes", manifest->bytes()));
-  if (auto made = make_directory(to, 0700); !made) return made;
   std::string directory;
   for (const data::ManifestFile& f : manifest->files) {
     if (stop && *stop) return fail(Reason::Timeout, "nobody waits for it any more");
@@ -196,7 +196,9 @@ int DatasetCache::sweep() {
   const bool tight =
       ::statvfs(root_.c_str(), &disk) == 0 && int64_t(disk.f_bavail) * int64_t(disk.f_frsize) < options_.room;
   const auto oldest = fs::file_time_type::clock::now() - options_.unused;
+  const std::vector<ClusterId> known = blobs_.clusters();
   for (const std::string& cluster : names_in(root_)) {
+    const bool gone = std::ranges::find(known, ClusterId{cluster}) == known.end();  // its tenant is deleted
     const std::string versions = root_ + "/" + cluster + "/versions",
                       files = root_ + "/" + cluster + "/files";
     {
@@ -205,7 +207,7 @@ int DatasetCache::sweep() {
       for (const std::string& name : names_in(versions)) {
         if (name.starts_with('.') || used.contains(cluster + "." + name)) continue;
         std::error_code error;
-        if (!tight && fs::last_write_time(versions + "/" + name, error) > oldest && !error) continue;
+        if (!tight && !gone && fs::last_write_time(versions + "/" + name, error) > oldest && !error) continue;
         const std::string trash = fmt::format("{}{}", kTrash, ++fresh_);
         if (::rename((versions + "/" + name).c_str(), (versions + "/" + trash).c_str()) == 0) ++removed;
       }
@@ -217,6 +219,10 @@ int DatasetCache::sweep() {
     for (const std::string& name : names_in(files))
       if (!name.starts_with('.') && ::stat((files + "/" + name).c_str(), &about) == 0 && about.st_nlink == 1)
         ::unlink((files + "/" + name).c_str());
+    std::lock_guard lock(mutex_);
+    if (::rmdir(versions.c_str()) != 0) continue;  // empty ones alone
+    ::rmdir(files.c_str());
+    ::rmdir((root_ + "/" + cluster).c_str());
   }
   if (removed > 0) log_.info("datasets.unused.removed", {{"versions", removed}});
   return removed;

@@ -7,12 +7,18 @@
 
 namespace ingot::host {
 
-#define INGOT_LIBCURL(X)                                                                                   \
-  X(curl_global_init)                                                                                      \
-  X(curl_easy_init)                                                                                        \
-  X(curl_easy_cleanup)                                                                                     \
-  X(curl_easy_setopt) X(curl_easy_perform) X(curl_easy_getinfo) X(curl_easy_strerror) X(curl_slist_append) \
-      X(curl_slist_free_all)
+// clang-format off
+#define INGOT_LIBCURL(X) \
+  X(curl_global_init) \
+  X(curl_easy_init) \
+  X(curl_easy_cleanup) \
+  X(curl_easy_setopt) \
+  X(curl_easy_perform) \
+  X(curl_easy_getinfo) \
+  X(curl_easy_strerror) \
+  X(curl_slist_append) \
+  X(curl_slist_free_all)
+// clang-format on
 
 // Their headers make macros of some of these.
 #undef curl_easy_setopt

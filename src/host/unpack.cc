@@ -282,22 +282,28 @@ Result<bool> unpack(int file, int directory, const UnpackLimits& limits) {
   for (const auto support : {lib.archive_read_support_filter_gzip, lib.archive_read_support_format_tar,
                              lib.archive_read_support_format_zip})
     support(from.get());
-  if (::lseek(file, 0, SEEK_SET) != 0 ||
-      lib.archive_read_open_fd(from.get(), file, kReadAtOnce) != ARCHIVE_OK)
-    return false;
+  const auto broken = [&] {
+    const char* why = lib.archive_error_string(from.get());
+    return fail(Reason::Invalid, fmt::format("the archive is broken: {}", why ? why : "it breaks off"));
+  };
+  if (::lseek(file, 0, SEEK_SET) != 0) return fail(Reason::InternalError, "the archive cannot be read");
+  const auto unknown = [&] { return lib.archive_errno(from.get()) == kNoFormat; };
+  if (lib.archive_read_open_fd(from.get(), file, kReadAtOnce) != ARCHIVE_OK) {
+    if (unknown()) return false;
+    return broken();
+  }
   Unpacking to(lib, from.get(), directory, limits);
   for (bool first = true;; first = false) {
     archive_entry* entry = nullptr;
     const int code = lib.archive_read_next_header(from.get(), &entry);
     if (code == ARCHIVE_EOF) {
-      if (first && lib.archive_format(from.get()) == 0) return false;
+      if (first) return false;  // a file of zeros looks like a tar that is over
       if (auto fine = to.look_at_links(); !fine) return fail(fine.error());
       return true;
     }
     if (code != ARCHIVE_OK && code != ARCHIVE_WARN) {
-      if (first && lib.archive_errno(from.get()) == kNoFormat) return false;
-      const char* why = lib.archive_error_string(from.get());
-      return fail(Reason::Invalid, fmt::format("the archive is broken: {}", why ? why : "it breaks off"));
+      if (first && unknown()) return false;
+      return broken();
     }
     if (auto done = to.entry(entry); !done) return fail(done.error());
   }

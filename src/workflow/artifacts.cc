@@ -149,6 +149,13 @@ Or<void> check_artifacts(const Json& body, Kind kind, std::string_view where) {
     return check_mode(a, at);
   };
   if (const auto fine = check_list(body, "inputs", where, input); !fine) return fine;
+  const bool any =
+      !array_at(body, {"inputs", "artifacts"}).empty() || !array_at(body, {"outputs", "artifacts"}).empty();
+  if (any && kind == Kind::ContainerSet &&
+      std::ranges::none_of(array_at(body, {"containerSet", "containers"}),
+                           [](const Json& c) { return string_at(c, {"name"}) == "main"; }))
+    return wrong(std::string(where) +
+                 ": containerSet.containers must have a container named \"main\" for input or output");
   if (!pod && kind != Kind::Steps && kind != Kind::Dag && !array_at(body, {"outputs", "artifacts"}).empty())
     return wrong(std::string(where) + ": outputs.artifacts: a " + std::string(to_string(kind)) +
                  " leaves none");
@@ -171,6 +178,18 @@ Json given_artifact(const Json& declared, const Json& given) {
   for (const auto& [key, value] : given.as_object())
     if (key != "path" && key != "mode" && key != "recurseMode" && key != "globalName")
       out.as_object()[key] = value;
+  return out;
+}
+
+Or<Json> located(const Json& argument, std::string_view from) {
+  if (from.empty()) return argument;
+  const auto parsed = api::parse_json(from);
+  if (!parsed || !parsed->is_object()) return wrong("Unable to resolve: " + std::string(from.substr(0, 200)));
+  Json out = *parsed;
+  if (const std::string_view sub = string_at(argument, {"subPath"}); !sub.empty())
+    api::set(out, {"subPath"}, sub);
+  api::set(out, {"name"}, string_at(argument, {"name"}));
+  for (const std::string_view own : {"path", "mode", "globalName"}) api::erase(out, {own});
   return out;
 }
 

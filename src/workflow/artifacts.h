@@ -21,6 +21,9 @@ bool has_location(const Json& artifact);
 // `declared` by a template's inputs, `given` by who runs it.
 Json given_artifact(const Json& declared, const Json& given);
 
+// An argument that says where it comes from: `from`, filled in, is the JSON of another artifact; "": it says so itself.
+Or<Json> located(const Json& argument, std::string_view from);
+
 // The secrets that its location names, each once.
 void secrets_of(const Json& artifact, std::vector<std::string>& names);
 

@@ -77,6 +77,15 @@ Or<Json> Run::inputs_of(const Hook& hook, JsonObject variables, WallTime now) co
   const auto filled = expr::fill_json(arguments, expr::Variables(std::move(variables)), left,
                                       {.allow_unresolved = true, .surroundings = {now}});
   if (!filled) return wrong(filled.error().message);
+  JsonArray artifacts;
+  for (const Json& a : array_at(arguments, {"arguments", "artifacts"})) {
+    Or<Json> found = located(a, string_at(a, {"from"}));
+    if (found)
+      artifacts.push_back(*std::move(found));
+    else if (!api::bool_at(a, {"optional"}))
+      return wrong(found.error());
+  }
+  if (!artifacts.empty()) api::set(arguments, {"arguments", "artifacts"}, std::move(artifacts));
   return inputs_of(*hook.runs, arguments);
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "expr/when.h"
+#include "workflow/artifacts.h"
 #include "workflow/run.h"
 #include "workflow/values.h"
 
@@ -87,15 +88,7 @@ Or<Json> Run::resolve_artifact(NodeIndex scope, const Json& argument, WallTime n
     if (!value) return std::unexpected("fromExpression: " + value.error());
     from = text_of(*value);
   }
-  if (from.empty()) return argument;
-  const auto parsed = api::parse_json(from);
-  if (!parsed || !parsed->is_object()) return std::unexpected("Unable to resolve: " + from.substr(0, 200));
-  Json out = *parsed;
-  if (const std::string_view sub = string_at(argument, {"subPath"}); !sub.empty())
-    api::set(out, {"subPath"}, sub);
-  api::set(out, {"name"}, string_at(argument, {"name"}));
-  for (const std::string_view own : {"path", "mode", "globalName"}) api::erase(out, {own});
-  return out;
+  return located(argument, from);
 }
 
 Or<Values> Run::outputs_of(NodeIndex scope, WallTime now) const {

@@ -358,6 +358,8 @@ def main():
         vision.workflows, vision.other = Workflows(factory, "vision"), Tenant(factory, "speech")
         for test in wanted:
             name = test.__name__.replace("_", " ")
+            for tenant in (vision, vision.other):
+                tenant.client = factory.client()  # one that was idle for long is closed
             try:
                 test(factory, vision)
                 print(f"ok {name}", flush=True)

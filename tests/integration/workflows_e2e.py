@@ -50,7 +50,7 @@ def pod_of(kubectl, workflow, name):
 
 
 def artifact_of(node, side, name):
-    all = node.get("inputs" if side == "in" else "outputs", {}).get("artifacts", [])
+    all = (node or {}).get("inputs" if side == "in" else "outputs", {}).get("artifacts", [])
     return next((a for a in all if a["name"] == name), None)
 
 
