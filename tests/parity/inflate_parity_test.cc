@@ -127,6 +127,7 @@ class Live {
     const auto made = plane_.call(owner_, "POST", kPods, api::to_text(pod_of(job, name)));
     EXPECT_EQ(made.code, 201) << made.body;
     const std::string uid(api::string_at(made.json(), {"metadata", "uid"}));
+    plane_.t.loop.advance(std::chrono::seconds(1));  // its node has said how it is
     const Json pod = plane_.call(owner_, "GET", kPods + "/" + name).json();
     const std::string node(api::string_at(pod, {"spec", "nodeName"}));
     if (node.empty()) {
