@@ -22,6 +22,7 @@ class BlobKeeperTest : public testing::Test {
     tenant(JsonObject{});
     std::vector<std::unique_ptr<BlobRoots>> roots;
     roots.push_back(dataset_roots());
+    roots.push_back(artifact_roots());
     keeper_ = std::make_unique<BlobKeeper>(f_.t.env, *f_.shard, blobs_, f_.t.worker, std::move(roots));
     f_.t.loop.run_until_idle();
   }
@@ -67,6 +68,29 @@ TEST_F(BlobKeeperTest, WhatNobodyNamesGoesAfterTheGrace) {
   write([&](store::Turn& turn) { (void)turn.erase(version("d-v1")); });
   f_.t.loop.advance(10min);
   EXPECT_FALSE(has(named) || has(list));
+}
+
+TEST_F(BlobKeeperTest, AnArtifactStaysAsLongAsItsRun) {
+  const Digest left = put("left by a step"), given = put("given to one"), theirs = put("of another cluster");
+  const Key node(kVision, "workflownodes", "default", "wf:wf-1"), pod(kVision, "pods", "default", "wf");
+  const auto location = [](const Digest& d) {
+    return JsonObject{{"s3", JsonObject{{"key", "sha256/" + d.hex()}}}};
+  };
+  write([&](store::Turn& turn) {
+    (void)turn.put(node, JsonObject{{"outputs", JsonObject{{"artifacts", api::JsonArray{location(left)}}}}});
+    // JSON in JSON, as an annotation has it.
+    (void)turn.put(
+        pod, JsonObject{{"metadata",
+                         JsonObject{{"annotations", JsonObject{{"a", api::to_text(location(given))}}}}}});
+    (void)turn.put(Key(ClusterId("other1"), "workflownodes", "default", "wf:wf-1"), location(theirs));
+  });
+  f_.t.loop.advance(90min);
+  EXPECT_TRUE(has(left) && has(given));
+  EXPECT_FALSE(has(theirs));
+  write([&](store::Turn& turn) { (void)turn.erase(node); });
+  f_.t.loop.advance(20min);
+  EXPECT_FALSE(has(left));
+  EXPECT_TRUE(has(given));
 }
 
 TEST_F(BlobKeeperTest, WhoAsksForABlobHasTimeToNameIt) {
