@@ -1,6 +1,7 @@
 #include <functional>
 
 #include "api/decode.h"
+#include "base/encoding.h"
 
 namespace ingot::api {
 namespace {
@@ -197,6 +198,18 @@ void job_before(JsonObject& object) {
   if (spec && !spec->contains("completions") && !spec->contains("parallelism")) (*spec)["completions"] = 1;
 }
 
+// pkg/apis/core/v1/conversion.go: what is given as text is kept, and read again, as data.
+void secret(JsonObject& object) {
+  const Json* text = object.if_contains("stringData");
+  if (!text) return;
+  const Json given = *text;
+  object.erase("stringData");
+  if (!given.is_object() || given.get_object().empty()) return;
+  Json& data = object["data"];
+  if (!data.is_object()) data.emplace_object();
+  for (const auto& [key, value] : given.get_object()) data.get_object()[key] = base64(string_at(value, {}));
+}
+
 struct Rule {
   std::string_view group, kind;
   void (*before)(JsonObject&);
@@ -206,6 +219,7 @@ constexpr Rule kRules[] = {
     {"", "Pod", nullptr, pod},
     {"", "Namespace", nullptr, name_space},
     {"", "Node", nullptr, node},
+    {"", "Secret", secret, nullptr},
     {"batch", "Job", job_before, job},
     {"resource.k8s.io", "ResourceClaim", nullptr, claim},
     {"resource.k8s.io", "ResourceClaimTemplate", nullptr, claim_template},

@@ -35,8 +35,7 @@ size_t keys(const Json* map, std::string_view field, bool is_base64, FieldErrors
 }
 
 void required_key(const Subject& s, std::string_view key) {
-  if (!find(s.object, {"data", key}) && !find(s.object, {"stringData", key}))
-    s.errors.required(entry("data", key));
+  if (!find(s.object, {"data", key})) s.errors.required(entry("data", key));
 }
 
 }  // namespace
@@ -55,8 +54,7 @@ void validate_config_map(const Subject& s) {
 }
 
 void validate_secret(const Subject& s) {
-  const size_t bytes = keys(find(s.object, {"data"}), "data", true, s.errors) +
-                       keys(find(s.object, {"stringData"}), "stringData", false, s.errors);
+  const size_t bytes = keys(find(s.object, {"data"}), "data", true, s.errors);
   if (bytes > kMaxData) s.errors.too_long("data", kMaxData);
   const std::string_view type = string_at(s.object, {"type"});
   if (type == "kubernetes.io/service-account-token" &&
@@ -67,7 +65,7 @@ void validate_secret(const Subject& s) {
   if (type == "kubernetes.io/tls") required_key(s, "tls.crt"), required_key(s, "tls.key");
   if (type == "kubernetes.io/ssh-auth") required_key(s, "ssh-privatekey");
   if (s.before) immutable(s, {"type"});
-  frozen(s, {"data", "stringData"});
+  frozen(s, {"data"});
 }
 
 }  // namespace ingot::api

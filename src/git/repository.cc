@@ -123,7 +123,6 @@ bool write_condition(Json& object, std::string_view type, bool good, std::string
 }
 
 std::string secret_value(const Json& secret, std::string_view key) {
-  if (const Json* text = api::find(secret, {"stringData", key})) return std::string(string_at(*text, {}));
   return parse_base64(string_at(secret, {"data", key})).value_or("");
 }
 

@@ -12,24 +12,18 @@
 #include <memory>
 #include <optional>
 
+#include "base/deleter.h"
 #include "base/encoding.h"
 
 namespace ingot::git {
 namespace {
 
-template <auto Free>
-struct Delete {
-  template <class T>
-  void operator()(T* value) const {
-    Free(value);
-  }
-};
-using Pkey = std::unique_ptr<EVP_PKEY, Delete<EVP_PKEY_free>>;
-using Number = std::unique_ptr<BIGNUM, Delete<BN_free>>;
-using Builder = std::unique_ptr<OSSL_PARAM_BLD, Delete<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, Delete<OSSL_PARAM_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Delete<EVP_PKEY_CTX_free>>;
-using HashContext = std::unique_ptr<EVP_MD_CTX, Delete<EVP_MD_CTX_free>>;
+using Pkey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using Number = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+using Builder = std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>>;
+using Params = std::unique_ptr<OSSL_PARAM, Deleter<OSSL_PARAM_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
+using HashContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 
 constexpr std::string_view kMagic = "SSHSIG", kNamespace = "git";
 constexpr std::string_view kBegin = "-----BEGIN SSH SIGNATURE-----", kEnd = "-----END SSH SIGNATURE-----";
@@ -132,7 +126,7 @@ std::string der_of(std::string_view blob) {
   Wire wire(blob);
   const auto r = wire.text(), s = wire.text();
   if (!r || !s || !wire.over() || r->size() > 80 || s->size() > 80) return {};
-  const std::unique_ptr<ECDSA_SIG, Delete<ECDSA_SIG_free>> both(ECDSA_SIG_new());
+  const std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>> both(ECDSA_SIG_new());
   if (!both || ECDSA_SIG_set0(both.get(), BN_bin2bn(data(*r), int(r->size()), nullptr),
                               BN_bin2bn(data(*s), int(s->size()), nullptr)) != 1)
     return {};

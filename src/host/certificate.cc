@@ -9,7 +9,7 @@
 namespace ingot::host {
 namespace {
 
-using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, OpensslDelete<GENERAL_NAMES_free>>;
+using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
 
 BioPtr memory_bio(std::string_view text) { return BioPtr(BIO_new_mem_buf(text.data(), int(text.size()))); }
 

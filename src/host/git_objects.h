@@ -6,25 +6,19 @@
 #include <memory>
 #include <string>
 
+#include "base/deleter.h"
 #include "env/git.h"
 #include "host/git_job.h"
 
 namespace ingot::host {
 
-template <auto Free>
-struct GitDelete {
-  template <class T>
-  void operator()(T* value) const {
-    Free(value);
-  }
-};
-using GitRepositoryPtr = std::unique_ptr<git_repository, GitDelete<git_repository_free>>;
-using GitRemotePtr = std::unique_ptr<git_remote, GitDelete<git_remote_free>>;
-using GitCommitPtr = std::unique_ptr<git_commit, GitDelete<git_commit_free>>;
-using GitTreePtr = std::unique_ptr<git_tree, GitDelete<git_tree_free>>;
-using GitEntryPtr = std::unique_ptr<git_tree_entry, GitDelete<git_tree_entry_free>>;
-using GitBlobPtr = std::unique_ptr<git_blob, GitDelete<git_blob_free>>;
-using GitDiffPtr = std::unique_ptr<git_diff, GitDelete<git_diff_free>>;
+using GitRepositoryPtr = std::unique_ptr<git_repository, Deleter<git_repository_free>>;
+using GitRemotePtr = std::unique_ptr<git_remote, Deleter<git_remote_free>>;
+using GitCommitPtr = std::unique_ptr<git_commit, Deleter<git_commit_free>>;
+using GitTreePtr = std::unique_ptr<git_tree, Deleter<git_tree_free>>;
+using GitEntryPtr = std::unique_ptr<git_tree_entry, Deleter<git_tree_entry_free>>;
+using GitBlobPtr = std::unique_ptr<git_blob, Deleter<git_blob_free>>;
+using GitDiffPtr = std::unique_ptr<git_diff, Deleter<git_diff_free>>;
 
 inline std::string git_text(const git_oid& id) { return git_oid_tostr_s(&id); }
 inline std::string git_complaint() {

@@ -21,7 +21,7 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr int kAcceptsAtOnce = 64;
 
-using AddressPtr = std::unique_ptr<addrinfo, OpensslDelete<freeaddrinfo>>;
+using AddressPtr = std::unique_ptr<addrinfo, Deleter<freeaddrinfo>>;
 
 AddressPtr literal_address(const std::string& address, uint16_t port) {
   const addrinfo hints{.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};

@@ -24,7 +24,7 @@ namespace {
 constexpr int64_t kAskFirst = 256 * 1024;      // bodies larger than this are sent once they are wanted
 constexpr uint64_t kLongestAnswer = 1u << 30;  // a list of 10,000 tenants and more
 
-using AddressPtr = std::unique_ptr<addrinfo, OpensslDelete<freeaddrinfo>>;
+using AddressPtr = std::unique_ptr<addrinfo, Deleter<freeaddrinfo>>;
 
 Result<void> split_server(std::string_view server, Endpoint& endpoint) {
   const auto refuse = [&] {

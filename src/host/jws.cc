@@ -11,7 +11,7 @@ namespace {
 constexpr size_t kLongestToken = 16 * 1024;
 constexpr size_t kHalf = 32;  // bytes of each of R and S on P-256
 
-using SignaturePtr = std::unique_ptr<ECDSA_SIG, OpensslDelete<ECDSA_SIG_free>>;
+using SignaturePtr = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
 
 std::string header(std::string_view kid) { return R"({"alg":"ES256","kid":")" + std::string(kid) + "\"}"; }
 

@@ -11,20 +11,15 @@
 #include <memory>
 #include <string>
 
+#include "base/deleter.h"
+
 namespace ingot::host {
 
-template <auto Free>
-struct OpensslDelete {
-  template <class T>
-  void operator()(T* value) const {
-    Free(value);
-  }
-};
-using BioPtr = std::unique_ptr<BIO, OpensslDelete<BIO_free_all>>;
-using PkeyPtr = std::unique_ptr<EVP_PKEY, OpensslDelete<EVP_PKEY_free>>;
-using X509Ptr = std::unique_ptr<X509, OpensslDelete<X509_free>>;
-using MdContextPtr = std::unique_ptr<EVP_MD_CTX, OpensslDelete<EVP_MD_CTX_free>>;
-using SslPtr = std::unique_ptr<SSL, OpensslDelete<SSL_free>>;
+using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
+using PkeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
+using MdContextPtr = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
+using SslPtr = std::unique_ptr<SSL, Deleter<SSL_free>>;
 using SslContextPtr = std::shared_ptr<SSL_CTX>;
 
 inline std::string openssl_error() {

@@ -9,6 +9,7 @@
 #include "base/text_map.h"
 #include "pipelines/pods.h"
 #include "pipelines/reading.h"
+#include "pipelines/starting.h"
 #include "store/follower.h"
 #include "workflow/cron.h"
 #include "workflow/reading.h"
@@ -196,28 +197,12 @@ class CronKeeper::Impl final : public store::Follower::Handler {
     const auto good = workflow::check("CronWorkflow", cron, templates(turn, key));
     if (!good) return workflow::note_not_started(cron, scheduled, "SpecError", good.error());
     const Key child = sibling(key, workflow::kWorkflows, workflow::child_name(cron, scheduled));
-    const Result<Json> made = create(turn, child, workflow::child_of(cron, scheduled));
-    if (made) return workflow::note_started(cron, *made, scheduled);
+    Json run = workflow::child_of(cron, scheduled);
+    api::set(run, {"metadata", "name"}, child.name());
+    const auto made = create_workflow(turn, env_, registry_, child, std::move(run));
+    if (made) return workflow::note_started(cron, (*made)->parse(), scheduled);
     workflow::note_not_started(cron, scheduled, "SubmissionError",
                                "Failed to submit Workflow: " + made.error().message);
-  }
-
-  Result<Json> create(store::Turn& turn, const Key& key, Json object) {
-    const ObjectPtr ns = turn.get(Key(ClusterId{std::string(key.cluster())}, "namespaces", "", key.ns()));
-    if (!ns || ns->marks.deleting)
-      return fail(Reason::Forbidden, "namespace " + std::string(key.ns()) + " is being terminated");
-    const api::Resource& type = *registry_.find_key(workflow::kWorkflows);
-    api::set(object, {"metadata", "name"}, key.name());
-    auto decoded = api::conform(registry_, type, std::move(object), api::FieldValidation::Ignore);
-    if (!decoded) return fail(decoded.error());
-    object = std::move(decoded->object);
-    api::apply_defaults(type, object);
-    if (const auto valid = api::validate(type, object, nullptr); !valid) return fail(valid.error());
-    api::set(object, {"metadata", "uid"}, uuid(env_.entropy.next(), env_.entropy.next()));
-    api::set(object, {"metadata", "creationTimestamp"}, to_rfc3339(env_.clock.wall()));
-    const auto stored = turn.put(key, std::move(object), Revision{0});
-    if (!stored) return fail(stored.error());
-    return (*stored)->parse();
   }
 
   env::Env& env_;

@@ -42,7 +42,7 @@ std::string start(store::Turn& turn, env::Env& env, const api::Registry& registr
   const Key key(ClusterId{std::string(repository_key.cluster())}, "workflows.argoproj.io",
                 repository_key.ns(), git::run_name(push));
   const auto made =
-      run ? create_workflow(turn, env, registry, key, *std::move(run)) : Result<void>(fail(run.error()));
+      run ? create_workflow(turn, env, registry, key, *std::move(run)) : fail(std::move(run.error()));
   if (made || made.error().reason == Reason::AlreadyExists) return std::string(key.name());
   refuse(reaction, "PipelineRefused", repository.pipeline + ": " + made.error().message);
   return "";

@@ -1,7 +1,6 @@
 #include "pipelines/starting.h"
 
 #include "api/decode.h"
-#include "api/deletion.h"
 #include "api/validate.h"
 #include "base/assert.h"
 #include "base/encoding.h"
@@ -28,17 +27,20 @@ Result<Json> read_pipeline(const api::Registry& registry, std::string_view yaml)
   return std::move(decoded->object);
 }
 
-Result<void> create_workflow(store::Turn& turn, env::Env& env, const api::Registry& registry, const Key& key,
-                             Json object) {
+Result<api::ObjectPtr> create_workflow(store::Turn& turn, env::Env& env, const api::Registry& registry,
+                                       const Key& key, Json object) {
   const ClusterId cluster{std::string(key.cluster())};
   const api::ObjectPtr ns = turn.get(Key(cluster, "namespaces", "", key.ns()));
-  if (!ns || api::is_deleting(ns->parse()))
+  if (!ns || ns->marks.deleting)
     return fail(Reason::Forbidden, "namespace " + std::string(key.ns()) + " is being terminated");
   const api::Resource& type = workflow_type(registry);
   api::erase(object, {"status"});
   api::set(object, {"metadata", "namespace"}, key.ns());
+  auto decoded = api::conform(registry, type, std::move(object), api::FieldValidation::Ignore);
+  if (!decoded) return fail(decoded.error());
+  object = std::move(decoded->object);
   api::apply_defaults(type, object);
-  if (const auto valid = api::validate(type, object, nullptr); !valid) return valid;
+  if (const auto valid = api::validate(type, object, nullptr); !valid) return fail(valid.error());
   const auto lookup = [&](bool of_cluster, std::string_view name) -> std::optional<Json> {
     if (name.empty() || name.find('/') != name.npos) return std::nullopt;
     const api::ObjectPtr found = turn.get(
@@ -52,8 +54,7 @@ Result<void> create_workflow(store::Turn& turn, env::Env& env, const api::Regist
   api::set(object, {"metadata", "uid"}, uuid(high, env.entropy.next()));
   api::set(object, {"metadata", "creationTimestamp"}, to_rfc3339(env.clock.wall()));
   api::set(object, {"metadata", "generation"}, 1);
-  if (const auto stored = turn.put(key, std::move(object), Revision{0}); !stored) return fail(stored.error());
-  return {};
+  return turn.put(key, std::move(object), Revision{0});
 }
 
 }  // namespace ingot::pipelines

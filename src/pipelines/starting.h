@@ -12,8 +12,8 @@ namespace ingot::pipelines {
 
 // The text of a pipeline: one Workflow, its fields checked. Invalid: why it is none.
 Result<api::Json> read_pipeline(const api::Registry&, std::string_view yaml);
-// AlreadyExists when there is one of its name; Invalid, Forbidden: why it may not be.
-Result<void> create_workflow(store::Turn&, env::Env&, const api::Registry&, const api::Key&,
-                             api::Json object);
+// As it is stored. AlreadyExists when there is one of its name; Invalid, Forbidden: why it may not be.
+Result<api::ObjectPtr> create_workflow(store::Turn&, env::Env&, const api::Registry&, const api::Key&,
+                                       api::Json object);
 
 }  // namespace ingot::pipelines
