@@ -148,26 +148,42 @@ Result<Parsed> parse_body_json(std::string_view text) {
   return out;
 }
 
+namespace {
+// Bytes of the character that begins there; 0: none does.
+size_t character_at(std::string_view text, size_t at) {
+  const unsigned char c = static_cast<unsigned char>(text[at]);
+  if (c < 0x80) return 1;
+  const size_t extra = c >= 0xC2 && c < 0xE0 ? 1 : (c & 0xF0) == 0xE0 ? 2 : c >= 0xF0 && c < 0xF5 ? 3 : 0;
+  if (extra == 0 || at + extra >= text.size()) return 0;
+  uint32_t point = c & (0x3Fu >> extra);
+  for (size_t k = 1; k <= extra; ++k) {
+    const unsigned char next = static_cast<unsigned char>(text[at + k]);
+    if ((next & 0xC0) != 0x80) return 0;
+    point = point << 6 | (next & 0x3F);
+  }
+  if ((extra == 2 && point < 0x800) || (extra == 3 && (point < 0x10000 || point > 0x10FFFF))) return 0;
+  return point >= 0xD800 && point < 0xE000 ? 0 : extra + 1;
+}
+}  // namespace
+
 bool is_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
-    const unsigned char c = static_cast<unsigned char>(text[i]);
-    const int extra = c < 0x80                ? 0
-                      : c >= 0xC2 && c < 0xE0 ? 1
-                      : (c & 0xF0) == 0xE0    ? 2
-                      : c >= 0xF0 && c < 0xF5 ? 3
-                                              : -1;
-    if (extra < 0 || i + size_t(extra) >= text.size() + (extra == 0)) return false;
-    uint32_t point = extra == 0 ? c : c & (0x3Fu >> extra);
-    for (int k = 1; k <= extra; ++k) {
-      const unsigned char next = static_cast<unsigned char>(text[i + size_t(k)]);
-      if ((next & 0xC0) != 0x80) return false;
-      point = point << 6 | (next & 0x3F);
-    }
-    if ((extra == 2 && point < 0x800) || (extra == 3 && (point < 0x10000 || point > 0x10FFFF))) return false;
-    if (point >= 0xD800 && point < 0xE000) return false;
-    i += size_t(extra) + 1;
+    const size_t bytes = character_at(text, i);
+    if (bytes == 0) return false;
+    i += bytes;
   }
   return true;
+}
+
+std::string as_utf8(std::string text) {
+  if (is_utf8(text)) return text;
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const size_t bytes = character_at(text, i);
+    out += bytes == 0 ? std::string_view("\xEF\xBF\xBD") : std::string_view(text).substr(i, bytes);
+    i += std::max<size_t>(bytes, 1);
+  }
+  return out;
 }
 
 }  // namespace ingot::api

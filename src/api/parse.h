@@ -28,5 +28,7 @@ Result<Json> parse_body_protobuf(const Registry&, std::string_view bytes);
 
 // JSON texts are UTF-8; not every parser we use checks.
 bool is_utf8(std::string_view text);
+// What is not becomes U+FFFD, byte by byte: for what programs wrote, and for texts that were cut.
+std::string as_utf8(std::string text);
 
 }  // namespace ingot::api

@@ -43,6 +43,7 @@ bool inside(std::string_view path) {
 std::string signer_fault(std::string_view line) {
   if (line.starts_with("-----BEGIN PGP")) return "OpenPGP keys are not supported: sign with an SSH key";
   if (line.find('\n') != line.npos) return "must be one line";
+  if (line.starts_with('#')) return "is commented out: leave it out";
   std::string_view rest = line;
   for (int word = 0; word < 2; ++word) {
     const size_t space = std::min(rest.find(' '), rest.size());

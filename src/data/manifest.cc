@@ -14,6 +14,7 @@ namespace {
 using api::Json;
 
 constexpr size_t kLongestStep = 255;
+constexpr int64_t kMostSteps = 64;  // of a name
 constexpr int64_t kLargestFile = int64_t(1) << 50;
 
 std::unexpected<Error> bad(std::string why) { return fail(Reason::Invalid, "manifest: " + std::move(why)); }
@@ -61,6 +62,8 @@ Result<void> check_file_name(std::string_view name) {
   if (std::ranges::any_of(name, [](char c) { return uint8_t(c) < 0x20 || c == 0x7f; }))
     return wrong("has a control character");
   if (name.starts_with('/')) return wrong("must be relative");
+  if (std::ranges::count(name, '/') >= kMostSteps)
+    return wrong(fmt::format("has more than {} steps", kMostSteps));
   for (size_t at = 0; at <= name.size();) {
     const size_t end = std::min(name.find('/', at), name.size());
     const std::string_view step = name.substr(at, end - at);

@@ -157,6 +157,9 @@ Result<void> DatasetCache::make(const std::string& cluster, const Digest& digest
       directory = f.name.substr(0, slash);
       if (auto made = make_directory(to + "/" + directory, 0755); !made) return made;
     }
+    const auto stored = blobs_.stat(ClusterId{cluster}, f.digest);
+    if (stored && stored->bytes != f.bytes)
+      return fail(Reason::Invalid, fmt::format("{}: has another size than its manifest says", f.name));
     if (auto made = file(cluster, f.digest, to + "/" + f.name); !made)
       return fail(made.error().reason, fmt::format("{}: {}", f.name, made.error().message));
   }

@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -166,6 +167,11 @@ Result<env::GitSeen> Shop::look(const env::GitLook& look) {
   // History that was rewritten stays until there is too much of it.
   if (is_plain(look.repository) && kept_bytes(look.repository) > 2 * options.limits.bytes)
     forget(look.repository);
+  // The control plane's own store lies on the same disk.
+  struct statvfs disk{};
+  if (::fstatvfs(root.get(), &disk) == 0 &&
+      int64_t(disk.f_bavail) * int64_t(disk.f_frsize) < 2 * options.limits.bytes)
+    return fail(env::git_error(env::kGitBusy, "the factory's disk has too little room to fetch anything"));
   const GitJob job{.kind = GitJob::Kind::Look, .look = look, .limits = options.limits};
   const auto answer = run(look.repository, job, nullptr);
   auto seen = answer ? parse_git_seen(*answer) : Result<env::GitSeen>(fail(answer.error()));

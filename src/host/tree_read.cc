@@ -38,7 +38,7 @@ struct Walk {
   ArchiveWriter& out;
   const Stopped& stopped;
   const TreeLimits limits;
-  size_t entries = 0;
+  size_t entries = 0, pending = 0;  // pending: named by a directory above, and not yet looked at
   int64_t bytes = 0;
 
   Result<void> one(const Fd& pin, const std::string& name, int depth) {
@@ -78,9 +78,14 @@ struct Walk {
     if (!added) return added;
     const Fd opened = open_pinned(pin, S_IFDIR);
     if (!opened) return unreadable(name);
-    const auto names = names_in(opened, name, limits.entries);
+    const size_t left = limits.entries - std::min(limits.entries, entries + pending);
+    const auto names = names_in(opened, name, left);
     if (!names) return fail(names.error());
+    if (names->size() > left)
+      return fail(Reason::RequestEntityTooLarge, fmt::format("holds more than {} files", limits.entries));
+    pending += names->size();
     for (const std::string& step : *names) {
+      --pending;
       const Fd below(::openat(opened.get(), step.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
       if (!below) return unreadable(name + "/" + step);
       if (auto done = one(below, name + "/" + step, depth + 1); !done) return done;

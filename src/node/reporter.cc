@@ -1,5 +1,6 @@
 #include "node/reporter.h"
 
+#include "api/parse.h"
 #include "node/step.h"
 
 #include <utility>
@@ -17,7 +18,7 @@ void Reporter::want(const std::string& path, const Pod& pod, api::JsonObject sta
   api::Json report =
       api::JsonObject{{"metadata", api::JsonObject{{"uid", pod.uid}}}, {"status", std::move(status)}};
   if (!outputs.empty()) api::set(report, {"metadata", "annotations", kOutputsAnnotation}, outputs);
-  std::string body = api::to_text(report);
+  std::string body = api::as_utf8(api::to_text(report));  // programs write what they like
   if (body == wanted_) return;
   wanted_ = std::move(body);
   path_ = path + "/status";

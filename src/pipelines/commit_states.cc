@@ -107,9 +107,17 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
 
   // None: its Repository has no token, or is gone.
   std::optional<env::GitReport> report_of(store::Turn& turn, const Key& key, const Json& workflow) const {
-    const ObjectPtr repository = turn.get(repository_key(key, workflow));
+    const auto named = repository_key(key, workflow);
+    const ObjectPtr repository = named ? turn.get(*named) : nullptr;
     if (!repository) return std::nullopt;
     const Json json = repository->parse();
+    // Who writes labels must not speak for commits that this Repository did not start.
+    const std::string_view commit = string_at(workflow, {"metadata", "labels", git::kCommitLabel});
+    const git::RepositoryState state = git::read_state(json);
+    if (std::ranges::none_of(state.branches, [&](const auto& branch) {
+          return branch.second.workflow == key.name() && branch.second.commit == commit;
+        }))
+      return std::nullopt;
     const std::string_view secret = string_at(json, {"spec", "statusTokenRef", "name"});
     if (secret.empty() || secret.find('/') != secret.npos) return std::nullopt;
     const ObjectPtr token = turn.get(Key(ClusterId{std::string(key.cluster())}, "secrets", key.ns(), secret));
@@ -124,15 +132,15 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
         .url = read.url,
         .provider = std::move(provider),
         .token = token ? git::secret_value(token->parse(), entry.empty() ? kDefaultKey : entry) : "",
-        .commit = std::string(string_at(workflow, {"metadata", "labels", git::kCommitLabel})),
+        .commit = std::string(commit),
         .name = "ingot/" + read.name,
         .description = std::string(key.name())};
   }
 
-  static Key repository_key(const Key& workflow, const Json& json) {
+  static std::optional<Key> repository_key(const Key& workflow, const Json& json) {
     const std::string_view name = string_at(json, {"metadata", "labels", git::kRepositoryLabel});
-    return {ClusterId{std::string(workflow.cluster())}, git::kRepositories, workflow.ns(),
-            name.find('/') == name.npos ? name : std::string_view()};
+    if (name.empty() || name.find('/') != name.npos) return std::nullopt;
+    return Key(ClusterId{std::string(workflow.cluster())}, git::kRepositories, workflow.ns(), name);
   }
 
   void settle(store::Turn& turn, const Answer& answer) {
@@ -153,8 +161,8 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
     env_.log.warn("repository.unreported", {{"workflow", answer.key}, {"error", error.message}});
     if (++run.tries < kTries)
       due_.emplace(env_.clock.now() + kPause * (int64_t(1) << run.tries), answer.key);
-    else
-      complain(turn, repository_key(key, object->parse()), error);
+    else if (const auto repository = repository_key(key, object->parse()))
+      complain(turn, *repository, error);
   }
 
   void annotate(store::Turn& turn, const ObjectPtr& object, const std::string& state) {

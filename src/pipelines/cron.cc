@@ -26,6 +26,7 @@ using workflow::CronChild;
 using workflow::CronPlan;
 
 constexpr size_t kPerTurn = 8;  // CronWorkflows that are decided upon in a turn
+constexpr Duration kLongestSleep = std::chrono::hours(1);
 
 // Of the CronWorkflow that made it; "": none did.
 std::string owner_of(const Json& workflow) {
@@ -97,7 +98,8 @@ class CronKeeper::Impl final : public store::Follower::Handler {
     }
     for (size_t n = 0; n < kPerTurn && !todo_.empty(); ++n)
       look_at(turn, Key(todo_.extract(todo_.begin()).value()), now);
-    if (!timers_.empty()) follower_.wake_at(env_.clock.now() + (timers_.begin()->first - now));
+    if (!timers_.empty())
+      follower_.wake_at(env_.clock.now() + std::min<Duration>(timers_.begin()->first - now, kLongestSleep));
     return !todo_.empty();
   }
 
@@ -112,7 +114,7 @@ class CronKeeper::Impl final : public store::Follower::Handler {
     }
     if (owner.empty()) return;
     owners_[key.text()] = owner;
-    children_[owner].insert(key.text());
+    children_[owner].insert_or_assign(key.text(), child_from(object->parse()));
     if (const auto cron = crons_.find(owner); cron != crons_.end()) todo_.insert(cron->second);
   }
 
@@ -136,8 +138,8 @@ class CronKeeper::Impl final : public store::Follower::Handler {
     if (plan.start) start(turn, key, cron, *plan.start);
     // What was started is in its status, and comes again when that is not written.
     if (plan.decided && !plan.start) watched.since = std::max(watched.since, *plan.decided);
-    if (!api::same(cron, object->parse())) (void)turn.put(key, std::move(cron), object->revision);
-    wake(key, watched, plan.wake);
+    const bool kept = api::same(cron, object->parse()) || turn.put(key, std::move(cron), object->revision);
+    wake(key, watched, kept ? plan.wake : now + std::chrono::seconds(1));
   }
 
   // One that is new is waited for from its creation on, one whose schedules are new from now on.
@@ -178,9 +180,9 @@ class CronKeeper::Impl final : public store::Follower::Handler {
     std::vector<CronChild> out;
     const auto family = children_.find(uid);
     if (family == children_.end()) return out;
-    for (const std::string& text : family->second)
+    for (const auto& [text, child] : family->second)
       if (const ObjectPtr object = turn.get(Key(text)); object && !object->marks.deleting)
-        out.push_back(child_from(object->parse()));
+        out.push_back(child);
     return out;
   }
 
@@ -212,7 +214,7 @@ class CronKeeper::Impl final : public store::Follower::Handler {
   std::map<std::string, Watched> watched_;    // by the CronWorkflow's key
   std::map<std::string, std::string> crons_;  // its key by its uid
   HashMap<std::string> owners_;               // of children, by the child's key: the CronWorkflow's uid
-  std::map<std::string, std::set<std::string>> children_;  // keys, by that uid
+  std::map<std::string, std::map<std::string, CronChild>> children_;  // by that uid and their keys
   std::set<std::string> todo_;
   std::set<std::pair<WallTime, std::string>> timers_;
   store::Follower follower_;

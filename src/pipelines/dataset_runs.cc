@@ -83,19 +83,20 @@ class DatasetRuns::Impl final : public store::Follower::Handler {
       size_t n = 0;
       for (const Json& pipeline : api::array_at(own, {"spec", "pipelines"})) {
         if (++n > kMostPipelines) break;
-        const std::string name = start(turn, object->key, version, pipeline);
-        if (!name.empty()) (started += started.empty() ? "" : ",") += name;
+        const auto name = start(turn, object->key, version, pipeline);
+        if (!name) return;  // the store takes nothing now: not marked, it is looked at again
+        if (!name->empty()) (started += started.empty() ? "" : ",") += *name;
       }
     }
     api::set(version, {"metadata", "annotations", kMark}, started.empty() ? std::string("none") : started);
     (void)turn.put(object->key, std::move(version), object->revision);
   }
 
-  // "": it could not be. One of that name that is there already is it.
-  std::string start(store::Turn& turn, const Key& key, const Json& version, const Json& pipeline) {
+  // "": it says nothing to be run. One of that name that is there already is it.
+  Result<std::string> start(store::Turn& turn, const Key& key, const Json& version, const Json& pipeline) {
     const std::string name = dataset_run_name(key.name(), name_of(pipeline));
     const Json* ref = api::find(pipeline, {"workflowTemplateRef"});
-    if (!ref) return "";
+    if (!ref) return std::string();
     Json run = JsonObject{
         {"apiVersion", "argoproj.io/v1alpha1"},
         {"kind", "Workflow"},
@@ -113,7 +114,8 @@ class DatasetRuns::Impl final : public store::Follower::Handler {
     if (stored)
       env_.log.info("pipelines.dataset_run",
                     {{"cluster", key.cluster()}, {"version", key.name()}, {"run", name}});
-    return stored || stored.error().reason == Reason::AlreadyExists ? name : "";
+    if (!stored && stored.error().reason != Reason::AlreadyExists) return fail(stored.error());
+    return name;
   }
 
   env::Env& env_;

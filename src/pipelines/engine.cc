@@ -35,6 +35,8 @@ using workflow::Run;
 constexpr Duration kProgressEvery = std::chrono::seconds(1);  // how often a large Workflow says how far it is
 constexpr size_t kLarge = 64 * 1024;
 constexpr size_t kErased = 500;  // rows in a turn
+constexpr Duration kLongestSleep = std::chrono::hours(1);
+constexpr std::chrono::seconds kAgain(1);
 constexpr size_t kRunsPerTurn = 8, kPodsPerTurn = 8;
 
 }  // namespace
@@ -114,7 +116,8 @@ class Engine::Impl final : public store::Follower::Handler {
       operate(turn, Key(key), now);
     }
     for (const Key& key : locks_.told(turn)) look_at(key.text());
-    if (!timers_.empty()) follower_.wake_at(env_.clock.now() + (timers_.begin()->first - now));
+    if (!timers_.empty())
+      follower_.wake_at(env_.clock.now() + std::min<Duration>(timers_.begin()->first - now, kLongestSleep));
     return !todo_.empty();
   }
 
@@ -153,6 +156,11 @@ class Engine::Impl final : public store::Follower::Handler {
     write_status(turn, object, going, now);
     run.read_config({});
     run.read_memory({});
+    if (std::exchange(refused_, false)) {  // as on a full disk: what is stored says where it stands
+      going.seen = Revision{};
+      timers_.emplace(now + kAgain, key.text());
+      return;
+    }
     if (run.over()) return finished(turn, key, now);
     rearm(key, going);
   }
@@ -243,8 +251,9 @@ class Engine::Impl final : public store::Follower::Handler {
         pods_.erase(pod.text());
       }
       for (const NodeIndex node : wanted.changed)
-        (void)turn.put(node_key(key, run.nodes()[size_t(node)].id),
-                       node_to_json(run.nodes()[size_t(node)], run.nodes()));
+        if (!turn.put(node_key(key, run.nodes()[size_t(node)].id),
+                      node_to_json(run.nodes()[size_t(node)], run.nodes())))
+          refused_ = true;
       collect_pods(turn, key, run, wanted, now);
       for (const Memos::Lost& lost : memos_.keep(turn, key, wanted.memos))
         run.not_memorized(lost.node, lost.why);
@@ -257,6 +266,10 @@ class Engine::Impl final : public store::Follower::Handler {
     auto object = make_pod(run.flow(), run.facts(), node, wanted.filled, pod_spec_);
     const auto made = object ? create_pod(turn, env_, registry_, pod, *std::move(object))
                              : Result<void>(fail(Reason::Invalid, object.error()));
+    if (!made && made.error().reason == Reason::ServiceUnavailable) {  // the store, and not the pod
+      refused_ = true;
+      return;
+    }
     if (made || made.error().reason == Reason::AlreadyExists)
       pods_[pod.text()] = {key.text(), wanted.node};
     else
@@ -291,6 +304,8 @@ class Engine::Impl final : public store::Follower::Handler {
     if (!set_status(json, *going.run, now)) return;
     if (const auto put = turn.put(newest->key, std::move(json), newest->revision))
       going.seen = (*put)->revision;
+    else
+      refused_ = true;
   }
 
   void finished(store::Turn& turn, const Key& key, WallTime now) {
@@ -352,6 +367,7 @@ class Engine::Impl final : public store::Follower::Handler {
   std::deque<std::string> todo_;   // Workflows' keys, the first that came first …
   std::set<std::string> waiting_;  // … and the same by key
   size_t pods_left_ = 0;           // that this turn may begin
+  bool refused_ = false;           // something that the run being looked at needs was not written
   std::multimap<WallTime, std::string> timers_;
   EngineStats stats_;
   std::optional<RowSweep> sweep_;

@@ -199,8 +199,15 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
   }
   void packed(const LookPtr& look, size_t i, Result<env::GitSource> source) {
     Reaction& reaction = look->reactions[i];
+    const auto passing = [](const Error& error) {
+      const std::string_view cause = error.causes.empty() ? "" : std::string_view(error.causes.front().type);
+      return cause == env::kGitBusy || cause == env::kGitTimedOut ||
+             error.reason == Reason::ServiceUnavailable || error.reason == Reason::TooManyRequests;
+    };
     if (source) {
       reaction.source = source->digest;
+    } else if (passing(source.error())) {
+      look->seen = fail(std::move(source.error()));  // nothing was seen, so that the next look sees it again
     } else {
       reaction.pipeline.reset();
       reaction.reason = "SourceRefused";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "api/parse.h"
 #include "base/assert.h"
 
 namespace ingot::store {
@@ -22,7 +23,7 @@ ObjectPtr encode(const Key& key, Json json, Revision revision) {
   object->key = key;
   object->revision = revision;
   object->node = api::node_of(key.resource(), json);
-  object->json = api::to_text(json);
+  object->json = api::as_utf8(api::to_text(json));  // anything else could not be read again
   object->marks = api::marks_of(json, object->json);
   return object;
 }

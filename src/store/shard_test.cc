@@ -58,6 +58,15 @@ TEST(Shard, StampsStoresAndReadsBack) {
   EXPECT_EQ(f.get("pods", "a")->json, (*stored)->json);
 }
 
+TEST(Shard, WhatIsNotUtf8IsStoredSoThatItCanBeRead) {
+  Fixture f;
+  ASSERT_TRUE(f.put("pods", "a", {{"x", "caf\xc3"}, {"y", "\xff\xc3\xa9"}}));
+  f.reopen();
+  const Json read = f.get("pods", "a")->parse();
+  EXPECT_EQ(api::string_at(read, {"spec", "x"}), "caf\xEF\xBF\xBD");
+  EXPECT_EQ(api::string_at(read, {"spec", "y"}), "\xEF\xBF\xBD\xc3\xa9");
+}
+
 TEST(Shard, RefusesWhatChangedMeanwhileInKubernetesWords) {
   Fixture f;
   ASSERT_TRUE(f.put("jobs.batch", "a", {}, Revision(0)));

@@ -1,6 +1,7 @@
 #include "workflow/cron.h"
 
 #include <algorithm>
+#include <set>
 
 #include "expr/program.h"
 #include "expr/template.h"
@@ -27,7 +28,7 @@ constexpr std::string_view kHandedOn[] = {
     "workflows.argoproj.io/creator", "workflows.argoproj.io/creator-email",
     "workflows.argoproj.io/creator-preferred-username", "workflows.argoproj.io/controller-instanceid"};
 constexpr size_t kLongestName = 52;  // so that a child's fits 63
-constexpr size_t kMostSchedules = 100;
+constexpr size_t kMostSchedules = 10;
 
 std::optional<Zone> zone_of(const Json& cron) {
   const std::string_view name = string_at(cron, {"spec", "timezone"});
@@ -147,9 +148,10 @@ void count_children(Json& cron, const std::vector<CronChild>& children, WallTime
     count(cron, child->phase == "Succeeded" ? "succeeded" : "failed");
     counted = true;
   }
+  std::set<std::string, std::less<>> known;
+  for (const Json& ref : active) known.emplace(string_at(ref, {"uid"}));
   for (const CronChild& c : children) {
-    const auto same = [&](const Json& ref) { return string_at(ref, {"uid"}) == c.uid; };
-    if (is_over(c) || std::ranges::any_of(active, same)) continue;
+    if (is_over(c) || known.contains(c.uid)) continue;
     active.push_back(reference(cron, c.name, c.uid, c.resource_version));
     changed = true;
   }

@@ -160,8 +160,9 @@ void Locks::release(const std::string& holder) {
   }
   std::vector<std::string> locks;
   if (const auto at = waiting_.find(holder); at != waiting_.end()) {
-    locks = at->second.claim.locks;
+    const std::vector<std::string> wanted = at->second.claim.locks;
     drop_waiting(holder);
+    for (const std::string& lock : wanted) drop_if_idle(lock);  // nobody waited for it
   } else if (const auto had = held_.find(holder); had != held_.end()) {
     locks = std::move(had->second);
     held_.erase(had);
@@ -171,8 +172,12 @@ void Locks::release(const std::string& holder) {
 }
 
 void Locks::forget(const std::string& run) {
-  if (const auto of = of_run_.find(run); of != of_run_.end())
-    for (const std::string& holder : std::set<std::string>(of->second)) release(holder);
+  const auto of = of_run_.find(run);
+  const std::set<std::string> all = of == of_run_.end() ? std::set<std::string>() : of->second;
+  // Those that wait first: what is released is not offered to each of them.
+  for (const bool waits : {true, false})
+    for (const std::string& holder : all)
+      if (waiting_.contains(holder) == waits) release(holder);
   given_.erase(run);
 }
 
@@ -185,8 +190,8 @@ void Locks::give(const std::string& lock) {
     for (auto next = at->second.queue.begin();
          next != at->second.queue.end() && int64_t(at->second.holders.size()) < size;) {
       const std::string holder = (next++)->holder;
+      if (first_taken(waiting_.at(holder).claim)) continue;  // something else it needs
       const Claim claim = waiting_.at(holder).claim;
-      if (first_taken(claim)) continue;  // something else it needs
       drop_waiting(holder);
       keep(holder, claim.locks);
       const std::string run(claim.run());

@@ -104,6 +104,6 @@ class Locks {
 };
 
 inline constexpr size_t kMostClaimed = 100;     // locks of one claim
-inline constexpr size_t kMostWaiting = 50'000;  // claims for one lock
+inline constexpr size_t kMostWaiting = 10'000;  // claims for one lock
 
 }  // namespace ingot::workflow

@@ -293,13 +293,17 @@ void Run::shut_down(Shutdown how, WallTime now) {
   shutdown_ = how;
   const std::string why = how == Shutdown::Stop ? "workflow shutdown with strategy:  Stop"
                                                 : "workflow shutdown with strategy:  Terminate";
+  // Those that wait for locks first: what others release is not given to them.
+  for (const auto& [i, begun] : std::map<NodeIndex, bool>(waiting_))
+    if (!over_ && !fulfilled(nodes_[size_t(i)].phase) && !(how == Shutdown::Stop && exiting_))
+      end(i, Phase::Failed, why, now);
   for (size_t i = 0; i < nodes_.size() && !over_; ++i) {
     Node& n = nodes_[i];
     if (fulfilled(n.phase) || (how == Shutdown::Stop && exiting_)) continue;
     if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
     if (ends_at_once(NodeIndex(i))) end(NodeIndex(i), Phase::Failed, why, now);
   }
-  if (waits_) return finish(Phase::Failed, why, now);
+  if (waits_ || nodes_.empty()) return finish(Phase::Failed, why, now);
   suspended_ = false;
   // Nothing is begun any more: scopes close once what runs has ended.
   for (auto& [node, scope] : scopes_) pumps_.insert(node);
@@ -334,7 +338,8 @@ std::optional<WallTime> Run::wake_at() const {
 void Run::deadline(WallTime now) {
   for (size_t i = 0; i < nodes_.size() && !over_; ++i) {
     const Node& n = nodes_[i];
-    if (fulfilled(n.phase) || n.hooked) continue;
+    const bool exiting = n.hooked && n.name.ends_with(".onExit");
+    if (fulfilled(n.phase) || exiting) continue;
     if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
     if (ends_at_once(NodeIndex(i))) end(NodeIndex(i), Phase::Failed, "Step exceeded its deadline", now);
   }

@@ -144,7 +144,8 @@ bool Run::ends_at_once(NodeIndex node) const {
 // After a restart: a node holds what it held; whether it is not to go on yet.
 bool Run::reopen_locked(NodeIndex node, WallTime now) {
   Node& n = nodes_[size_t(node)];
-  if (!n.runs || !locks_ || n.retried || n.type == NodeType::StepGroup || n.type == NodeType::TaskGroup)
+  if (!n.runs || !locks_ || n.retried || n.type == NodeType::StepGroup || n.type == NodeType::TaskGroup ||
+      n.type == NodeType::Container)  // its pod holds them
     return false;
   if (n.locks && n.locks->waits_for.empty()) {
     locks_->hold(claim_of(node));
