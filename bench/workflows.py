@@ -130,7 +130,7 @@ def large(build):
                                                     "withSequence": {"count": str(NODES)}}]}},
                 {"name": "one", **ENDS}]})), 201)
         seconds = finished(factory, 1) - began
-        nodes = expect(client.call("GET", f"{PATH}/large"), 200)["status"]
+        nodes = expect(factory.client().call("GET", f"{PATH}/large"), 200)["status"]  # the other one was idle for long
         factory.run("down")
         factory.up()  # what it holds, and not what it once needed
         await_nodes(factory.client(), 100)
