@@ -105,7 +105,7 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
                 });
   }
 
-  // None: its Repository has no token, or is gone.
+  // None: its Repository has no token, is gone, or did not start it.
   std::optional<env::GitReport> report_of(store::Turn& turn, const Key& key, const Json& workflow) const {
     const auto named = repository_key(key, workflow);
     const ObjectPtr repository = named ? turn.get(*named) : nullptr;

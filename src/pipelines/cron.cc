@@ -3,9 +3,7 @@
 #include <map>
 #include <set>
 
-#include "api/decode.h"
 #include "api/deletion.h"
-#include "base/encoding.h"
 #include "base/text_map.h"
 #include "pipelines/pods.h"
 #include "pipelines/reading.h"
@@ -29,8 +27,8 @@ constexpr size_t kPerTurn = 8;  // CronWorkflows that are decided upon in a turn
 constexpr Duration kLongestSleep = std::chrono::hours(1);
 
 // Of the CronWorkflow that made it; "": none did.
-std::string owner_of(const Json& workflow) {
-  for (const Json& ref : api::array_at(workflow, {"metadata", "ownerReferences"}))
+std::string owner_of(const api::Object& workflow) {
+  for (const Json& ref : workflow.owners())
     if (api::bool_at(ref, {"controller"}) && string_at(ref, {"kind"}) == "CronWorkflow")
       return std::string(string_at(ref, {"uid"}));
   return "";
@@ -105,9 +103,7 @@ class CronKeeper::Impl final : public store::Follower::Handler {
 
   void child_changed(store::Turn& turn, const Key& key) {
     const ObjectPtr object = turn.get(key);
-    std::string owner;
-    if (object && object->marks.owned() && object->mentions("\"CronWorkflow\""))
-      owner = owner_of(object->parse());
+    const std::string owner = object ? owner_of(*object) : "";
     if (const auto known = owners_.find(key.text()); known != owners_.end() && known->second != owner) {
       forget_child(known->second, key);
       owners_.erase(known);

@@ -197,6 +197,8 @@ class Engine::Impl final : public store::Follower::Handler {
       // What templates of others said when it began.
       if (const auto put = turn.put(object->key, std::move(json), object->revision))
         going.seen = (*put)->revision;
+      else
+        refused_ = true;
     }
     run.allow(pods_left_);
     run.set_suspended(read->suspended, now);
@@ -331,7 +333,8 @@ class Engine::Impl final : public store::Follower::Handler {
 
   void refuse(store::Turn& turn, const ObjectPtr& object, Json json, const std::string& why, WallTime now) {
     set_over(json, Phase::Failed, "invalid spec: " + why, now);
-    (void)turn.put(object->key, std::move(json), object->revision);
+    if (!turn.put(object->key, std::move(json), object->revision))
+      timers_.emplace(now + kAgain, object->key.text());
   }
 
   void forget(const store::Turn& turn, const Key& key) {
