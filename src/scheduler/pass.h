@@ -88,7 +88,8 @@ class Pass {
   bool entangled(const UnitState&) const;
   std::shared_ptr<const std::string> affinity_reason(UnitState&, size_t pod);
   // Phase 3 (pass_preempt.cc): room for who is due it.
-  class Clearing;
+  class Clearing;  // (pass_clear.cc)
+  bool clear(UnitState&);
   bool may_preempt(const UnitState&) const;
   double rank(const Allocation&);  // of what runs, in this pass
   void forget_reservation(const std::string& unit);

@@ -46,9 +46,20 @@ bool put(Space& space, const Shape& shape) {
 }
 
 int64_t pods_that_fit(Space space, const Shape& shape, int64_t most) {
+  if (!fits(space, shape)) return 0;
   int64_t n = 0;
-  while (n < most && put(space, shape)) ++n;
-  return n;
+  if (shape.layout || shape.slice) {
+    while (n < most && put(space, shape)) ++n;
+    return n;
+  }
+  // Pods of one shape take of a board what is its own: no order of theirs makes more of it.
+  if (shape.gpus == 0) n = most;
+  for (int g = 0; g < space.gpus && shape.gpus > 0; ++g)
+    n += space.free_milli[size_t(g)] / std::max(1, shape.milli);
+  if (shape.gpus > 1) n /= shape.gpus;
+  if (shape.cpu_milli > 0) n = std::min(n, space.cpu_milli / shape.cpu_milli);
+  if (shape.memory_mib > 0) n = std::min(n, space.memory_mib / shape.memory_mib);
+  return std::max<int64_t>(0, std::min(n, most));
 }
 
 int64_t groups_that_fit(const Space& space, const Shape& shape, int64_t most, int64_t group) {

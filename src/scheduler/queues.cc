@@ -423,12 +423,16 @@ bool QueueTree::entitled(std::string_view queue, const Amounts& more) const {
   return false;
 }
 
+std::optional<int64_t> QueueTree::lent(std::string_view claimant, const Amounts& more,
+                                       std::string_view victim) const {
+  const auto [mine, theirs] = part(claimant, victim);
+  if (mine == theirs || !within(usage(mine), more, guarantee(mine))) return std::nullopt;
+  return usage(theirs).gpu_milli - guarantee(theirs).gpu_milli;
+}
+
 bool QueueTree::may_reclaim(std::string_view claimant, const Amounts& more, std::string_view victim,
                             const Amounts& given) const {
-  const auto [mine, theirs] = part(claimant, victim);
-  if (mine == theirs) return false;
-  return within(usage(mine), more, guarantee(mine)) &&
-         usage(theirs).gpu_milli - given.gpu_milli > guarantee(theirs).gpu_milli;
+  return lent(claimant, more, victim).value_or(0) > given.gpu_milli;
 }
 
 }  // namespace ingot::scheduler

@@ -113,6 +113,9 @@ class QueueTree {
   // Whether the claimant, asking for `more` GPUs, may take from the victim, whose side has given `given` already.
   bool may_reclaim(std::string_view claimant, const Amounts& more, std::string_view victim,
                    const Amounts& given) const;
+  // GPU-milli that the victim's side holds above its guarantee and the claimant, asking for `more`, may take from; none:
+  // it may take nothing.
+  std::optional<int64_t> lent(std::string_view claimant, const Amounts& more, std::string_view victim) const;
   // The two queues where the paths part.
   std::pair<std::string, std::string> part(std::string_view a, std::string_view b) const;
 
