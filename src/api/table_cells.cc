@@ -202,6 +202,14 @@ CellValue tenants(const Json& o, WallTime) {
   return or_none(join(array_at(o, {"spec", "tenants"}),
                       [](const Json& t) { return t.is_string() ? std::string(t.get_string()) : ""; }));
 }
+CellValue gate_tenants(const Json& o, WallTime) {
+  return or_none(join(array_at(o, {"spec", "match", "tenants"}),
+                      [](const Json& name) { return std::string(string_at(name, {})); }));
+}
+CellValue gate_rules(const Json& o, WallTime) {
+  return or_none(join(array_at(o, {"spec", "rules"}),
+                      [](const Json& rule) { return std::string(string_at(rule, {"name"})); }));
+}
 // {gpus: 8, gpuModels: {H100-80GB: 4}, cpu: "32"} → "gpus=8,H100-80GB=4,cpu=32".
 CellValue amounts(const Json& o, std::initializer_list<std::string_view> path) {
   std::string all;
@@ -260,6 +268,8 @@ constexpr Cell kCells[] = {
     {"image-tenant", image_tenant},
     {"tenant-limit", tenant_limit},
     {"tenants", tenants},
+    {"gate-tenants", gate_tenants},
+    {"gate-rules", gate_rules},
     {"queue-guarantee", queue_guarantee},
     {"queue-limit", queue_limit},
     {"queue-used", queue_used},

@@ -55,7 +55,12 @@ void validate_dataset_version(const Subject&);
 void validate_repository(const Subject&);  // validate_repository.cc
 void validate_image(const Subject&);       // validate_factory.cc
 void validate_price_list(const Subject&);
+bool is_price(std::string_view);  // digits, perhaps with a fraction; money is never binary
 void validate_allocation(const Subject&);
+void validate_budget(const Subject&);  // validate_budget.cc
+void validate_gate(const Subject&);    // validate_gate.cc
+void validate_gate_exception(const Subject&);
+void validate_image_scan(const Subject&);
 void validate_queue(const Subject&);  // validate_queue.cc
 void validate_pool(const Subject&);
 void validate_pod_group(const Subject&);

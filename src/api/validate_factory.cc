@@ -6,7 +6,13 @@
 namespace ingot::api {
 namespace {
 
-// A price: digits, perhaps with a fraction; money is never binary.
+void price(const Json* value, const std::string& path, FieldErrors& errors) {
+  if (value && !is_price(text(*value)))
+    errors.invalid(path, *value, "must be a price: digits with an optional fraction, such as \"2.00\"");
+}
+
+}  // namespace
+
 bool is_price(std::string_view value) {
   size_t digits = 0, dots = 0;
   for (char c : value) {
@@ -19,13 +25,6 @@ bool is_price(std::string_view value) {
   }
   return digits > 0 && dots <= 1 && value.front() != '.' && value.back() != '.' && value.size() <= 20;
 }
-
-void price(const Json* value, const std::string& path, FieldErrors& errors) {
-  if (value && !is_price(text(*value)))
-    errors.invalid(path, *value, "must be a price: digits with an optional fraction, such as \"2.00\"");
-}
-
-}  // namespace
 
 void validate_tenant(const Subject& s) {
   const std::string_view name = string_at(s.object, {"metadata", "name"});
@@ -43,6 +42,9 @@ void validate_tenant(const Subject& s) {
   if (const Json* limit = find(*spec, {"storage", "limit"}))
     if (const auto bytes = Quantity::parse(text(*limit)); bytes && bytes->milli < 0)
       s.errors.invalid("spec.storage.limit", *limit, "must be greater than or equal to 0");
+  const JsonArray& regions = array_at(*spec, {"regions"});
+  for (size_t i = 0; i < regions.size(); ++i)
+    s.errors.check(item("spec.regions", i), text(regions[i]), label_value_fault(text(regions[i])));
   const Json* gpus = find(*spec, {"gpus"});
   if (!gpus) return;
   at_least(*gpus, "guarantee", 0, "spec.gpus", s.errors);

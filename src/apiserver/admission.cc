@@ -5,6 +5,7 @@
 
 #include "api/deletion.h"
 #include "apiserver/device_admission.h"
+#include "apiserver/gates.h"
 #include "apiserver/node_authorizer.h"
 #include "apiserver/quotas.h"
 #include "apiserver/source.h"
@@ -175,6 +176,8 @@ Result<void> admit_create(Call& call, Json& object) {
   if (resource == Factory::kTenants) return admit_tenant(call, object);
   if (resource == kQueues) return admit_quota(call, nullptr, object);
   if (resource == kPools) return admit_pool(call, nullptr, object);
+  if (resource == kBudgets || resource == kGates) return admit_gate(call, object);
+  if (resource == kGateExceptions) return admit_exception(call, object);
   if (resource == kPriorityClasses && name.starts_with("system-"))
     return fail(forbidden(call.type(), name,
                           "priority class names with 'system-' prefix are reserved for system use only"));
@@ -192,11 +195,13 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   if (resource == "resourceclaims.resource.k8s.io") return admit_claim_update(call, before, after);
   if (is_rbac(resource)) return check_escalation(call, after);
   if (resource == Factory::kTenants) return admit_tenant_update(call, before, after);
-  if (resource == kQueues && call.route().subresource == "status")
+  if ((resource == kQueues || resource == kBudgets) && call.route().subresource == "status")
     return fail(
-        forbidden(call.type(), call.route().name, "a queue's status is written by the factory alone"));
+        forbidden(call.type(), call.route().name,
+                  fmt::format("a {}'s status is written by the factory alone", call.type().singular)));
   if (resource == kQueues) return admit_quota(call, &before, after);
   if (resource == kPools) return admit_pool(call, &before, after);
+  if (resource == kBudgets || resource == kGates) return admit_gate(call, after);
   if (resource == Factory::kAllocations && node_of(call.who).empty())
     return fail(
         forbidden(call.type(), call.route().name,
