@@ -82,7 +82,7 @@ std::vector<Held> Class::take(const Model& model, int slot, const Space& open, g
 }
 
 // Fewest disliked taints, then the least cost.
-Class::Score Class::score(Model& model, int slot) const {
+Class::Score Class::score(Model& model, int slot, Costs::Row* row) const {
   Model::Sight& sight = model.sights_[size_t(slot)];
   if (sight.pods <= 0) return Ranking::kNone;
   const NodeState& state = model.nodes_[size_t(slot)];
@@ -92,6 +92,8 @@ Class::Score Class::score(Model& model, int slot) const {
   Cost cost;
   if (!shape_ || (request.share() && sight.sharer != Model::Sight::kNobody && sight.sharer != tenant_)) {
     cost = model.costs_.cost(space(model, slot), shape(model, slot), nullptr);
+  } else if (row) {
+    cost = row->at(state.space, sight.look);
   } else {
     model.costs_.renew(sight.look);
     cost = model.costs_.cost(state.space, sight.look, *shape_, nullptr);
@@ -127,24 +129,27 @@ void Class::catch_up(Model& model) {
     costs_ = model.costs_.version();
     const auto asker = model.tenants_.find(tenant);
     tenant_ = asker == model.tenants_.end() ? Model::Sight::kNobody : asker->second.number;
+    std::optional<Costs::Row> row;
+    if (shape_) row.emplace(model.costs_, *shape_);
     std::vector<Score> scores(slots);
-    for (size_t slot = 0; slot < slots; ++slot) scores[slot] = rate(model, int(slot), true);
+    for (size_t slot = 0; slot < slots; ++slot)
+      scores[slot] = rate(model, int(slot), true, row ? &*row : nullptr);
     ranking_.assign(std::move(scores), model.by_name_);
   } else {
     ranking_.grow(slots);
     for (; seen_ < end; ++seen_) {
       const int entry = model.journal_[seen_ - model.journal_start_];
-      ranking_.set(entry / 2, rate(model, entry / 2, entry % 2 != 0), model.by_name_);
+      ranking_.set(entry / 2, rate(model, entry / 2, entry % 2 != 0, nullptr), model.by_name_);
     }
   }
   seen_ = end;
 }
 
-Class::Score Class::rate(Model& model, int slot, bool spec_changed) {
+Class::Score Class::rate(Model& model, int slot, bool spec_changed, Costs::Row* row) {
   ++model.checks_;
   if (spec_changed)
     eligible_[size_t(slot)] = (anywhere_ && model.sights_[size_t(slot)].open) || eligible(model, slot);
-  return eligible_[size_t(slot)] ? score(model, slot) : Ranking::kNone;
+  return eligible_[size_t(slot)] ? score(model, slot, row) : Ranking::kNone;
 }
 
 void Class::forget_table() {

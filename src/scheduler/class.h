@@ -44,8 +44,8 @@ struct Class {
 
  private:
   void catch_up(Model&);
-  Score rate(Model&, int slot, bool spec_changed);
-  Score score(Model&, int slot) const;
+  Score rate(Model&, int slot, bool spec_changed, Costs::Row*);
+  Score score(Model&, int slot, Costs::Row*) const;
 
   std::optional<Shape> shape_;  // where it is the same on all nodes
   bool anywhere_ = false;       // it constrains nothing

@@ -126,7 +126,19 @@ Look look_at(const Space& space) {
     out.wholes += free == 1000;
     out.largest = std::max(out.largest, free);
   }
+  uint64_t kind = mixed(uint64_t(out.cpu_milli) * 31 + uint64_t(out.memory_mib)) + out.model;
+  for (int g = 0; g < space.gpus; g += 4)
+    kind = mixed(kind ^ std::bit_cast<uint64_t>(
+                            std::array{out.free_milli[size_t(g)], out.free_milli[size_t(g) + 1],
+                                       out.free_milli[size_t(g) + 2], out.free_milli[size_t(g) + 3]}));
+  out.kind = uint32_t(kind >> 32);
   return out;
+}
+
+bool Look::alike(const Look& o) const {
+  return kind == o.kind && cpu_milli == o.cpu_milli && memory_mib == o.memory_mib &&
+         cpu_mille == o.cpu_mille && memory_mille == o.memory_mille && gpus == o.gpus && model == o.model &&
+         free_milli == o.free_milli;
 }
 
 Costs::Costs() { derive(); }
@@ -359,6 +371,15 @@ Cost Costs::cost(const Space& space, const Shape& shape, int* gpu) const {
   Look look = look_at(space);
   renew(look);
   return cost(space, look, shape, gpu);
+}
+
+Cost Costs::Row::at(const Space& space, Look& look) {
+  Known& known = known_[look.kind % known_.size()];
+  if (known.look && known.look->alike(look)) return known.cost;
+  costs_.renew(look);
+  const Cost cost = costs_.cost(space, look, shape_, nullptr);
+  if (costs_.kind_ == PlacementCost::Waste) known = {&look, cost};
+  return cost;
 }
 
 Cost Costs::cost(const Space& space, const Look& look, const Shape& shape, int* gpu) const {

@@ -52,6 +52,8 @@ struct Look {
   std::array<int16_t, kMaxGpus> free_milli{};
   int16_t gpus = 0, wholes = 0, largest = 0;  // boards; those wholly free; the most that one has free
   ModelId model = 0;
+  uint32_t kind = 0;  // equal ones differ seldom
+  bool alike(const Look&) const;
 };
 Look look_at(const Space&);
 
@@ -71,6 +73,21 @@ class Costs {
   void renew(Look& look) const {
     if (look.version != version_) strand(look);
   }
+  // Costs of one shape on many nodes, of which most are alike. The looks stay as they are meanwhile.
+  class Row {
+   public:
+    Row(const Costs& costs, const Shape& shape) : costs_(costs), shape_(shape) {}
+    Cost at(const Space&, Look&);
+
+   private:
+    struct Known {
+      const Look* look = nullptr;
+      Cost cost = 0;
+    };
+    const Costs& costs_;
+    const Shape& shape_;
+    std::array<Known, 512> known_{};
+  };
   // Where the instances, or with a layout all devices, of a shape that fits go.
   std::vector<SlicePlace> slices(Space, const Shape&) const;
   // Changes when the same question would get another answer.
