@@ -1,4 +1,4 @@
-// Namespaces, owners, stale pods and events, on a real shard.
+// Namespaces, owners and stale pods, on a real shard.
 #include "controllers/index_set.h"
 #include "controllers/queue.h"
 #include "controllers/testing.h"
@@ -126,18 +126,6 @@ TEST(PodGarbage, EndsPodsOfNodesThatAreGone) {
   world.bind("p");
   world.remove("nodes", "", "n1", {}, "root");
   EXPECT_FALSE(world.exists("pods", "default", "p"));
-}
-
-TEST(EventTtl, EventsGoAfterAnHourAlsoAcrossARestart) {
-  World world;
-  world.put("events",
-            parse(R"({"apiVersion":"v1","kind":"Event","metadata":{"name":"e","namespace":"default"},)"
-                  R"("lastTimestamp":"2099-01-01T00:00:00Z"})"));
-  world.advance(59min);
-  EXPECT_TRUE(world.exists("events", "default", "e"));
-  world.restart();
-  world.advance(2min);
-  EXPECT_FALSE(world.exists("events", "default", "e"));
 }
 
 TEST(IndexSet, MergesAndPrints) {

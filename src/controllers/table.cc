@@ -3,8 +3,8 @@
 namespace ingot::controllers {
 
 std::span<const Controller* const> all_controllers() {
-  static constexpr const Controller* kTable[] = {&kNamespaceDefaults, &kNamespaceLifecycle, &kJob,  &kGarbage,
-                                                 &kPodGarbage,        &kEventTtl,           &kClaim};
+  static constexpr const Controller* kTable[] = {&kNamespaceDefaults, &kNamespaceLifecycle, &kJob,
+                                                 &kGarbage,           &kPodGarbage,         &kClaim};
   return kTable;
 }
 

@@ -34,7 +34,6 @@ extern const Controller kNamespaceLifecycle;  // namespace_lifecycle.cc
 extern const Controller kGarbage;             // garbage.cc
 extern const Controller kPodGarbage;          // pod_garbage.cc
 extern const Controller kJob;                 // job.cc
-extern const Controller kEventTtl;            // event_ttl.cc
 extern const Controller kClaim;               // claim.cc
 
 }  // namespace ingot::controllers

@@ -10,6 +10,7 @@
 #include "apiserver/server.h"
 #include "controllers/blob_keeper.h"
 #include "controllers/device_health.h"
+#include "controllers/event_keeper.h"
 #include "controllers/manager.h"
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
@@ -102,6 +103,7 @@ struct Factory::Impl {
   std::unique_ptr<controllers::Manager> manager;
   std::unique_ptr<controllers::Placement> placement;
   std::unique_ptr<controllers::NodeLifecycle> node_lifecycle;
+  std::unique_ptr<controllers::EventKeeper> event_keeper;
   std::unique_ptr<controllers::DeviceHealth> device_health;
   std::unique_ptr<AccountRequests> account_requests;
   std::unique_ptr<pipelines::Engine> pipelines;
@@ -245,6 +247,7 @@ Result<void> Factory::Impl::run_nodes() {
         real.env, *shard, controllers::Facts{.registry = registry.get(), .ca_pem = pki->ca_pem()});
     placement = std::make_unique<controllers::Placement>(real.env, *shard);
     node_lifecycle = std::make_unique<controllers::NodeLifecycle>(real.env, *shard);
+    event_keeper = std::make_unique<controllers::EventKeeper>(real.env, *shard);
     device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
     account_requests = std::make_unique<AccountRequests>(real.loop, *server);
     pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry, account_requests.get());
@@ -402,6 +405,7 @@ void Factory::Impl::stop(bool keep_pods) {
     pipelines = nullptr;
     account_requests = nullptr;
     device_health = nullptr;
+    event_keeper = nullptr;
     node_lifecycle = nullptr;
     placement = nullptr;
     manager = nullptr;

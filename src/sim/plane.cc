@@ -29,6 +29,7 @@ bool Plane::start() {
       env, *p->shard, controllers::Facts{.registry = registry_.get(), .ca_pem = p->authority.ca_pem()});
   p->placement = std::make_unique<controllers::Placement>(env, *p->shard);
   p->nodes = std::make_unique<controllers::NodeLifecycle>(env, *p->shard);
+  p->events = std::make_unique<controllers::EventKeeper>(env, *p->shard);
   p->devices = std::make_unique<controllers::DeviceHealth>(env, *p->shard);
   p->ledger = std::make_unique<metering::Ledger>(env, *p->shard);
   process_ = std::move(p);

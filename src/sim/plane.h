@@ -7,6 +7,7 @@
 #include "api/registry.h"
 #include "apiserver/server.h"
 #include "controllers/device_health.h"
+#include "controllers/event_keeper.h"
 #include "controllers/manager.h"
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
@@ -41,6 +42,7 @@ class Plane {
     std::unique_ptr<controllers::Manager> manager;
     std::unique_ptr<controllers::Placement> placement;
     std::unique_ptr<controllers::NodeLifecycle> nodes;
+    std::unique_ptr<controllers::EventKeeper> events;
     std::unique_ptr<controllers::DeviceHealth> devices;
     std::unique_ptr<metering::Ledger> ledger;
   };
