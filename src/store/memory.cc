@@ -1,6 +1,7 @@
 #include "store/memory.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 
 #include "api/parse.h"
@@ -9,8 +10,19 @@
 namespace ingot::store {
 using api::Object;
 namespace {
+// What a piece of memory takes: allocators keep sizes of eight steps to a doubling.
+size_t piece(size_t bytes) {
+  const size_t step = std::max<size_t>(16, std::bit_floor(bytes) / 8);
+  return (bytes + step - 1) / step * step;
+}
+size_t text(const std::string& s) {
+  return s.capacity() < sizeof(std::string) / 2 ? 0 : piece(s.capacity() + 1);
+}
 // What is in memory only because history holds it.
-size_t weight(const Object& object) { return sizeof(Object) + object.json.size() + object.key.text().size(); }
+size_t weight(const Object& object) {
+  constexpr size_t kCounts = 2 * sizeof(void*);  // of make_shared
+  return piece(sizeof(Object) + kCounts) + text(object.json) + text(object.key.text()) + text(object.node);
+}
 size_t weight(const Change& change) {
   return sizeof(Change) + (change.before ? weight(*change.before) : 0) +
          (change.deleted ? weight(*change.object) : 0);
