@@ -28,6 +28,8 @@ void each_row(const ClusterView& view, const api::ObjectPtr& workflow, Visit vis
   });
 }
 
+Json unpacked(const api::Object& row) { return workflow::unpacked(row.parse(), row.key.name()); }
+
 bool has_begun(const api::Object& workflow) { return workflow.mentions("\"startedAt\""); }
 
 }  // namespace
@@ -38,7 +40,7 @@ bool holds_templates(const api::Resource& type) { return type.group == kGroup; }
 api::ObjectPtr whole_workflow(const ClusterView& view, const api::ObjectPtr& workflow) {
   if (!workflow || !has_begun(*workflow)) return workflow;
   std::vector<Json> rows;
-  each_row(view, workflow, [&](const api::ObjectPtr& row) { rows.push_back(row->parse()); });
+  each_row(view, workflow, [&](const api::ObjectPtr& row) { rows.push_back(unpacked(*row)); });
   if (rows.empty()) return workflow;
   std::string text;
   api::append_with(text, workflow->json, {"status", "nodes"}, workflow::shown_nodes(std::move(rows)));
@@ -52,12 +54,12 @@ NodeEdits take_nodes(const ClusterView& view, const api::ObjectPtr& stored, Json
   api::erase(after, {"status", "nodes"});
   NodeEdits edits;
   each_row(view, stored, [&](const api::ObjectPtr& row) {
-    const Json before = row->parse();
+    const Json before = unpacked(*row);
     const Json* own = api::find(given, {api::string_at(before, {"id"})});
     if (!own)
       edits.emplace_back(row, nullptr);
     else if (auto changed = workflow::row_from_shown(before, *own))
-      edits.emplace_back(row, std::move(*changed));
+      edits.emplace_back(row, workflow::packed(std::move(*changed), stored->key.name()));
   });
   return edits;
 }

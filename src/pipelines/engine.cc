@@ -38,6 +38,9 @@ constexpr size_t kErased = 500;  // rows in a turn
 constexpr Duration kLongestSleep = std::chrono::hours(1);
 constexpr std::chrono::seconds kAgain(1);
 constexpr size_t kRunsPerTurn = 8, kPodsPerTurn = 8;
+// Pods of a run that no node has yet: more tell the scheduler nothing, and cost it and everybody's lists. Those of a gang
+// do not count, since they may need one another.
+constexpr size_t kUnplaced = 1'000;
 
 }  // namespace
 
@@ -68,6 +71,7 @@ class Engine::Impl final : public store::Follower::Handler {
     std::unique_ptr<Run> run;
     Revision seen{};             // of the Workflow, as we wrote or read it
     std::set<std::string> pods;  // key texts of pods that changed
+    size_t unplaced = 0;         // of its pods_ those that no node has yet
     std::optional<WallTime> timer;
     std::optional<Phase> told;  // what the Workflow says
     Instant progress_at{};
@@ -75,6 +79,7 @@ class Engine::Impl final : public store::Follower::Handler {
   struct PodOf {
     std::string workflow;  // key text
     NodeIndex node;
+    bool placed = false;  // has its node, or is not counted
   };
 
   void reset() override {
@@ -145,14 +150,18 @@ class Engine::Impl final : public store::Follower::Handler {
     run.read_config(config_maps(turn, key));
     run.read_memory(memos_.recall(turn, key));
     run.share(&locks_.of(turn, key));
-    run.allow(pods_left_);
-    for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
+    const std::set<std::string> changed = std::exchange(going.pods, {});
+    for (const std::string& pod : changed)
+      if (const ObjectPtr found = turn.get(Key(pod)); found && !found->node.empty()) placed(going, pod);
+    const size_t may = std::min(pods_left_, kUnplaced - std::min(going.unplaced, kUnplaced));
+    run.allow(may);
+    for (const std::string& pod : changed) tell(turn, going, pod, now);
     for (const ResourceSteps::News& news : resources_.take(key))
       run.pod(run.by_id(news.node_id), news.report, now);
     run.go_on(now);
     carry_out(turn, key, going, now);
-    pods_left_ = run.allowed();
-    if (run.more()) look_at(key.text());
+    pods_left_ -= may - run.allowed();
+    if (run.more() && going.unplaced < kUnplaced) look_at(key.text());
     write_status(turn, object, going, now);
     run.read_config({});
     run.read_memory({});
@@ -200,15 +209,17 @@ class Engine::Impl final : public store::Follower::Handler {
       else
         refused_ = true;
     }
-    run.allow(pods_left_);
+    const size_t may = fresh ? pods_left_ : 0;  // one that went on before: which pods wait is not known yet
+    run.allow(may);
     run.set_suspended(read->suspended, now);
     run.go_on(now);
-    pods_left_ = run.allowed();
+    pods_left_ -= may - run.allowed();
     for (size_t i = 0; i < run.nodes().size(); ++i)
       if (const workflow::Node& n = run.nodes()[i]; has_pod(n) && !fulfilled(n.phase) && !n.waits()) {
         const Key pod = pod_key(object->key, n);
-        pods_[pod.text()] = {object->key.text(), NodeIndex(i)};
-        if (turn.get(pod) || !fresh) going.pods.insert(pod.text());
+        const ObjectPtr known = turn.get(pod);
+        expect(going, pod, {object->key.text(), NodeIndex(i), !known || !known->node.empty()});
+        if (known || !fresh) going.pods.insert(pod.text());
       }
     // Pods that it wants now do not exist yet, and are no news.
     for (const auto& wanted : run.wanted().pods)
@@ -222,24 +233,38 @@ class Engine::Impl final : public store::Follower::Handler {
             workflow::pod_name(workflow.name(), node)};
   }
 
+  void expect(Going& going, const Key& pod, PodOf of) {
+    placed(going, pod.text());
+    going.unplaced += !of.placed;
+    pods_[pod.text()] = std::move(of);
+  }
+  void placed(Going& going, const std::string& pod) {
+    const auto known = pods_.find(pod);
+    if (known != pods_.end() && !std::exchange(known->second.placed, true)) --going.unplaced;
+  }
+  void drop(Going& going, const std::string& pod) {
+    placed(going, pod);
+    pods_.erase(pod);
+  }
+
   void tell(store::Turn& turn, Going& going, const std::string& pod, WallTime now) {
     const auto known = pods_.find(pod);
     if (known == pods_.end()) return;
     const NodeIndex node = known->second.node;
     const ObjectPtr object = turn.get(Key(pod));
     if (!object) {
-      pods_.erase(known);
+      drop(going, pod);
       return going.run->pod_gone(node, now);
     }
     going.run->pod(node, workflow::report_of(object->parse()), now);
-    if (object->marks.ended) pods_.erase(pod);
+    if (object->marks.ended) drop(going, pod);
   }
 
   // Writes what the run wants, until it wants nothing more: a pod that may not be ends its node.
   void carry_out(store::Turn& turn, const Key& key, Going& going, WallTime now) {
     Run& run = *going.run;
     for (workflow::Wanted wanted = run.take(); wanted.anything(); wanted = run.take()) {
-      for (const auto& pod : wanted.pods) make(turn, key, run, pod, now);
+      for (const auto& pod : wanted.pods) make(turn, key, going, pod, now);
       for (const auto& [node, filled] : wanted.resources) {
         if (fulfilled(run.nodes()[size_t(node)].phase)) continue;  // stopped before it began
         if (const auto begun = resources_.begin(turn, key, run, node, filled); !begun)
@@ -250,22 +275,23 @@ class Engine::Impl final : public store::Follower::Handler {
         if (!has_pod(run.nodes()[size_t(node)])) continue;
         const Key pod = pod_key(key, run.nodes()[size_t(node)]);
         stop_pod(turn, pod, now);
-        pods_.erase(pod.text());
+        drop(going, pod.text());
       }
       for (const NodeIndex node : wanted.changed)
-        if (!turn.put(node_key(key, run.nodes()[size_t(node)].id),
-                      node_to_json(run.nodes()[size_t(node)], run.nodes())))
-          refused_ = true;
+        if (!put_node(turn, key, run.nodes(), node)) refused_ = true;
       collect_pods(turn, key, run, wanted, now);
       for (const Memos::Lost& lost : memos_.keep(turn, key, wanted.memos))
         run.not_memorized(lost.node, lost.why);
     }
   }
 
-  void make(store::Turn& turn, const Key& key, Run& run, const workflow::Wanted::Pod& wanted, WallTime now) {
+  void make(store::Turn& turn, const Key& key, Going& going, const workflow::Wanted::Pod& wanted,
+            WallTime now) {
+    Run& run = *going.run;
     const workflow::Node& node = run.nodes()[size_t(wanted.node)];
     const Key pod = pod_key(key, node);
     auto object = make_pod(run.flow(), run.facts(), node, wanted.filled, pod_spec_);
+    const bool gang = object && !string_at(*object, {"metadata", "labels", workflow::kGangLabel}).empty();
     const auto made = object ? create_pod(turn, env_, registry_, pod, *std::move(object))
                              : Result<void>(fail(Reason::Invalid, object.error()));
     if (!made && made.error().reason == Reason::ServiceUnavailable) {  // the store, and not the pod
@@ -273,11 +299,11 @@ class Engine::Impl final : public store::Follower::Handler {
       return;
     }
     if (made || made.error().reason == Reason::AlreadyExists)
-      pods_[pod.text()] = {key.text(), wanted.node};
+      expect(going, pod, {key.text(), wanted.node, gang});
     else
       run.pod(wanted.node, {.phase = Phase::Error, .message = made.error().message}, now);
     if (made || made.error().reason != Reason::AlreadyExists) return;
-    going_.at(key.text()).pods.insert(pod.text());  // of an attempt that was forgotten: it says how it is
+    going.pods.insert(pod.text());  // of an attempt that was forgotten: it says how it is
     look_at(key.text());
   }
 

@@ -70,6 +70,38 @@ TEST(Engine, WhatACommitLostIsDoneAgainAndNothingTwice) {
     }
 }
 
+constexpr std::string_view kWide = R"(
+entrypoint: main
+templates:
+- name: main
+  steps:
+  - - {name: a, template: say, withSequence: {count: "1010"}}
+- {name: say, container: {image: i}}
+)";
+
+TEST(Engine, OfAWideLoopAThousandPodsWaitForNodesAtATime) {
+  Factory f;
+  f.submit("w", kWide);
+  EXPECT_EQ(f.running().size(), 1'000u);
+  f.restart();
+  EXPECT_EQ(f.running().size(), 1'000u);
+  const auto pods = f.pods();
+  for (size_t i = 0; i < 4; ++i)
+    f.change("pods", api::string_at(pods[i], {"metadata", "name"}),
+             [](api::Json& pod) { api::set(pod, {"spec", "nodeName"}, "n"); });
+  EXPECT_EQ(f.running().size(), 1'004u);
+  f.erase("pods", api::string_at(pods[4], {"metadata", "name"}));
+  EXPECT_EQ(f.running().size(), 1'004u);
+  f.end(f.running().back());  // without ever having been seen on a node
+  EXPECT_EQ(f.running().size(), 1'004u);
+}
+
+TEST(Engine, AGangIsThereAsAWhole) {
+  Factory f;
+  f.submit("w", std::string(kWide) + "podMetadata: {labels: {scheduling.x-k8s.io/pod-group: g}}\n");
+  EXPECT_EQ(f.running().size(), 1'010u);
+}
+
 TEST(Engine, RowsOfADeletedWorkflowGoThoughACrashCutsThemOff) {
   Factory f;
   f.submit("w", kTwoSteps);

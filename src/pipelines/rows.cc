@@ -10,10 +10,18 @@ api::Key node_key(const api::Key& workflow, std::string_view node_id) {
 std::vector<workflow::StoredNode> stored_nodes(const store::Turn& turn, const api::Key& workflow) {
   std::vector<workflow::StoredNode> out;
   turn.range(node_key(workflow, "").text(), "", [&](const api::ObjectPtr& row) {
-    if (auto node = workflow::node_from_json(row->parse())) out.push_back(*std::move(node));
+    if (auto node = workflow::node_from_json(workflow::unpacked(row->parse(), row->key.name())))
+      out.push_back(*std::move(node));
     return true;
   });
   return out;
+}
+
+bool put_node(store::Turn& turn, const api::Key& workflow, const std::deque<workflow::Node>& all,
+              workflow::NodeIndex node) {
+  const workflow::Node& n = all[size_t(node)];
+  return turn.put(node_key(workflow, n.id), workflow::packed(node_to_json(n, all), workflow.name()))
+      .has_value();
 }
 
 bool erase_nodes(store::Turn& turn, const api::Key& workflow, size_t limit) {

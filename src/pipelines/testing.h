@@ -102,6 +102,7 @@ class Factory {
       if (api::string_at(row, {"name"}) == name) return std::move(row);
     return {};
   }
+  std::vector<api::Json> pods() { return list("pods", ""); }
   // Nodes whose pods have not ended.
   std::vector<std::string> running(std::string_view cluster = "c1") {
     std::vector<std::string> out;

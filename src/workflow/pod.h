@@ -15,6 +15,8 @@ inline constexpr std::string_view kNodeNameAnnotation = "workflows.argoproj.io/n
 inline constexpr std::string_view kOutputsAnnotation = "workflows.argoproj.io/outputs";
 inline constexpr std::string_view kTemplateAnnotation = "workflows.argoproj.io/template";
 inline constexpr std::string_view kScriptAnnotation = "workflows.argoproj.io/script";
+inline constexpr std::string_view kGangLabel =
+    "scheduling.x-k8s.io/pod-group";  // pods that go together or not at all
 
 // The reason of a pod that could not be given its input artifacts.
 inline constexpr std::string_view kNoArtifacts = "ArtifactsNotReady";

@@ -20,10 +20,27 @@ constexpr std::string_view kEditable[] = {"phase",   "message",  "startedAt", "f
 
 Json text(std::string_view t) { return Json(boost::json::string_view(t.data(), t.size())); }
 
+std::string local_scope(std::string_view workflow) { return "local/" + std::string(workflow); }
+
 }  // namespace
 
 std::string row_name(std::string_view workflow, std::string_view node_id) {
   return std::string(workflow) + ":" + std::string(node_id);
+}
+
+Json packed(Json node, std::string_view workflow) {
+  api::erase(node, {"id"});
+  if (api::find(node, {"templateName"}) && string_at(node, {"templateScope"}) == local_scope(workflow))
+    api::erase(node, {"templateScope"});
+  return node;
+}
+
+Json unpacked(Json row, std::string_view row_name) {
+  const size_t colon = row_name.find(':');
+  api::set(row, {"id"}, text(row_name.substr(colon + 1)));
+  const bool of_template = api::find(row, {"templateName"}) && !api::find(row, {"templateScope"});
+  if (of_template) api::set(row, {"templateScope"}, text(local_scope(row_name.substr(0, colon))));
+  return row;
 }
 
 JsonObject shown_nodes(std::vector<Json> rows) {

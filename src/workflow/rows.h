@@ -17,9 +17,13 @@ inline constexpr std::string_view kNodeRows = "workflownodes";
 // "WORKFLOW:NODE": no name of a Workflow has a colon. Of "" the prefix of all.
 std::string row_name(std::string_view workflow, std::string_view node_id);
 
+// A node as its row has it: without what the row's name says. A run has ten thousands of them.
+api::Json packed(api::Json node, std::string_view workflow);
+api::Json unpacked(api::Json row, std::string_view row_name);
+
 // `status.nodes` of the Workflow, by id, each with its children.
 api::JsonObject shown_nodes(std::vector<api::Json> rows);
-// A row as a client wrote the node; what clients do not see stays as it was. nullopt: it is as it was.
+// An unpacked row as a client wrote the node; what clients do not see stays as it was. nullopt: it is as it was.
 std::optional<api::Json> row_from_shown(const api::Json& row, const api::Json& shown);
 
 }  // namespace ingot::workflow

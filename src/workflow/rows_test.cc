@@ -21,6 +21,26 @@ TEST(Rows, ChildrenFollowFromWhoCameAfter) {
   EXPECT_TRUE(api::same(shown.at("w-2"), json(R"({"id":"w-2","name":"w.B","startedAt":"3"})")));
 }
 
+TEST(Rows, WhatTheNameSaysIsNotStored) {
+  for (
+      const std::string_view text : {
+          R"({"id":"w-1","name":"w.A","templateName":"one","templateScope":"local/w","phase":"Running"})",
+          R"({"id":"w-1","name":"w.A","templateName":"one","templateScope":"namespaced/t","phase":"Running"})",
+          R"({"id":"w-1","name":"w.A","templateScope":"local/w","phase":"Running"})",
+          R"({"id":"w","name":"w","phase":"Running"})",
+      }) {
+    const Json node = json(text);
+    const Json row = packed(node, "w");
+    EXPECT_FALSE(api::find(row, {"id"})) << text;
+    EXPECT_TRUE(api::same(unpacked(row, row_name("w", api::string_at(node, {"id"}))), node)) << text;
+    // A row of an earlier version has it all.
+    EXPECT_TRUE(api::same(unpacked(node, row_name("w", api::string_at(node, {"id"}))), node)) << text;
+  }
+  EXPECT_TRUE(api::same(
+      packed(json(R"({"id":"w-1","name":"w.A","templateName":"one","templateScope":"local/w"})"), "w"),
+      json(R"({"name":"w.A","templateName":"one"})")));
+}
+
 TEST(Rows, AnEditKeepsWhatClientsDoNotSee) {
   const Json row =
       json(R"({"metadata":{"resourceVersion":"1"},"id":"w-1","name":"w.A","phase":"Running","after":["w"]})");
