@@ -184,7 +184,11 @@ std::expected<void, Failure> File::commit(const Batch& batch) {
   if (wal_frames_ >= int(options_.wal_pages) || full_) checkpoint();
   Sql<void> written = batch.fail ? std::unexpected(SqlError{SQLITE_IOERR, "injected"}) : transact(batch);
   if (written && batch.unsure) written = std::unexpected(SqlError{SQLITE_IOERR, "injected"});
-  if (written) return {};
+  if (written) {
+    const bool only_compacts = batch.writes.empty() && batch.rows.empty() && !batch.doomed.empty();
+    if (only_compacts) sqlite3_db_release_memory(db_->handle());  // pages of old rows, not needed again
+    return {};
+  }
 
   Failure failure{explain(written.error()), written.error().primary() == SQLITE_FULL, std::nullopt};
   if (db_->in_transaction()) (void)sql_->rollback.run();
