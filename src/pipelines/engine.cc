@@ -38,9 +38,9 @@ constexpr size_t kErased = 500;  // rows in a turn
 constexpr Duration kLongestSleep = std::chrono::hours(1);
 constexpr std::chrono::seconds kAgain(1);
 constexpr size_t kRunsPerTurn = 8, kPodsPerTurn = 8;
-// Pods of a run that no node has yet: more tell the scheduler nothing, and cost it and everybody's lists. Those of a gang
-// do not count, since they may need one another.
-constexpr size_t kUnplaced = 1'000;
+// Pods of a run that have not begun: more tell the scheduler and the nodes nothing, and cost them and everybody's lists.
+// Those of a gang do not count, since they may need one another.
+constexpr size_t kAhead = 1'000;
 
 }  // namespace
 
@@ -71,7 +71,7 @@ class Engine::Impl final : public store::Follower::Handler {
     std::unique_ptr<Run> run;
     Revision seen{};             // of the Workflow, as we wrote or read it
     std::set<std::string> pods;  // key texts of pods that changed
-    size_t unplaced = 0;         // of its pods_ those that no node has yet
+    size_t ahead = 0;            // of its pods_ those that have not begun
     std::optional<WallTime> timer;
     std::optional<Phase> told;  // what the Workflow says
     Instant progress_at{};
@@ -79,7 +79,7 @@ class Engine::Impl final : public store::Follower::Handler {
   struct PodOf {
     std::string workflow;  // key text
     NodeIndex node;
-    bool placed = false;  // has its node, or is not counted
+    bool begun = false;  // or is not counted
   };
 
   void reset() override {
@@ -150,18 +150,16 @@ class Engine::Impl final : public store::Follower::Handler {
     run.read_config(config_maps(turn, key));
     run.read_memory(memos_.recall(turn, key));
     run.share(&locks_.of(turn, key));
-    const std::set<std::string> changed = std::exchange(going.pods, {});
-    for (const std::string& pod : changed)
-      if (const ObjectPtr found = turn.get(Key(pod)); found && !found->node.empty()) placed(going, pod);
-    const size_t may = std::min(pods_left_, kUnplaced - std::min(going.unplaced, kUnplaced));
-    run.allow(may);
-    for (const std::string& pod : changed) tell(turn, going, pod, now);
+    size_t may = allow(going);
+    for (const std::string& pod : std::exchange(going.pods, {})) tell(turn, going, pod, now);
     for (const ResourceSteps::News& news : resources_.take(key))
       run.pod(run.by_id(news.node_id), news.report, now);
+    pods_left_ -= may - run.allowed();
+    may = allow(going);  // also what has begun meanwhile
     run.go_on(now);
     carry_out(turn, key, going, now);
     pods_left_ -= may - run.allowed();
-    if (run.more() && going.unplaced < kUnplaced) look_at(key.text());
+    if (run.more() && going.ahead < kAhead) look_at(key.text());
     write_status(turn, object, going, now);
     run.read_config({});
     run.read_memory({});
@@ -217,8 +215,8 @@ class Engine::Impl final : public store::Follower::Handler {
     for (size_t i = 0; i < run.nodes().size(); ++i)
       if (const workflow::Node& n = run.nodes()[i]; has_pod(n) && !fulfilled(n.phase) && !n.waits()) {
         const Key pod = pod_key(object->key, n);
-        const ObjectPtr known = turn.get(pod);
-        expect(going, pod, {object->key.text(), NodeIndex(i), !known || !known->node.empty()});
+        const bool known = turn.get(pod) != nullptr;
+        expect(going, pod, {object->key.text(), NodeIndex(i), !known});
         if (known || !fresh) going.pods.insert(pod.text());
       }
     // Pods that it wants now do not exist yet, and are no news.
@@ -233,17 +231,24 @@ class Engine::Impl final : public store::Follower::Handler {
             workflow::pod_name(workflow.name(), node)};
   }
 
+  // How many nodes it may begin now.
+  size_t allow(Going& going) const {
+    const size_t ahead = going.ahead + going.run->wanted().pods.size();
+    const size_t may = std::min(pods_left_, kAhead - std::min(ahead, kAhead));
+    going.run->allow(may);
+    return may;
+  }
   void expect(Going& going, const Key& pod, PodOf of) {
-    placed(going, pod.text());
-    going.unplaced += !of.placed;
+    begun(going, pod.text());
+    going.ahead += !of.begun;
     pods_[pod.text()] = std::move(of);
   }
-  void placed(Going& going, const std::string& pod) {
+  void begun(Going& going, const std::string& pod) {
     const auto known = pods_.find(pod);
-    if (known != pods_.end() && !std::exchange(known->second.placed, true)) --going.unplaced;
+    if (known != pods_.end() && !std::exchange(known->second.begun, true)) --going.ahead;
   }
   void drop(Going& going, const std::string& pod) {
-    placed(going, pod);
+    begun(going, pod);
     pods_.erase(pod);
   }
 
@@ -256,7 +261,9 @@ class Engine::Impl final : public store::Follower::Handler {
       drop(going, pod);
       return going.run->pod_gone(node, now);
     }
-    going.run->pod(node, workflow::report_of(object->parse()), now);
+    const workflow::PodReport report = workflow::report_of(object->parse());
+    if (report.phase != Phase::Pending) begun(going, pod);
+    going.run->pod(node, report, now);
     if (object->marks.ended) drop(going, pod);
   }
 
