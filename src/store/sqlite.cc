@@ -17,6 +17,13 @@ void Statement::bind(int index, std::string_view text) {
 void Statement::bind(int index, int64_t value) {
   ASSERT(sqlite3_bind_int64(handle_.get(), index, value) == SQLITE_OK);
 }
+void Statement::bind(int index, double value) {
+  ASSERT(sqlite3_bind_double(handle_.get(), index, value) == SQLITE_OK);
+}
+void Statement::bind_blob(int index, std::string_view bytes) {
+  ASSERT(sqlite3_bind_blob64(handle_.get(), index, bytes.data() ? bytes.data() : "", bytes.size(),
+                             SQLITE_STATIC) == SQLITE_OK);
+}
 void Statement::bind_null(int index) { ASSERT(sqlite3_bind_null(handle_.get(), index) == SQLITE_OK); }
 
 Sql<bool> Statement::step() {
@@ -42,6 +49,12 @@ Sql<void> Statement::run() {
 void Statement::reset() { sqlite3_reset(handle_.get()); }
 
 int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_.get(), column); }
+double Statement::real(int column) const { return sqlite3_column_double(handle_.get(), column); }
+std::string_view Statement::blob(int column) const {
+  const auto* data = static_cast<const char*>(sqlite3_column_blob(handle_.get(), column));
+  return data ? std::string_view(data, size_t(sqlite3_column_bytes(handle_.get(), column)))
+              : std::string_view();
+}
 std::string_view Statement::text(int column) const {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
   return data ? std::string_view(data, size_t(sqlite3_column_bytes(handle_.get(), column)))

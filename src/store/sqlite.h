@@ -26,6 +26,8 @@ class Statement {
   // Text is not copied: it must live until reset().
   void bind(int index, std::string_view text);
   void bind(int index, int64_t value);
+  void bind(int index, double value);  // NaN: NULL
+  void bind_blob(int index, std::string_view bytes);
   void bind_null(int index);
 
   Sql<bool> step();  // true: there is a row
@@ -33,6 +35,8 @@ class Statement {
   void reset();
 
   int64_t integer(int column) const;
+  double real(int column) const;
+  std::string_view blob(int column) const;  // as text()
   std::string_view text(int column) const;  // valid until the next step
   bool is_null(int column) const;
 
