@@ -25,11 +25,13 @@ ARROWS = {
     "apiserver": LOW | {"store", "policy", "cel", "workflow", "git"},
     "controllers": LOW | {"store", "scheduler", "gpu", "policy", "cel", "data"},
     "metering": LOW | {"store", "gpu"},
+    "registry": LOW | {"store", "policy", "data"},
     "pipelines": LOW | {"store", "workflow", "policy", "git"},
     "replay": LOW | {"scheduler", "gpu"},
     "node": LOW | {"gpu", "policy"},
     "sim": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy"},
-    "host": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy", "data", "git"},
+    "host": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy", "data", "git",
+             "registry"},
     "ingot": None,  # the composition root sees everything
 }
 TOP = {".ci", "bench", "cmake", "docs", "examples", "images", "src", "tests", "tools"}

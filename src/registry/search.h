@@ -1,0 +1,28 @@
+// Which runs a search finds, and in which order. Filters are scans over columns (columns.h), one after another over a byte
+// for each run, those that look at single runs last; what is asked for of the order is picked, not sorted.
+// Thread rule: that of the Book. Bounded: a search may take kMostWork steps, then it is refused.
+#pragma once
+
+#include "registry/book.h"
+#include "registry/filter.h"
+
+namespace ingot::registry {
+
+inline constexpr uint64_t kMostWork = 2'000'000'000;
+
+enum class Lifecycle : uint8_t { Active = 1, Deleted, All };  // MLflow's view types
+
+struct RunQuery {
+  std::vector<int64_t> experiments;
+  Lifecycle lifecycle = Lifecycle::Active;
+  std::vector<Clause> clauses;
+  std::vector<Order> orders;  // then the youngest first, then by id
+  size_t offset = 0, most = 1000;
+};
+struct RunPage {
+  std::vector<uint32_t> rows;
+  bool more = false;
+};
+Result<RunPage> search_runs(Book&, const RunQuery&);
+
+}  // namespace ingot::registry
