@@ -11,6 +11,8 @@ namespace ingot::apiserver {
 namespace {
 using List = std::vector<std::string>;
 
+constexpr std::string_view kExperimentLogger = "ingot:experiment-logger";
+
 const List& read() {
   static const List kVerbs{"get", "list", "watch"};
   return kVerbs;
@@ -23,6 +25,15 @@ PolicyRule rule(List verbs, List groups, List resources) {
   return {.verbs = std::move(verbs), .groups = std::move(groups), .resources = std::move(resources)};
 }
 PolicyRule urls(List paths) { return {.verbs = {"get"}, .urls = std::move(paths)}; }
+
+// What MLflow's API is about.
+const List& tracked() {
+  static const List kResources{"experiments", "runs", "runs/artifacts", "loggedmodels"};
+  return kResources;
+}
+
+// What a pod that trains may do with its own credential: log, and read what was logged. Not delete.
+Rules logger_rules() { return {rule({"create", "get", "list", "update"}, {"factory.ingot.dev"}, tracked())}; }
 
 Rules view_rules() {
   return {
@@ -47,6 +58,7 @@ Rules view_rules() {
       rule(read(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
       rule(read(), {"factory.ingot.dev"}, {"datasets", "datasetversions", "repositories"}),
       rule({"get"}, {"factory.ingot.dev"}, {"blobs"}),
+      rule(read(), {"factory.ingot.dev"}, tracked()),
   };
 }
 
@@ -74,6 +86,7 @@ Rules edit_rules() {
       rule(write(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
       rule(write(), {"factory.ingot.dev"}, {"datasets", "datasetversions", "repositories"}),
       rule({"create"}, {"factory.ingot.dev"}, {"blobs"}),
+      rule(write(), {"factory.ingot.dev"}, tracked()),
       rule(read(), {"coordination.k8s.io"}, {"leases"}),
       rule(write(), {"coordination.k8s.io"}, {"leases"}),
   };
@@ -95,6 +108,7 @@ std::vector<std::pair<std::string, Rules>> all_roles() {
       {"admin", admin_rules()},
       {"cluster-admin", {rule({"*"}, {"*"}, {"*"}), {.verbs = {"*"}, .urls = {"*"}}}},
       {"edit", edit_rules()},
+      {std::string(kExperimentLogger), logger_rules()},
       {"system:auth-delegator",
        {rule(own, {"authentication.k8s.io"}, {"tokenreviews"}),
         rule(own, {"authorization.k8s.io"}, {"subjectaccessreviews"})}},
@@ -129,6 +143,7 @@ BuiltinRoles::BuiltinRoles(WallTime created)
     : bindings_{{"cluster-admin",
                  "cluster-admin",
                  {"system:masters", std::string(kOperators), std::string(kTenantAdmins)}},
+                {std::string(kExperimentLogger), std::string(kExperimentLogger), {"system:serviceaccounts"}},
                 {"system:basic-user", "system:basic-user", {std::string(kAuthenticated)}},
                 {"system:discovery", "system:discovery", {std::string(kAuthenticated)}},
                 {"system:public-info-viewer",

@@ -44,6 +44,7 @@ struct Prepared {
   const api::Resource* type = nullptr;  // of resource requests that are served
   const ExtraRoute* extra = nullptr;    // or who else serves it
   std::optional<BlobTarget> blob;       // or what it wants of the cluster's blobs
+  std::optional<MlflowTarget> mlflow;   // or of MLflow's API
   bool mutating = false, dry_run = false;
   Wanted wanted;
   PatchKind patch = PatchKind::None;
@@ -116,8 +117,9 @@ struct Services : std::enable_shared_from_this<Services> {
   Memo<std::string> allocation_nodes{16'384};           // Allocation → spec.node
   Memo<policy::QuotaNode> quotas{16'384};               // Queue or Tenant → what it promises
   Memo<policy::QuotaAmounts> slice_gpus{16'384};
-  Expectation expectation;      // may be empty
-  BlobSource* blobs = nullptr;  // nullptr: this factory keeps none
+  Expectation expectation;         // may be empty
+  BlobSource* blobs = nullptr;     // nullptr: this factory keeps none
+  MlflowSource* mlflow = nullptr;  // nullptr: this factory tracks nothing
   std::shared_ptr<TenantKeeper> tenants;
   std::shared_ptr<Holdings> holdings;      // which node holds which pods
   std::map<std::string, Piece> documents;  // of discovery, made at their first use

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apiserver/blobs.h"
+#include "apiserver/mlflow.h"
 #include "apiserver/pods.h"
 #include "apiserver/read.h"
 #include "apiserver/reviews.h"
@@ -64,6 +65,7 @@ Result<Outcome> dispatch(Call& call) {
   if (call.route().endpoint == Endpoint::Discovery) return discover(call);
   if (call.in.extra) return serve_extra(call);
   if (call.in.blob) return serve_blobs(call);
+  if (call.in.mlflow) return serve_mlflow(call);
   if (call.route().every_cluster) {
     if (call.in.verb == "list") return list_objects(call);
     if (call.in.verb == "watch") return watch_objects(call);

@@ -74,6 +74,9 @@ void classify(Route& route) {
     route.group = "factory.ingot.dev";
     route.resource = "blobs";
     if (s.size() == 2) route.name = s[1];
+  } else if (s[0] == "mlflow") {
+    route.endpoint = Endpoint::Mlflow;
+    route.group = "factory.ingot.dev";
   } else if (s[0] == "hooks" && s.size() == 3 && !route.cluster.empty() && !route.every_cluster) {
     route.endpoint = Endpoint::Hook;
     route.group = "factory.ingot.dev";

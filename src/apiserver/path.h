@@ -17,6 +17,7 @@ class Query {
   static Result<Query> parse(std::string_view text);  // "a=1&b=2", ≤ 64 parameters
   std::string_view get(std::string_view name) const;  // the first; "" when absent
   bool has(std::string_view name) const;
+  const std::vector<std::pair<std::string, std::string>>& all() const { return values_; }
   bool flag(std::string_view name) const;  // "true", "1" or present without value
   // A number in [0, most]; 400 naming the parameter otherwise; `otherwise` when absent.
   Result<int64_t> number(std::string_view name, int64_t otherwise, int64_t most) const;
@@ -32,6 +33,7 @@ enum class Endpoint : uint8_t {
   Discovery,  // /api /apis /api/v1 /apis/G /apis/G/V /openapi…
   Resource,   // everything below /api/v1/… and /apis/G/V/…
   Blobs,      // /blobs…: bytes by their digest, authorized as resource blobs.factory.ingot.dev
+  Mlflow,     // /mlflow…: MLflow's API, authorized by the table of mlflow_routes.cc
   Hook,       // /clusters/NAME/hooks/NAMESPACE/REPOSITORY: authorized by its signature
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apiserver/blobs.h"
+#include "apiserver/mlflow.h"
 #include "apiserver/status.h"
 #include "apiserver/workflows.h"
 
@@ -172,6 +173,7 @@ Result<void> fill(const PrepareInputs& inputs, Prepared& in) {
     in.extra = &*extra;
   }
   if (in.route.endpoint == Endpoint::Blobs) return read_blob_request(in);
+  if (in.route.endpoint == Endpoint::Mlflow) return read_mlflow_request(in);
   if (in.route.endpoint != Endpoint::Resource) {
     if (in.request.method != "GET" && in.request.method != "HEAD") return fail(method_not_allowed());
     return {};

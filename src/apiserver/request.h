@@ -118,6 +118,25 @@ struct BlobSource {
   virtual void serve(BlobTarget, ExchangePtr) = 0;
 };
 
+// A request to MLflow's API; authorized already. Served by host/, which takes the body of an artifact as it comes.
+struct MlflowTarget {
+  std::string op;  // of the table in mlflow_routes.cc: "runs/log-batch"
+  ClusterId cluster;
+  std::string tenant;  // the cluster's name
+  std::string base;    // "/clusters/NAME/mlflow": where it was asked
+  Identity who;
+  // Of a token that is bound to a pod: what the factory knows of it, as tags of the runs that it makes ("pod", "workflow",
+  // "commit"…, without their prefix).
+  std::vector<Header> origin;
+  std::vector<Header> parts, query;  // of the path by their names in the table; decoded
+  std::optional<int64_t> body_bytes;
+  std::string content_type, range, body;
+};
+struct MlflowSource {
+  virtual ~MlflowSource() = default;
+  virtual void serve(MlflowTarget, ExchangePtr) = 0;
+};
+
 // Signs and checks credentials. The keys live behind it (host/: OpenSSL; sim/: a keyed hash). Any thread.
 struct Authority {
   virtual ~Authority() = default;

@@ -8,6 +8,7 @@
 #include "apiserver/blobs.h"
 #include "apiserver/dispatch.h"
 #include "apiserver/hooks.h"
+#include "apiserver/mlflow.h"
 #include "apiserver/node_authorizer.h"
 #include "apiserver/prepare.h"
 #include "apiserver/reviews.h"
@@ -25,6 +26,11 @@ struct Flight {
   ExchangePtr exchange;
   std::shared_ptr<void> ticket;  // its place among its tenant's requests in flight
 };
+
+// In the words of whoever asks.
+Reply reply_of(const Prepared& in, const Error& error) {
+  return is_mlflow(in.request.target) ? mlflow_error_reply(error) : error_reply(error);
+}
 
 Error too_many() {
   return {.reason = Reason::TooManyRequests,
@@ -114,8 +120,10 @@ void Server::expect_by(Expectation expectation) { impl_->services->expectation =
 
 void Server::keep_blobs_in(BlobSource& blobs) { impl_->services->blobs = &blobs; }
 
+void Server::track_in(MlflowSource& mlflow) { impl_->services->mlflow = &mlflow; }
+
 bool Server::takes_stream(std::string_view method, std::string_view target) {
-  return is_blob_stream(method, target);
+  return is_blob_stream(method, target) || is_mlflow_stream(method, target);
 }
 
 std::shared_ptr<Prepared> Server::prepare(Request request) const {
@@ -157,6 +165,7 @@ void Server::submit(std::shared_ptr<Prepared> in, ExchangePtr exchange) {
   flight.ticket = counter.enter(home, limit * scale);
   if (!flight.ticket) return impl_->refuse(std::move(flight), too_many());
   const ExchangePtr way_back = flight.exchange;
+  const bool mlflow = is_mlflow(flight.in->request.target);
   const store::Shard::Kind does =
       flight.in->mutating ? store::Shard::Kind::Writes : store::Shard::Kind::Reads;
   const Result<void> taken = services.shard.submit(
@@ -165,12 +174,13 @@ void Server::submit(std::shared_ptr<Prepared> in, ExchangePtr exchange) {
         impl->handle(turn, std::move(flight));
       },
       does);
-  if (!taken) way_back->reply(error_reply(taken.error()));
+  if (!taken) way_back->reply(mlflow ? mlflow_error_reply(taken.error()) : error_reply(taken.error()));
 }
 
 // A refusal that shows no state: it need not wait for anything.
 void Server::Impl::refuse(Flight flight, const Error& error) {
-  services->env.loop.post([flight = std::move(flight), reply = error_reply(error)]() mutable {
+  Reply reply = reply_of(*flight.in, error);
+  services->env.loop.post([flight = std::move(flight), reply = std::move(reply)]() mutable {
     flight.exchange->reply(std::move(reply));
   });
 }
@@ -211,7 +221,8 @@ Result<Server::Impl::Place> Server::Impl::locate(const store::Turn& turn, const 
 
 Result<void> Server::Impl::authorize(Call& call) {
   const Route& route = call.route();
-  const bool is_resource = route.endpoint == Endpoint::Resource || route.endpoint == Endpoint::Blobs;
+  const bool is_resource = route.endpoint == Endpoint::Resource || route.endpoint == Endpoint::Blobs ||
+                           route.endpoint == Endpoint::Mlflow;
   const std::string_view node = node_of(call.who);
   if (!node.empty() && route.endpoint == Endpoint::Resource && node_may(call, node)) return {};
   Attributes asked{.verb = call.in.verb, .path = route.path};
@@ -298,7 +309,7 @@ void Server::Impl::handle(store::Turn& turn, Flight flight) {
   std::vector<std::string> warnings = std::move(in.warnings);
   std::ranges::move(call.warnings, std::back_inserter(warnings));
   answer(turn, std::move(flight),
-         outcome ? std::move(*outcome) : Answer{error_reply(outcome.error()), turn.revision()}, warnings);
+         outcome ? std::move(*outcome) : Answer{reply_of(in, outcome.error()), turn.revision()}, warnings);
 }
 
 void Server::Impl::answer(store::Turn& turn, Flight flight, Outcome outcome,
@@ -306,7 +317,7 @@ void Server::Impl::answer(store::Turn& turn, Flight flight, Outcome outcome,
   if (Streamed* streamed = std::get_if<Streamed>(&outcome)) {
     turn.then(streamed->shows, [flight = std::move(flight),
                                 open = std::move(streamed->open)](const Result<void>& durable) mutable {
-      if (!durable) return flight.exchange->reply(error_reply(durable.error()));
+      if (!durable) return flight.exchange->reply(reply_of(*flight.in, durable.error()));
       open(std::move(flight.exchange));
     });
     return;
@@ -318,7 +329,7 @@ void Server::Impl::answer(store::Turn& turn, Flight flight, Outcome outcome,
                           reply = std::move(plain.reply)](const Result<void>& durable) mutable {
     if (durable) return flight.exchange->reply(std::move(reply));
     services->rbac.forget_all();  // it may have been compiled from what is now forgotten
-    flight.exchange->reply(error_reply(durable.error()));
+    flight.exchange->reply(reply_of(*flight.in, durable.error()));
   });
 }
 

@@ -84,6 +84,23 @@ struct TestBlobs final : BlobSource {
   }
 };
 
+// The same of MLflow's API.
+struct TestMlflow final : MlflowSource {
+  void serve(MlflowTarget target, ExchangePtr exchange) override {
+    api::JsonObject said{{"op", target.op},
+                         {"cluster", target.cluster.value},
+                         {"base", target.base},
+                         {"who", target.who.name},
+                         {"body", target.body}};
+    for (const auto& [name, value] : target.parts) said[name] = value;
+    for (const auto& [name, value] : target.query) said["query:" + name] = value;
+    for (const auto& [name, value] : target.origin) said["origin:" + name] = value;
+    Reply reply;
+    reply.body.push_back(std::make_shared<const std::string>(api::to_text(said)));
+    exchange->reply(std::move(reply));
+  }
+};
+
 struct Response {
   int code = 0;  // 0: no answer came
   std::string content_type, body;
@@ -181,6 +198,7 @@ class TestControlPlane {
     shard = std::move(*opened);
     server = std::make_unique<Server>(t.env, *shard, api::Registry::builtin(), authority, logs, options_);
     server->keep_blobs_in(blobs);
+    server->track_in(mlflow);
     t.loop.run_until_idle();
   }
 
@@ -231,6 +249,7 @@ class TestControlPlane {
   TestAuthority authority;
   TestLogs logs;
   TestBlobs blobs;
+  TestMlflow mlflow;
   std::unique_ptr<store::Shard> shard;
   std::unique_ptr<Server> server;
 

@@ -160,11 +160,12 @@ Result<Reply> BlobService::Shared::try_answer(const BlobTarget& target) const {
 class BlobService::Incoming final : public BodySink, public std::enable_shared_from_this<Incoming> {
  public:
   Incoming(std::shared_ptr<Shared> shared, BlobTarget target, ExchangePtr exchange,
-           std::shared_ptr<void> place)
+           std::shared_ptr<void> place, Stored stored = nullptr)
       : shared_(std::move(shared)),
         target_(std::move(target)),
         exchange_(std::move(exchange)),
-        place_(std::move(place)) {}
+        place_(std::move(place)),
+        stored_(std::move(stored)) {}
   ~Incoming() override {
     // Nobody knows the name of an upload in one piece: it cannot be gone on with.
     if (upload_ && target_.op == Op::Put) upload_->abort();
@@ -249,12 +250,19 @@ class BlobService::Incoming final : public BodySink, public std::enable_shared_f
 
   void complete() {
     if (target_.op == Op::Append) return finish(standing(target_, upload_->id(), upload_->size(), 202));
-    auto blob = upload_->commit(*target_.digest);
+    auto blob = upload_->commit(target_.digest);
     if (!blob) return refuse(blob.error());
+    if (stored_) return tell(*blob);
     finish(created(target_, *blob));
   }
 
-  void refuse(const Error& error) { finish(error_reply(error)); }
+  void refuse(const Error& error) { stored_ ? tell(fail(error)) : finish(error_reply(error)); }
+  void tell(Result<env::BlobInfo> outcome) {
+    give_up();
+    shared_->loop.post([stored = std::move(stored_), outcome = std::move(outcome)]() mutable {
+      stored(std::move(outcome));
+    });
+  }
   void finish(Reply reply) {
     give_up();
     shared_->reply(exchange_, std::move(reply));
@@ -275,6 +283,7 @@ class BlobService::Incoming final : public BodySink, public std::enable_shared_f
   BlobTarget target_;
   const ExchangePtr exchange_;
   std::shared_ptr<void> place_;
+  Stored stored_;
   std::unique_ptr<env::BlobUpload> upload_;  // the crew's
   std::mutex mutex_;
   std::string waiting_;     // guarded, as all below
@@ -375,6 +384,24 @@ BlobService::BlobService(env::Loop& loop, env::Blobs& blobs, BlobServiceOptions 
 
 BlobService::~BlobService() { shared_->crew.stop(); }
 
+namespace {
+Error too_many() {
+  return {.reason = Reason::TooManyRequests,
+          .message = "too many blobs are being sent or read at once, please try again later",
+          .retry_after_s = 1};
+}
+}  // namespace
+
+void BlobService::take(BlobTarget target, ExchangePtr exchange, Stored stored) {
+  auto place = Places::take(shared_->places, target.cluster);
+  if (!place) return stored(fail(too_many()));
+  target.op = Op::Put;
+  target.digest = std::nullopt;
+  std::make_shared<Incoming>(shared_, std::move(target), std::move(exchange), std::move(place),
+                             std::move(stored))
+      ->start();
+}
+
 void BlobService::serve(BlobTarget target, ExchangePtr exchange) {
   const bool in = target.op == Op::Append || target.op == Op::Finish || target.op == Op::Put;
   if (!in && target.op != Op::Read) {
@@ -386,11 +413,7 @@ void BlobService::serve(BlobTarget target, ExchangePtr exchange) {
     return;
   }
   auto place = Places::take(shared_->places, target.cluster);
-  if (!place)
-    return exchange->reply(
-        error_reply({.reason = Reason::TooManyRequests,
-                     .message = "too many blobs are being sent or read at once, please try again later",
-                     .retry_after_s = 1}));
+  if (!place) return exchange->reply(error_reply(too_many()));
   if (in)
     std::make_shared<Incoming>(shared_, std::move(target), std::move(exchange), std::move(place))->start();
   else

@@ -23,6 +23,10 @@ class BlobService final : public apiserver::BlobSource {
   BlobService(env::Loop&, env::Blobs&, BlobServiceOptions = {});
   ~BlobService() override;
   void serve(apiserver::BlobTarget, apiserver::ExchangePtr) override;
+  // Takes the body of a request as a blob, whatever its digest is (of the target, cluster and body matter). `stored` is
+  // called on the loop and answers the request.
+  using Stored = std::move_only_function<void(Result<env::BlobInfo>)>;
+  void take(apiserver::BlobTarget, apiserver::ExchangePtr, Stored stored);
 
  private:
   struct Shared;

@@ -28,6 +28,7 @@
 #include "host/real_env.h"
 #include "host/side_lane.h"
 #include "host/teardown.h"
+#include "host/tracking_service.h"
 #include "ingot/account_requests.h"
 #include "ingot/expectation.h"
 #include "ingot/machine.h"
@@ -89,6 +90,7 @@ struct Factory::Impl {
   const std::shared_ptr<const api::Registry> registry = api::Registry::builtin();
   std::unique_ptr<env::Blobs> blobs;
   std::unique_ptr<host::BlobService> blob_service;
+  std::unique_ptr<host::TrackingService> tracking;
   std::unique_ptr<env::Git> git;
   std::unique_ptr<host::ThreadWorker> reader;  // of what comes from there
   std::unique_ptr<host::Artifacts> artifacts;
@@ -158,14 +160,19 @@ Result<void> Factory::Impl::open_blobs() {
   artifacts = std::make_unique<host::Artifacts>(real.loop, *blobs);
   dataset_cache = std::make_unique<host::DatasetCache>(real.clock, real.loop, real.log, *blobs, options.data);
   sweeper = std::make_unique<host::ThreadWorker>(real.loop, "sweep");
-  real.loop.call([&] {
+  return real.loop.call([&]() -> Result<void> {
+    auto tracks = host::TrackingService::open(real.env, *shard, *blob_service,
+                                              {.directory = options.data + "/tracking"});
+    if (!tracks) return fail(tracks.error());
+    tracking = std::move(*tracks);
     std::vector<std::unique_ptr<controllers::BlobRoots>> roots;
     roots.push_back(controllers::dataset_roots());
     roots.push_back(controllers::artifact_roots());
+    roots.push_back(tracking->roots());
     blob_keeper =
         std::make_unique<controllers::BlobKeeper>(real.env, *shard, *blobs, *sweeper, std::move(roots));
+    return {};
   });
-  return {};
 }
 
 Result<void> Factory::Impl::open_git() {
@@ -209,6 +216,7 @@ Result<void> Factory::Impl::serve() {
         real.env, *shard, registry, *pki, *logs,
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
     server->keep_blobs_in(*blob_service);
+    server->track_in(*tracking);
     server->mount(usage_route(real.env, *shard));
     server->mount(history_route(real.env, *shard));
     server->mount(queues_route(*shard, placement));
@@ -411,11 +419,13 @@ void Factory::Impl::stop(bool keep_pods) {
     manager = nullptr;
     blob_keeper = nullptr;
     if (dataset_cache) dataset_cache->stop();
+    if (tracking) tracking->stop();
     server = nullptr;
     logs = nullptr;
     pod_ends = nullptr;
     shard = nullptr;
   });
+  tracking = nullptr;
   git = nullptr;
   reader = nullptr;
   artifacts = nullptr;
