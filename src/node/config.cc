@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "node/tracking.h"
+
 namespace ingot::node {
 namespace {
 using api::Json;
@@ -72,6 +74,7 @@ ConfigRefs references(const Pod& pod) {
       refs.dataset_versions.insert(ref->object());
     for (const Json& source : api::array_at(volume, {"projected", "sources"})) collect_source(source, refs);
   }
+  if (const auto token = tracking_token(pod)) refs.tokens.insert(*token);
   return refs;
 }
 

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/quantity.h"
 #include "node/resources.h"
+#include "node/tracking.h"
 
 namespace ingot::node {
 namespace {
@@ -180,6 +181,7 @@ Result<Environment> environment_of(const Pod& pod, const ContainerDef& c, const 
   const Source maps{"configmap", "ConfigMap", false, &config.config_maps};
   const Source secrets{"secret", "Secret", true, &config.secrets};
   Environment env = service_variables(node);
+  for (auto& variable : tracking_variables(pod, c, config, node)) env.push_back(std::move(variable));
   for (const Json& from : api::array_at(*c.spec, {"envFrom"})) {
     const std::string_view prefix = api::string_at(from, {"prefix"});
     for (const auto& [field, source] : {std::pair{"configMapRef", &maps}, std::pair{"secretRef", &secrets}}) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text_map.h"
+#include "pipelines/experiment.h"
 #include "pipelines/lock_book.h"
 #include "pipelines/memos.h"
 #include "pipelines/pods.h"
@@ -299,6 +300,9 @@ class Engine::Impl final : public store::Follower::Handler {
     const Key pod = pod_key(key, node);
     auto object = make_pod(run.flow(), run.facts(), node, wanted.filled, pod_spec_);
     const bool gang = object && !string_at(*object, {"metadata", "labels", workflow::kGangLabel}).empty();
+    if (object)
+      api::set(*object, {"metadata", "annotations", kExperimentAnnotation},
+               experiment_of(run.facts().name, run.facts().labels));
     const auto made = object ? create_pod(turn, env_, registry_, pod, *std::move(object))
                              : Result<void>(fail(Reason::Invalid, object.error()));
     if (!made && made.error().reason == Reason::ServiceUnavailable) {  // the store, and not the pod
