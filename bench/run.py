@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
-BENCHES = {"control-plane": "control_plane", "node": "node_start", "pipelines": "pipelines", "scheduler": "scheduler", "simulate": "simulate"}
+BENCHES = {"control-plane": "control_plane", "node": "node_start", "pipelines": "pipelines", "registry": "registry", "scheduler": "scheduler", "simulate": "simulate"}
 
 
 def row(id, figure, value, unit, bar, ok, peer=None, note=""):
