@@ -156,18 +156,27 @@ class Lines {
       const size_t size = std::stoul(in.substr(at, end - at), nullptr, 16);
       if (size == 0) die("the server ended a stream");
       if (in.size() < end + 2 + size + 2) break;
-      text_.append(in, end + 2, size);
+      const std::string_view chunk(in.data() + end + 2, size);
       at = end + 2 + size + 2;
+      if (text_.empty()) {  // most chunks are whole lines
+        text_.append(lines(chunk, line));
+      } else {
+        text_.append(chunk);
+        text_.erase(0, text_.size() - lines(text_, line).size());
+      }
     }
     in.erase(0, at);
-    size_t from = 0;
-    for (size_t end; (end = text_.find('\n', from)) != text_.npos; from = end + 1)
-      line(std::string_view(text_).substr(from, end - from));
-    text_.erase(0, from);
   }
   bool begun() const { return begun_; }
 
  private:
+  // Gives each whole line, returns the rest.
+  template <class F>
+  static std::string_view lines(std::string_view text, F&& line) {
+    for (size_t end; (end = text.find('\n')) != text.npos; text.remove_prefix(end + 1))
+      line(text.substr(0, end));
+    return text;
+  }
   bool begun_ = false;
   std::string text_;
 };

@@ -21,9 +21,11 @@ bool unowned(std::string_view field, int depth) {
   return false;
 }
 
-// The fields that differ between two states, as a FieldsV1 tree; those only in `before` go to `removed`.
+// The fields that differ between two states, as a FieldsV1 tree; those only in `before` go to `removed`. Made where the
+// object is, of which they become a part.
 class Diff {
  public:
+  explicit Diff(const boost::json::storage_ptr& where) : changed(where), removed(where) {}
   JsonObject changed, removed;
 
   void run(const Schema& schema, const JsonObject* before, const JsonObject& after) {
@@ -68,7 +70,7 @@ class Diff {
     const Wrap wrap = field ? field->wrap : Wrap::One;
     const Schema* schema = field && wrap == Wrap::One ? field->schema : map ? map->schema : nullptr;
     const bool atomic = (field && field->atomic) || (schema && schema->atomic);
-    Tree below, gone;
+    Tree below(changed.storage()), gone(removed.storage());
     if (!atomic && field && wrap == Wrap::Map && now.is_object()) {
       if (!old) below["."].emplace_object();
       fields(nullptr, field, old ? old->if_object() : nullptr, now.get_object(), below, gone, 2);
@@ -118,7 +120,7 @@ class Diff {
       const std::string key = item_key(field, after[i]);
       const Json* old = same_item(field, before, key, i);
       if (old && same(*old, after[i])) continue;
-      Tree below, gone;
+      Tree below(changed.storage()), gone(removed.storage());
       if (!old) below["."].emplace_object();
       fields(field.schema, nullptr, old ? old->if_object() : nullptr, after[i].get_object(), below, gone, 2);
       if (!below.empty()) changed[key] = std::move(below);
@@ -196,9 +198,11 @@ void cap(JsonArray& entries) {
 void record_fields(const Schema& schema, const Json* before, Json& object, const FieldWrite& write) {
   JsonObject* after = object.if_object();
   if (!after) return;
-  Diff diff;
+  const boost::json::storage_ptr& where = after->storage();
+  Diff diff(where);
   diff.run(schema, before ? before->if_object() : nullptr, *after);
-  JsonArray entries = before ? array_at(*before, {"metadata", "managedFields"}) : JsonArray();
+  JsonArray entries(where);
+  if (before) entries = array_at(*before, {"metadata", "managedFields"});
   Json* own = nullptr;
   for (auto entry = entries.begin(); entry != entries.end();) {
     Json* fields = entry->is_object() ? entry->get_object().if_contains("fieldsV1") : nullptr;
@@ -219,7 +223,9 @@ void record_fields(const Schema& schema, const Json* before, Json& object, const
       own = &entry;
   if (!diff.changed.empty() || (own && !diff.removed.empty())) {
     if (!own) {
-      own = &entries.emplace_back(JsonObject{{"manager", write.manager}, {"operation", write.operation}});
+      own = &entries.emplace_back(JsonObject(where));
+      own->get_object()["manager"] = write.manager;
+      own->get_object()["operation"] = write.operation;
       if (!write.subresource.empty()) own->get_object()["subresource"] = write.subresource;
     }
     JsonObject& entry = own->get_object();

@@ -2,6 +2,7 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/value_stack.hpp>
+#include <cstring>
 #include <set>
 
 namespace ingot::api {
@@ -168,6 +169,15 @@ size_t character_at(std::string_view text, size_t at) {
 
 bool is_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
+    // Most texts are ASCII: eight characters at a time.
+    uint64_t eight = 0;
+    if (i + sizeof eight <= text.size()) {
+      std::memcpy(&eight, text.data() + i, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        i += sizeof eight;
+        continue;
+      }
+    }
     const size_t bytes = character_at(text, i);
     if (bytes == 0) return false;
     i += bytes;

@@ -89,7 +89,7 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
     const Instant now = env_.clock.now();
     const ObjectPtr object = turn.get(key);
     const std::string name(key.name());
-    if (key.resource() == kAllocations) return load_allocation(name, object);
+    if (key.resource() == kAllocations) return load_allocation(turn, name, object);
     const bool fresh = beats_.try_emplace(name, Beat{.seen = now}).second;
     if (key.resource() == kNodes) return check_at(name, now);
     if (object) hear(beats_[name], object->parse(), now);
@@ -102,10 +102,10 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
     beat = {std::string(renewed), parse_rfc3339(renewed), now, !beat.renewed.empty()};
   }
 
-  void load_allocation(const std::string& uid, const ObjectPtr& object) {
-    const Json allocation = object ? object->parse() : Json{};
-    const bool open = object && string_at(allocation, {"status", "phase"}) != "Released";
-    const std::string node(open ? string_at(allocation, {"spec", "node"}) : "");
+  void load_allocation(store::Turn& turn, const std::string& uid, const ObjectPtr& object) {
+    const bool open = object && !(object->mentions("\"Released\"") &&
+                                  string_at(object->parse(), {"status", "phase"}) == "Released");
+    const std::string node = open ? object->node : "";
     if (const auto held = holder_.find(uid); held != holder_.end() && held->second != node) {
       if (auto& others = held_[held->second]; others.erase(uid), others.empty()) held_.erase(held->second);
       holder_.erase(held);
@@ -113,8 +113,15 @@ class NodeLifecycle::Impl final : store::Follower::Handler {
     if (node.empty()) return;
     holder_[uid] = node;
     held_[node].insert(uid);
-    beats_.try_emplace(node, Beat{.seen = env_.clock.now()});
-    check_at(node, env_.clock.now());
+    const Instant now = env_.clock.now();
+    const bool fresh = beats_.try_emplace(node, Beat{.seen = now}).second;
+    if (fresh || silent_.contains(node) || is_gone_or_tainted(turn, node)) check_at(node, now);
+  }
+
+  // Else a new pod there is nothing that could not wait for the check that is due.
+  static bool is_gone_or_tainted(store::Turn& turn, const std::string& name) {
+    const ObjectPtr node = turn.get(root_key(kNodes, name));
+    return !node || node->mentions("\"taints\"");
   }
 
   // Returns when to look at the node again.

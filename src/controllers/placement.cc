@@ -85,6 +85,7 @@ class Placement::Impl final : store::Follower::Handler {
     claims_.clear();
     later_.clear();
     own_.clear();
+    read_.clear();
     announcer_.clear();
     loaded_ = again_ = false;
     passed_ = 0;
@@ -93,6 +94,7 @@ class Placement::Impl final : store::Follower::Handler {
   bool follow(store::Turn& turn, const std::vector<Key>& changed, bool rest) override {
     claims_.enter(turn);
     if (loaded_) usage_.advance(env_.clock.wall());
+    if (!changed.empty()) read_.clear();
     for (const Key& key : changed) load(turn, key);
     settle(turn);
     take_later(turn);
@@ -133,7 +135,7 @@ class Placement::Impl final : store::Follower::Handler {
       own_.erase(own);
       if (known) return;
     }
-    if (resource == kPods) return units_.set_pod(key, object.get());
+    if (resource == kPods) return load_pod(key, object);
     if (resource == kNamespaces) return load_namespace(key, object);
     if (resource == kGroups) {
       told_.set_group(key);
@@ -153,6 +155,19 @@ class Placement::Impl final : store::Follower::Handler {
     if (resource == kNodes) return load_node(turn, key.name());
     if (resource == kSlices && key.name().ends_with(kSliceSuffix))
       load_node(turn, key.name().substr(0, key.name().size() - kSliceSuffix.size()));
+  }
+
+  // Most are bound in the same turn: then they need not be read again.
+  void load_pod(const Key& key, const ObjectPtr& object) {
+    if (Json pod = units_.set_pod(key, object.get()); pod.is_object())
+      read_.insert_or_assign(key.text(), Read{object->revision, std::move(pod)});
+  }
+  Json read(const ObjectPtr& object) {
+    const auto known = read_.find(object->key.text());
+    if (known == read_.end() || known->second.revision != object->revision) return object->parse();
+    Json pod = std::move(known->second.pod);
+    read_.erase(known);
+    return pod;
   }
 
   void load_allocation(const store::Turn& turn, const Key& key, const ObjectPtr& object) {
@@ -341,7 +356,7 @@ class Placement::Impl final : store::Follower::Handler {
       keys.push_back(waiting->key);
       const ObjectPtr before = turn.get(waiting->key);
       if (!before || turn.get(root_key(kAllocations, b.pod))) continue;
-      Bound bound{&b, before, before->parse()};
+      Bound bound{&b, before, read(before)};
       auto claimed = claims_.grant(waiting->key, b, claims, now);
       if (!claimed || api::string_at(bound.pod, {"metadata", "uid"}) != b.pod ||
           scheduler::state_of(bound.pod) != scheduler::PodState::Pending || tenant_of(waiting->key).empty())
@@ -433,6 +448,11 @@ class Placement::Impl final : store::Follower::Handler {
   PlacementUnits units_{model_, book_, claims_, told_};
   std::set<Key> later_;    // pods to be set again
   HashMap<Revision> own_;  // what we wrote, until the follower tells of it
+  struct Read {
+    Revision revision;
+    Json pod;
+  };
+  HashMap<Read> read_;  // pods of the last keys
   bool loaded_ = false;
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left

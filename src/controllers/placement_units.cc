@@ -195,7 +195,7 @@ void PlacementUnits::settle() {
   for (const std::string& id : std::exchange(changed_, {})) settle_gang(id);
 }
 
-void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
+Json PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
   if (!object) told_.forget_pod(key);
   claims_.leave(key.text());
   const std::string cluster(key.cluster());
@@ -205,14 +205,21 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
     else if (const auto strays = strays_.find(cluster);
              strays != strays_.end() && strays->second.erase(key.text()))
       if (strays->second.empty()) strays_.erase(strays);
-    return;
+    return {};
   }
   if (!object) {
     if (const auto uid = subjects_.find(key.text()); uid != subjects_.end()) leave(uid->second, true);
     forget_subject(key.text());
-    return forget(key.text());
+    forget(key.text());
+    return {};
   }
-  const Json pod = object->parse();
+  Json pod = object->parse();
+  set_pod(key, pod);
+  return pod;
+}
+
+void PlacementUnits::set_pod(const api::Key& key, const Json& pod) {
+  const std::string cluster(key.cluster());
   const PodState state = scheduler::state_of(pod);
   set_subject(key, pod, state);
   const auto gang = scheduler::gang_of(pod);
@@ -239,7 +246,7 @@ void PlacementUnits::set_pod(const api::Key& key, const api::Object* object) {
 
 void PlacementUnits::set_placed(const api::Key& key, const api::Object& object) {
   const auto place = places_.find(key.text());
-  if (place == places_.end() || !place->second.gang.empty()) return set_pod(key, &object);
+  if (place == places_.end() || !place->second.gang.empty()) return void(set_pod(key, &object));
   claims_.leave(key.text());
   forget(key.text());
 }

@@ -32,8 +32,8 @@ class PlacementUnits {
   PlacementUnits(scheduler::Model& model, const QueueBook& book, PlacementClaims& claims, GroupBook& told)
       : model_(model), book_(book), claims_(claims), told_(told) {}
 
-  // nullptr: the pod is gone.
-  void set_pod(const api::Key&, const api::Object*);
+  // nullptr: the pod is gone. Returns the pod as it was read; null where it was not.
+  api::Json set_pod(const api::Key&, const api::Object*);
   // It got its node, and is otherwise what it was when it was set: a pod of no gang is not parsed again.
   void set_placed(const api::Key&, const api::Object&);
   // None: the tenant is gone. Returns the pods that came before their tenant: set them again.
@@ -80,6 +80,7 @@ class PlacementUnits {
     int64_t gang_size = 0, gang_least = 0;
     std::string fault;
   };
+  void set_pod(const api::Key&, const api::Json& pod);
   void place(const api::Key&, const api::Json& pod, Place, bool pending);
   void leave(const std::string& uid, bool gone);
   void forget(const std::string& key);

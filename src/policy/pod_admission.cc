@@ -40,7 +40,7 @@ std::string token_volume_name(const Json& pod, uint64_t random) {
   }
 }
 
-Json token_volume(const std::string& name) {
+Json token_volume_sources() {
   const Json token = {{"serviceAccountToken", {{"expirationSeconds", 3607}, {"path", "token"}}}};
   const Json ca = {
       {"configMap",
@@ -48,7 +48,14 @@ Json token_volume(const std::string& name) {
   const Json item = {{"path", "namespace"},
                      {"fieldRef", {{"apiVersion", "v1"}, {"fieldPath", "metadata.namespace"}}}};
   const Json ns = {{"downwardAPI", {{"items", JsonArray{item}}}}};
-  return {{"name", name}, {"projected", {{"defaultMode", 420}, {"sources", JsonArray{token, ca, ns}}}}};
+  return {{"defaultMode", 420}, {"sources", JsonArray{token, ca, ns}}};
+}
+
+void add_token_volume(JsonArray& volumes, const std::string& name) {
+  static const Json kProjected = token_volume_sources();
+  JsonObject& volume = volumes.emplace_back(boost::json::object_kind).get_object();
+  volume["name"] = name;
+  volume["projected"] = kProjected;
 }
 
 bool has_token_mount(const Json& container) {
@@ -66,12 +73,15 @@ void add_token_volume(Json& pod, uint64_t random) {
     if (!containers || !containers->is_array()) continue;
     for (Json& container : containers->get_array()) {
       if (!container.is_object() || has_token_mount(container)) continue;
-      array_of(container, "volumeMounts")
-          .push_back({{"name", name}, {"readOnly", true}, {"mountPath", kTokenDirectory}});
+      JsonObject& mount =
+          array_of(container, "volumeMounts").emplace_back(boost::json::object_kind).get_object();
+      mount["name"] = name;
+      mount["readOnly"] = true;
+      mount["mountPath"] = kTokenDirectory;
       mounted = true;
     }
   }
-  if (mounted) array_of(pod.at("spec"), "volumes").push_back(token_volume(name));
+  if (mounted) add_token_volume(array_of(pod.at("spec"), "volumes"), name);
 }
 
 Result<void> give_service_account(Json& pod, const AdmissionFacts& facts) {
@@ -141,9 +151,12 @@ void give_tolerations(Json& pod) {
           return (k == key || k.empty()) && (effect == "NoExecute" || effect.empty());
         });
     if (tolerated) continue;
-    array_of(pod.at("spec"), "tolerations")
-        .push_back(
-            {{"key", key}, {"operator", "Exists"}, {"effect", "NoExecute"}, {"tolerationSeconds", 300}});
+    JsonObject& toleration =
+        array_of(pod.at("spec"), "tolerations").emplace_back(boost::json::object_kind).get_object();
+    toleration["key"] = key;
+    toleration["operator"] = "Exists";
+    toleration["effect"] = "NoExecute";
+    toleration["tolerationSeconds"] = 300;
   }
 }
 
