@@ -72,7 +72,17 @@ RepositoryState read_state(const Json& object) {
                                            .workflow = text(one, {"workflow"}),
                                            .message = text(one, {"message"}),
                                            .seen = parse_rfc3339(string_at(one, {"seen"}))};
+  for (const Json& one : api::array_at(object, {"status", "unreported"}))
+    state.unreported.push_back({text(one, {"workflow"}), text(one, {"branch"}), text(one, {"commit"})});
   return state;
+}
+
+bool speaks_for(const RepositoryState& state, std::string_view workflow, std::string_view commit) {
+  return std::ranges::any_of(
+             state.branches,
+             [&](const auto& b) { return b.second.workflow == workflow && b.second.commit == commit; }) ||
+         std::ranges::any_of(state.unreported,
+                             [&](const Started& s) { return s.workflow == workflow && s.commit == commit; });
 }
 
 bool write_state(Json& object, const RepositoryState& state, const std::optional<Started>& newest,
@@ -83,6 +93,16 @@ bool write_state(Json& object, const RepositoryState& state, const std::optional
   api::set(object, {"status", "remoteHead"}, state.head);
   if (!state.synced_for.empty()) api::set(object, {"status", "syncedFor"}, state.synced_for);
   api::set(object, {"status", "branches"}, branches_json(state.branches));
+  JsonArray unreported;
+  const size_t skip = state.unreported.size() - std::min(state.unreported.size(), kMostUnreported);
+  for (size_t i = skip; i < state.unreported.size(); ++i)
+    unreported.push_back(JsonObject{{"workflow", state.unreported[i].workflow},
+                                    {"branch", state.unreported[i].branch},
+                                    {"commit", state.unreported[i].commit}});
+  if (unreported.empty())
+    api::erase(object, {"status", "unreported"});
+  else
+    api::set(object, {"status", "unreported"}, std::move(unreported));
   api::set(object, {"status", "observedGeneration"},
            api::int_at(object, {"metadata", "generation"}).value_or(0));
   if (state.synced) api::set(object, {"status", "lastSync"}, to_rfc3339(*state.synced));

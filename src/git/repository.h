@@ -31,17 +31,22 @@ struct Branch {
   std::string commit, workflow, message;
   std::optional<WallTime> seen;
 };
+struct Started {
+  std::string workflow, branch, commit;
+};
 struct RepositoryState {
   std::string url;  // of which the rest tells; "": nothing was ever seen
   std::string head, synced_for;
   std::optional<WallTime> synced;
   std::map<std::string, Branch> branches;
+  std::vector<Started>
+      unreported;  // what branches ran before, while the Git host may not know yet how that went
 };
+inline constexpr size_t kMostUnreported = 50;  // the newest
 RepositoryState read_state(const api::Json&);
 
-struct Started {
-  std::string workflow, branch, commit;
-};
+// Whether the repository has started the workflow for the commit, and may still speak for it.
+bool speaks_for(const RepositoryState&, std::string_view workflow, std::string_view commit);
 // Writes all of the state that differs; whether anything does.
 bool write_state(api::Json& object, const RepositoryState&, const std::optional<Started>& newest,
                  WallTime now);

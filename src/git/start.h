@@ -17,7 +17,9 @@ namespace ingot::git {
 inline constexpr std::string_view kRepositoryLabel = "factory.ingot.dev/repository",
                                   kCommitLabel = "factory.ingot.dev/commit",
                                   kBranchAnnotation = "factory.ingot.dev/branch",
-                                  kUrlAnnotation = "factory.ingot.dev/repository-url";
+                                  kUrlAnnotation = "factory.ingot.dev/repository-url",
+                                  // The state of a run that is over, as its Git host was told last.
+    kReportedAnnotation = "factory.ingot.dev/reported";
 
 struct Push {
   std::string repository, uid, url;  // the object's name and uid

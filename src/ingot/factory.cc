@@ -275,7 +275,8 @@ Result<void> Factory::Impl::run_nodes() {
                                                                          .idleness = *idleness,
                                                                          .placement = *placement,
                                                                          .ledger = *ledger,
-                                                                         .pipelines = *pipelines});
+                                                                         .pipelines = *pipelines,
+                                                                         .repositories = *repositories});
     lane = std::make_unique<host::SideLane>(real.clock, real.loop, kNodesSlice);
     door.nodes = lane.get();
     node_env = std::make_unique<env::Env>(real.clock, *lane, real.worker, real.entropy, real.disk,

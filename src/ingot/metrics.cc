@@ -61,6 +61,13 @@ constexpr Family kFactoryFamilies[] = {
     {"ingot_workflow_runs", "gauge", "Runs of workflows that go on."},
     {"ingot_workflow_runs_begun_total", "counter", "Runs of workflows that began."},
     {"ingot_workflow_runs_ended_total", "counter", "Runs of workflows that ended."},
+    {"ingot_repositories", "gauge", "Repositories whose Git remotes are watched."},
+    {"ingot_repositories_failing", "gauge",
+     "Repositories whose remotes could not be read when last looked at."},
+    {"ingot_repository_looks_total", "counter", "Looks at Git remotes."},
+    {"ingot_repository_looks_failed_total", "counter", "Looks at Git remotes that failed."},
+    {"ingot_repository_runs_started_total", "counter", "Runs that pushes started."},
+    {"ingot_repository_last_sync_timestamp_seconds", "gauge", "When a Git remote was last read."},
     {"ingot_gpu_sampler_up", "gauge", "Whether the node's GPUs were sampled lately."},
     {"ingot_allocations_booked_total", "counter", "Ended Allocations written to the ledger."},
     {"ingot_store_revision", "counter", "The newest durable revision."},
@@ -251,6 +258,15 @@ void MetricsPage::factory() {
   page_.sample("ingot_workflow_runs", {}, double(runs.runs));
   page_.sample("ingot_workflow_runs_begun_total", {}, double(runs.begun));
   page_.sample("ingot_workflow_runs_ended_total", {}, double(runs.ended));
+  const pipelines::Repositories::Stats git = sources_.repositories.stats();
+  page_.sample("ingot_repositories", {}, double(git.watched));
+  page_.sample("ingot_repositories_failing", {}, double(git.failing));
+  page_.sample("ingot_repository_looks_total", {}, double(git.looks));
+  page_.sample("ingot_repository_looks_failed_total", {}, double(git.failed));
+  page_.sample("ingot_repository_runs_started_total", {}, double(git.started));
+  if (git.synced)
+    page_.sample("ingot_repository_last_sync_timestamp_seconds", {},
+                 std::chrono::duration<double>(git.synced->time_since_epoch()).count());
   page_.sample("ingot_allocations_booked_total", {}, double(sources_.ledger.booked()));
   const store::Stats stored = sources_.shard.stats();
   page_.sample("ingot_store_revision", {}, double(stored.durable.value));

@@ -24,6 +24,7 @@
 #include "metering/gpu_view.h"
 #include "metering/ledger.h"
 #include "pipelines/engine.h"
+#include "pipelines/repositories.h"
 
 namespace ingot {
 
@@ -38,6 +39,7 @@ struct MetricSources {
   controllers::Placement& placement;
   metering::Ledger& ledger;
   const pipelines::Engine& pipelines;
+  const pipelines::Repositories& repositories;
 };
 
 inline constexpr size_t kMostHolders = 50'000, kMostTenants = 10'000;

@@ -20,7 +20,6 @@ using api::ObjectPtr;
 using api::string_at;
 
 constexpr std::string_view kWorkflows = "workflows.argoproj.io";
-constexpr std::string_view kTold = "factory.ingot.dev/reported";
 constexpr std::string_view kPending = "pending", kDefaultKey = "token";
 constexpr int kTries = 5;
 constexpr Duration kPause = std::chrono::seconds(5);
@@ -80,7 +79,7 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
       return;
     }
     const Json json = object->parse();
-    const std::string told(string_at(json, {"metadata", "annotations", kTold}));
+    const std::string told(string_at(json, {"metadata", "annotations", git::kReportedAnnotation}));
     const std::string state(git::state_of(string_at(json, {"status", "phase"})));
     if (told == state) {
       runs_.erase(key.text());
@@ -113,11 +112,7 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
     const Json json = repository->parse();
     // Who writes labels must not speak for commits that this Repository did not start.
     const std::string_view commit = string_at(workflow, {"metadata", "labels", git::kCommitLabel});
-    const git::RepositoryState state = git::read_state(json);
-    if (std::ranges::none_of(state.branches, [&](const auto& branch) {
-          return branch.second.workflow == key.name() && branch.second.commit == commit;
-        }))
-      return std::nullopt;
+    if (!git::speaks_for(git::read_state(json), key.name(), commit)) return std::nullopt;
     const std::string_view secret = string_at(json, {"spec", "statusTokenRef", "name"});
     if (secret.empty() || secret.find('/') != secret.npos) return std::nullopt;
     const ObjectPtr token = turn.get(Key(ClusterId{std::string(key.cluster())}, "secrets", key.ns(), secret));
@@ -154,7 +149,10 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
     if (answer.result) {
       run.told = state;
       run.tries = 0;
-      if (state != kPending) annotate(turn, object, state);
+      if (state != kPending) {
+        annotate(turn, object, state);
+        settled(turn, key, object->parse());
+      }
       return look_at(turn, key);
     }
     const Error& error = answer.result.error();
@@ -167,8 +165,21 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
 
   void annotate(store::Turn& turn, const ObjectPtr& object, const std::string& state) {
     Json json = object->parse();
-    api::set(json, {"metadata", "annotations", kTold}, state);
+    api::set(json, {"metadata", "annotations", git::kReportedAnnotation}, state);
     (void)turn.put(object->key, std::move(json), object->revision);
+  }
+
+  // Its Repository need not remember that it started it.
+  void settled(store::Turn& turn, const Key& key, const Json& workflow) {
+    const auto named = repository_key(key, workflow);
+    const ObjectPtr repository = named ? turn.get(*named) : nullptr;
+    if (!repository) return;
+    Json json = repository->parse();
+    git::RepositoryState state = git::read_state(json);
+    if (std::erase_if(state.unreported, [&](const git::Started& s) { return s.workflow == key.name(); }) == 0)
+      return;
+    if (git::write_state(json, state, std::nullopt, env_.clock.wall()))
+      (void)turn.put(repository->key, std::move(json), repository->revision);
   }
 
   void complain(store::Turn& turn, const Key& key, const Error& error) {

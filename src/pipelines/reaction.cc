@@ -48,6 +48,14 @@ std::string start(store::Turn& turn, env::Env& env, const api::Registry& registr
   return "";
 }
 
+// Whether the Git host may not know yet how it went.
+bool untold(const store::Turn& turn, const Key& repository, const std::string& workflow) {
+  if (workflow.empty()) return false;
+  const api::ObjectPtr run = turn.get(
+      Key(ClusterId{std::string(repository.cluster())}, "workflows.argoproj.io", repository.ns(), workflow));
+  return run && !run->mentions(git::kReportedAnnotation);
+}
+
 }  // namespace
 
 Reaction judge(const api::Registry& registry, const Repository& repository, env::GitChange change) {
@@ -85,10 +93,21 @@ Result<Settled> settle(store::Turn& turn, env::Env& env, const api::Registry& re
     else if (first && branch != seen.head)
       after.branches[branch] = {.commit = commit, .message = "was there when the repository was first seen"};
   }
+  const bool tells = api::find(object, {"spec", "statusTokenRef"}) != nullptr;
+  if (tells) after.unreported = std::move(before.unreported);
+  const auto superseded = [&](const std::pair<const std::string, git::Branch>& was) {
+    if (tells && untold(turn, stored->key, was.second.workflow))
+      after.unreported.push_back({was.second.workflow, was.first, was.second.commit});
+  };
+  for (const auto& branch : before.branches)
+    if (!seen.tips.contains(branch.first)) superseded(branch);
   Settled out;
   const Reaction* wrong = nullptr;
   for (Reaction& reaction : reactions) {
     const std::string workflow = start(turn, env, registry, stored->key, repository, reaction);
+    if (const auto was = before.branches.find(reaction.change.branch);
+        was != before.branches.end() && was->second.workflow != workflow)
+      superseded(*was);
     after.branches[reaction.change.branch] = {
         .commit = reaction.change.commit, .workflow = workflow, .message = reaction.message, .seen = now};
     if (!reaction.reason.empty()) wrong = &reaction;

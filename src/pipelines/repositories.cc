@@ -49,6 +49,7 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
   Stats stats() const {
     Stats stats = stats_;
     stats.watched = watched_.size();
+    for (const auto& [key, watched] : watched_) stats.failing += watched.failures > 0;
     return stats;
   }
 
@@ -254,6 +255,7 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
       return false;
     }
     watched.failures = 0;
+    stats_.synced = env_.clock.wall();
     const auto settled =
         settle(turn, env_, registry_, object, *look.seen, std::move(look.reactions), look.asked);
     if (!settled) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "api/registry.h"
 #include "env/env.h"
@@ -25,7 +26,8 @@ class Repositories {
   Repositories& operator=(const Repositories&) = delete;
 
   struct Stats {
-    size_t watched = 0;
+    size_t watched = 0, failing = 0;
+    std::optional<WallTime> synced;  // when any was read last
     uint64_t looks = 0, failed = 0, started = 0;
   };
   Stats stats() const;

@@ -298,5 +298,32 @@ spec:
   EXPECT_NE(condition("Started"), "absent");
 }
 
+TEST_F(RepositoriesTest, StatsSayWhatFails) {
+  add();
+  EXPECT_EQ(repositories->stats().watched, 1u);
+  EXPECT_EQ(repositories->stats().failing, 0u);
+  EXPECT_EQ(repositories->stats().synced, store.t.clock.wall());
+  git->error = env::git_error(env::kGitUnreachable, "nobody answers");
+  store.t.loop.advance(minutes(2));
+  EXPECT_EQ(repositories->stats().failing, 1u);
+  EXPECT_GE(repositories->stats().failed, 1u);
+  git->error.reset();
+  store.t.loop.advance(hours(1));
+  EXPECT_EQ(repositories->stats().failing, 0u);
+}
+
+TEST_F(RepositoriesTest, RunsThatABranchHasLeftAreRememberedUntilTheHostKnows) {
+  add(", statusTokenRef: {name: t}");
+  ASSERT_EQ(runs().size(), 1u);
+  const std::string first = runs().front();
+  git->tips["main"] = kTwo;
+  store.t.loop.advance(minutes(2));
+  ASSERT_EQ(runs().size(), 2u);
+  const auto left = git::read_state(repository()).unreported;
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left.front().workflow, first);
+  EXPECT_EQ(left.front().commit, kOne);
+}
+
 }  // namespace
 }  // namespace ingot::pipelines
