@@ -44,14 +44,7 @@ std::vector<Memos::Lost> Memos::keep(store::Turn& turn, const Key& workflow, con
     if (!api::dns_subdomain_fault(name).empty()) continue;  // written by hand into a node
     const Key key = map_key(workflow, name);
     const Json* before = read(turn, key);
-    std::optional<Json> after;
-    for (const Memo* memo : of) {
-      auto next = workflow::remember(after ? &*after : before, *memo, env_.clock.wall());
-      if (next)
-        after = *std::move(next);
-      else if (!memo->hit)
-        lost.push_back({memo->node, next.error()});
-    }
+    std::optional<Json> after = workflow::remember(before, of, env_.clock.wall(), lost);
     if (!after) continue;
     if (!before) {
       api::set(*after, {"metadata", "namespace"}, workflow.ns());

@@ -16,10 +16,7 @@ class Memos {
  public:
   explicit Memos(env::Env& env) : env_(env) {}
   workflow::Recall recall(const store::Turn&, const api::Key& workflow);
-  struct Lost {
-    workflow::NodeIndex node;
-    std::string why;
-  };
+  using Lost = workflow::Forgotten;
   // Returns what could not be kept.
   std::vector<Lost> keep(store::Turn&, const api::Key& workflow, const std::vector<workflow::Memo>&);
 

@@ -1,6 +1,7 @@
 #include "workflow/memo.h"
 
 #include <algorithm>
+#include <map>
 
 #include "api/names.h"
 #include "workflow/values.h"
@@ -76,30 +77,70 @@ Or<std::optional<Values>> recall(const Json* map, const MemoKey& memo, WallTime 
   return outputs && outputs->is_object() ? std::make_shared<const Json>(*outputs) : Values();
 }
 
-Or<Json> remember(const Json* map, const Memo& memo, WallTime now) {
+namespace {
+
+// The entry as it will be; "": it stays as it is.
+std::string entry_after(const JsonObject& data, const Memo& memo, WallTime now) {
+  if (!memo.hit)
+    return api::to_text(JsonObject{{"nodeID", text_json(memo.node_id)},
+                                   {"outputs", memo.outputs ? *memo.outputs : Json(nullptr)},
+                                   {"creationTimestamp", text_json(to_rfc3339(now))},
+                                   {"lastHitTimestamp", text_json(to_rfc3339(now))}});
+  const Json* text = data.if_contains(memo.key);
+  if (!text) return "";
+  auto entry = api::parse_json(string_at(*text, {}));
+  if (!entry || !entry->is_object()) return "";
+  const auto noted = parse_rfc3339(string_at(*entry, {"lastHitTimestamp"}));
+  if (noted && now < *noted + std::chrono::duration_cast<WallTime::duration>(kNoted)) return "";
+  api::set(*entry, {"lastHitTimestamp"}, to_rfc3339(now));
+  return api::to_text(*entry);
+}
+
+}  // namespace
+
+std::optional<Json> remember(const Json* map, std::span<const Memo* const> memos, WallTime now,
+                             std::vector<Forgotten>& lost) {
+  const auto lose = [&](const Memo& memo, std::string why) {
+    if (!memo.hit) lost.push_back({memo.node, std::move(why)});
+  };
+  if (map)
+    if (const auto data = entries(*map); !data) {
+      for (const Memo* memo : memos) lose(*memo, data.error());
+      return std::nullopt;
+    }
+  static const JsonObject none;
+  std::map<std::string, std::string> after;  // by key
+  std::vector<const Memo*> kept;
+  for (const Memo* memo : memos) {
+    if (after.contains(memo->key)) continue;  // equal ones of one turn
+    if (std::string entry = entry_after(map ? *entries(*map).value() : none, *memo, now); !entry.empty()) {
+      after.emplace(memo->key, std::move(entry));
+      kept.push_back(memo);
+    }
+  }
+  if (kept.empty()) return std::nullopt;
   Json out = map ? *map
                  : Json(JsonObject{{"apiVersion", "v1"},
                                    {"kind", "ConfigMap"},
-                                   {"metadata", JsonObject{{"name", text_json(memo.map)}}}});
+                                   {"metadata", JsonObject{{"name", text_json(kept.front()->map)}}}});
   if (!map) api::set(out, {"metadata", "labels", kConfigMapTypeLabel}, "Cache");
-  const auto data = entries(out);
-  if (!data) return wrong(data.error());
-  Json entry = JsonObject{};
-  if (memo.hit) {
-    const Json* text = (*data)->if_contains(memo.key);
-    const auto known = text ? api::parse_json(string_at(*text, {})) : Result<Json>(Json(nullptr));
-    if (!known || !known->is_object()) return out;  // gone meanwhile
-    entry = *known;
-  } else {
-    api::set(entry, {"nodeID"}, memo.node_id);
-    api::set(entry, {"outputs"}, memo.outputs ? *memo.outputs : Json(nullptr));
-    api::set(entry, {"creationTimestamp"}, to_rfc3339(now));
+  size_t size = api::to_text(out).size();
+  bool any = false;
+  for (const Memo* memo : kept) {
+    const std::string& entry = after.at(memo->key);
+    const Json* before = find(out, {"data", memo->key});
+    // As texts in a text; never less than it takes.
+    const size_t more = api::to_text(text_json(entry)).size() + memo->key.size() + 16,
+                 less = before ? api::to_text(*before).size() : 0;
+    if (size + more > kMostRemembered + less) {
+      lose(*memo, "memoize: configmap \"" + memo->map + "\" is full; nothing was kept");
+      continue;
+    }
+    size += more - less;
+    api::set(out, {"data", memo->key}, entry);
+    any = true;
   }
-  api::set(entry, {"lastHitTimestamp"}, to_rfc3339(now));
-  api::set(out, {"data", memo.key}, api::to_text(entry));
-  if (api::to_text(out).size() > kMostRemembered)
-    return wrong("memoize: configmap \"" + memo.map + "\" is full; nothing was kept");
-  return out;
+  return any ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace ingot::workflow

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "workflow/flow.h"
 #include "workflow/node.h"
@@ -11,6 +12,7 @@ namespace ingot::workflow {
 
 inline constexpr std::string_view kConfigMapTypeLabel = "workflows.argoproj.io/configmap-type";
 inline constexpr size_t kMostRemembered = 1u << 20;  // bytes of a ConfigMap
+inline constexpr Duration kNoted = std::chrono::minutes(1);
 
 struct MemoKey {
   std::string map, key;
@@ -32,8 +34,14 @@ struct Memo {
 // The outputs that the ConfigMap (nullptr: there is none) keeps under the key; none: it keeps none that is young enough.
 // An error: it is no cache, or not ours to read.
 Or<std::optional<Values>> recall(const Json* config_map, const MemoKey&, WallTime now);
-// The ConfigMap with that written; nullptr: there is none yet.
-Or<Json> remember(const Json* config_map, const Memo&, WallTime now);
+struct Forgotten {
+  NodeIndex node = kNobody;
+  std::string why;
+};
+// One ConfigMap (nullptr: there is none yet) with all of that written. None: nothing is to be, for uses are noted once in
+// kNoted. `lost`: what could not be kept, and why.
+std::optional<Json> remember(const Json* config_map, std::span<const Memo* const>, WallTime now,
+                             std::vector<Forgotten>& lost);
 
 // Looks into the ConfigMap beside the Workflow, while whatever is called asks.
 using Recall = std::function<Or<std::optional<Values>>(const MemoKey&)>;

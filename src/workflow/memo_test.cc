@@ -12,6 +12,17 @@ using testing::HasSubstr;
 
 constexpr WallTime kNow{std::chrono::seconds(1'800'000'000)};
 
+struct Remembered {
+  std::optional<Json> map;
+  std::vector<Forgotten> lost;
+};
+Remembered keep(const Json* map, const Memo& memo, WallTime now) {
+  Remembered out;
+  const Memo* one = &memo;
+  out.map = remember(map, {&one, 1}, now, out.lost);
+  return out;
+}
+
 TEST(Memo, EntriesAreArgosTexts) {
   const MemoKey key{"m", "k", std::nullopt};
   EXPECT_FALSE(recall(nullptr, key, kNow)->has_value());
@@ -19,21 +30,23 @@ TEST(Memo, EntriesAreArgosTexts) {
                   .key = "k",
                   .node_id = "wf-1",
                   .outputs = std::make_shared<const Json>(yaml("parameters: [{name: x, value: pear}]"))};
-  const Json map = *remember(nullptr, memo, kNow);
+  const Json map = *keep(nullptr, memo, kNow).map;
   EXPECT_EQ(api::to_text(map.at("metadata")),
             R"({"name":"m","labels":{"workflows.argoproj.io/configmap-type":"Cache"}})");
   EXPECT_EQ(api::string_at(map, {"data", "k"}),
             R"({"nodeID":"wf-1","outputs":{"parameters":[{"name":"x","value":"pear"}]},)"
             R"("creationTimestamp":"2027-01-15T08:00:00Z","lastHitTimestamp":"2027-01-15T08:00:00Z"})");
   EXPECT_EQ(api::to_text(***recall(&map, key, kNow)), R"({"parameters":[{"name":"x","value":"pear"}]})");
-  const Json used = *remember(&map, {.map = "m", .key = "k", .hit = true}, kNow + 1h);
+  const Memo hit{.map = "m", .key = "k", .hit = true};
+  EXPECT_FALSE(keep(&map, hit, kNow + 59s).map) << "uses are noted once a minute, not each by writing it all";
+  const Json used = *keep(&map, hit, kNow + 1h).map;
   EXPECT_THAT(
       std::string(api::string_at(used, {"data", "k"})),
       HasSubstr(R"("creationTimestamp":"2027-01-15T08:00:00Z","lastHitTimestamp":"2027-01-15T09:00:00Z")"));
 }
 
 TEST(Memo, WhatIsTooOldIsForgotten) {
-  const Json map = *remember(nullptr, {.map = "m", .key = "k", .node_id = "n"}, kNow);
+  const Json map = *keep(nullptr, {.map = "m", .key = "k", .node_id = "n"}, kNow).map;
   const MemoKey key{"m", "k", 10s};
   EXPECT_TRUE(recall(&map, key, kNow + 10s)->has_value());
   EXPECT_FALSE(recall(&map, key, kNow + 11s)->has_value());
@@ -43,7 +56,7 @@ TEST(Memo, OnlyWhatSaysItIsACacheIsTouched) {
   const Json map = yaml("{metadata: {name: m}, data: {k: '{}'}}");
   EXPECT_EQ(recall(&map, {"m", "k", {}}, kNow).error(),
             "memoize: configmap \"m\" has no label workflows.argoproj.io/configmap-type: Cache");
-  EXPECT_FALSE(remember(&map, {.map = "m", .key = "k"}, kNow));
+  EXPECT_FALSE(keep(&map, {.map = "m", .key = "k"}, kNow).map);
   EXPECT_FALSE(memo_key(yaml("{key: 'a b', cache: {configMap: {name: m}}}")));
   EXPECT_FALSE(memo_key(yaml("{key: a, cache: {configMap: {name: ../m}}}")));
   EXPECT_FALSE(memo_key(yaml("{key: a, maxAge: soon, cache: {configMap: {name: m}}}")));
@@ -54,7 +67,7 @@ TEST(Memo, AConfigMapHasAnEnd) {
                    .key = "k",
                    .node_id = "n",
                    .outputs = std::make_shared<const Json>(text_json(std::string(kMostRemembered, 'x')))};
-  EXPECT_EQ(remember(nullptr, large, kNow).error(), "memoize: configmap \"m\" is full; nothing was kept");
+  EXPECT_EQ(keep(nullptr, large, kNow).lost.at(0).why, "memoize: configmap \"m\" is full; nothing was kept");
 }
 
 TEST(RunMemo, WhatWasGivenOnceIsGivenAgain) {

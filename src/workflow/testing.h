@@ -70,11 +70,13 @@ struct Bench {
       started.push_back(name);
       pods[name] = std::move(pod.filled);
     }
-    for (const Memo& memo : wanted.memos)
-      if (auto map = remember(maps.contains(memo.map) ? &maps[memo.map] : nullptr, memo, now))
+    for (const Memo& memo : wanted.memos) {
+      std::vector<Forgotten> lost;
+      const Memo* one = &memo;
+      if (auto map = remember(maps.contains(memo.map) ? &maps[memo.map] : nullptr, {&one, 1}, now, lost))
         maps[memo.map] = *std::move(map);
-      else
-        run->not_memorized(memo.node, map.error());
+      for (const Forgotten& f : lost) run->not_memorized(f.node, f.why);
+    }
     for (Wanted::Pod& resource : wanted.resources)
       pods[run->nodes()[size_t(resource.node)].name] = std::move(resource.filled);
     for (const NodeIndex i : wanted.stop) pods.erase(run->nodes()[size_t(i)].name);
