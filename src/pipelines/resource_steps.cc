@@ -14,7 +14,7 @@ using workflow::Run;
 
 namespace {
 
-constexpr size_t kAtATime = 64;
+constexpr size_t kAtATime = 64, kOfOne = 16;
 constexpr int kMostAttempts = 10;  // without an answer
 constexpr Duration kAgain = std::chrono::seconds(1), kSlowest = std::chrono::seconds(5);
 
@@ -22,6 +22,23 @@ std::string message_of(const Told& told) {
   const auto status = api::parse_json(told.body);
   const std::string_view text = status ? string_at(*status, {"message"}) : std::string_view();
   return text.empty() ? "the API server answered " + std::to_string(told.code) : std::string(text);
+}
+
+// The type of that name, as kubectl has it: plural, singular, kind or short, with its group or without.
+const api::Resource* called(const api::Registry& registry, std::string_view word) {
+  std::string name(word.substr(0, word.find('.')));
+  std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::string_view group =
+      word.size() > name.size() ? word.substr(name.size() + 1) : std::string_view();
+  for (const api::Resource& r : registry.resources()) {
+    std::string kind = r.kind;
+    std::ranges::transform(kind, kind.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+    const bool same = name == r.plural || name == r.singular || name == kind ||
+                      std::ranges::find(r.short_names, name) != r.short_names.end();
+    if (same && (group.empty() || group == r.group || group == r.version + "." + r.group)) return &r;
+  }
+  return nullptr;
 }
 
 bool passes(int code) { return code == 429 || code >= 500; }
@@ -58,6 +75,12 @@ Or<void> ResourceSteps::begin(const store::Turn& turn, const Key& workflow, cons
   const workflow::Node& node = run.nodes()[size_t(index)];
   Or<workflow::ResourcePlan> plan = workflow::plan_resource(filled, run.facts(), node);
   if (!plan) return std::unexpected(plan.error());
+  if (!plan->type.empty()) {
+    const api::Resource* named = called(registry_, plan->type);
+    if (!named) return std::unexpected("resource.flags: no type \"" + plan->type.substr(0, 100) + "\"");
+    plan->api_version = named->api_version();
+    plan->kind = named->kind;
+  }
   const size_t slash = plan->api_version.find('/');
   const bool core = slash == std::string::npos;
   const std::string group = core ? "" : plan->api_version.substr(0, slash);
@@ -124,7 +147,7 @@ void ResourceSteps::forget(const Key& workflow) {
 void ResourceSteps::clear() {
   while (!steps_.empty()) forget(Key(std::string(steps_.begin()->first)));
   said_.clear();
-  queue_.clear();
+  for (auto& [cluster, line] : lines_) line.waiting.clear();
 }
 
 std::vector<ResourceSteps::News> ResourceSteps::take(const Key& workflow) {
@@ -136,16 +159,46 @@ std::vector<ResourceSteps::News> ResourceSteps::take(const Key& workflow) {
 }
 
 void ResourceSteps::want(const StepPtr& step) {
-  queue_.push_back(step);
+  lines_[step->ask.cluster.value].waiting.push_back(step);
   pump();
 }
 
+// One of each cluster that has any, again and again.
 void ResourceSteps::pump() {
-  while (in_flight_ < kAtATime && !queue_.empty()) {
-    const StepPtr next = queue_.front().lock();
-    queue_.pop_front();
-    if (next && !next->over) send(next);
+  for (bool any = true; any && in_flight_ < kAtATime;) {
+    any = false;
+    for (size_t n = lines_.size(); n > 0 && in_flight_ < kAtATime; --n) {
+      auto at = lines_.upper_bound(last_);
+      if (at == lines_.end()) at = lines_.begin();
+      last_ = at->first;
+      Line& line = at->second;
+      StepPtr next;
+      while (line.in_flight < kOfOne && !line.waiting.empty() && !next) {
+        next = line.waiting.front().lock();
+        line.waiting.pop_front();
+        if (next && next->over) next = nullptr;
+      }
+      if (line.waiting.empty() && line.in_flight == 0 && !next) lines_.erase(at);
+      if (next) send(next);
+      any |= next != nullptr;
+    }
   }
+}
+
+// `then` while it is wanted; there is room for another once it is answered.
+void ResourceSteps::dispatch(const StepPtr& step, Ask ask, std::move_only_function<void(Result<Told>)> then) {
+  const std::string cluster = ask.cluster.value;
+  ++in_flight_;
+  ++lines_[cluster].in_flight;
+  requests_->send(std::move(ask), [self = std::weak_ptr(self_), step, cluster,
+                                   then = std::move(then)](Result<Told> answer) mutable {
+    const auto steps = self.lock();
+    if (!steps) return;
+    --(*steps)->in_flight_;
+    --(*steps)->lines_[cluster].in_flight;
+    if (!step->over) then(std::move(answer));
+    (*steps)->pump();
+  });
 }
 
 void ResourceSteps::send(const StepPtr& step) {
@@ -154,7 +207,7 @@ void ResourceSteps::send(const StepPtr& step) {
   const std::string& action = step->plan.action;
   const auto change = [&](std::string_view method, const std::string& path, std::string_view type) {
     ask.method = method;
-    ask.target = path + std::string(kManager);
+    ask.target = path + std::string(kManager) + step->plan.query;
     ask.content_type = type;
     ask.body = api::to_text(step->plan.manifest);
   };
@@ -167,21 +220,15 @@ void ResourceSteps::send(const StepPtr& step) {
   } else if (doing == Step::Doing::Change) {
     change("PATCH", step->object, "application/merge-patch+json");
   } else if (action == "patch") {
-    change("PATCH", step->object, step->plan.patch_type);
+    const std::string& part = step->plan.subresource;
+    change("PATCH", step->object + (part.empty() ? "" : "/" + part), step->plan.patch_type);
   } else if (action == "replace") {
     change("PUT", step->object, "application/json");
   } else {
     ask.method = "DELETE";
-    ask.target = step->object;
+    ask.target = step->object + std::string(kManager) + step->plan.query;
   }
-  ++in_flight_;
-  requests_->send(std::move(ask), [self = std::weak_ptr(self_), step](Result<Told> answer) {
-    const auto steps = self.lock();
-    if (!steps) return;
-    --(*steps)->in_flight_;
-    if (!step->over) (*steps)->told(step, std::move(answer));
-    (*steps)->pump();
-  });
+  dispatch(step, std::move(ask), [this, step](Result<Told> answer) { told(step, std::move(answer)); });
 }
 
 void ResourceSteps::told(const StepPtr& step, Result<Told> answer) {
@@ -204,20 +251,13 @@ void ResourceSteps::told(const StepPtr& step, Result<Told> answer) {
     Ask ask = step->ask;
     ask.method = "GET";
     ask.target = step->object;
-    ++in_flight_;
-    return requests_->send(
-        std::move(ask), [self = std::weak_ptr(self_), step, why = message_of(*answer)](Result<Told> found) {
-          const auto steps = self.lock();
-          if (!steps) return;
-          --(*steps)->in_flight_;
-          if (step->over) return (*steps)->pump();
-          const auto object = found ? api::parse_json(found->body) : Result<Json>(fail(found.error()));
-          if (object && found->code == 200 && workflow::made_by(*object, step->facts, step->node))
-            (*steps)->acted(step, *object);
-          else
-            (*steps)->end(step, {.phase = Phase::Error, .message = why});
-          (*steps)->pump();
-        });
+    return dispatch(step, std::move(ask), [this, step, why = message_of(*answer)](Result<Told> found) {
+      const auto object = found ? api::parse_json(found->body) : Result<Json>(fail(found.error()));
+      if (object && found->code == 200 && workflow::made_by(*object, step->facts, step->node))
+        acted(step, *object);
+      else
+        end(step, {.phase = Phase::Error, .message = why});
+    });
   }
   if (answer->code >= 300) return end(step, {.phase = Phase::Error, .message = message_of(*answer)});
   if (step->doing == Doing::Look) {

@@ -2,7 +2,8 @@
 // until it is as their conditions want it. Not stored: a node that runs has done what it was to do, one that is pending may
 // have, and does it again.
 //
-// Thread rule: the loop. Invariants: no more than kAtATime requests are on their way; what was stopped says nothing.
+// Thread rule: the loop. Invariants: no more than kAtATime requests are on their way, of one cluster no more than kOfOne, and
+// clusters take turns; what was stopped says nothing.
 #pragma once
 
 #include <deque>
@@ -58,7 +59,13 @@ class ResourceSteps {
   std::function<void(const std::string&)> news_;
   std::map<std::string, std::map<std::string, StepPtr>> steps_;  // by Workflow, by node
   std::map<std::string, std::vector<News>> said_;                // by Workflow
-  std::deque<std::weak_ptr<Step>> queue_;
+  struct Line {
+    size_t in_flight = 0;
+    std::deque<std::weak_ptr<Step>> waiting;
+  };
+  void dispatch(const StepPtr&, Ask, std::move_only_function<void(Result<Told>)>);
+  std::map<std::string, Line> lines_;  // by cluster
+  std::string last_;                   // whose turn it was
   size_t in_flight_ = 0;
   std::shared_ptr<ResourceSteps*> self_;
 };

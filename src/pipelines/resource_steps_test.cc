@@ -142,5 +142,41 @@ TEST_F(ResourceStepsTest, StopWithTheirRun) {
   EXPECT_EQ(server.log.size(), before);
 }
 
+// Answers when the test says.
+struct SlowServer final : Requests {
+  std::vector<std::pair<Ask, std::move_only_function<void(Result<Told>)>>> asked;
+  void send(Ask ask, std::move_only_function<void(Result<Told>)> done) override {
+    asked.emplace_back(std::move(ask), std::move(done));
+  }
+  int64_t of(std::string_view cluster) const {
+    return std::ranges::count_if(asked, [&](const auto& a) { return a.first.cluster.value == cluster; });
+  }
+};
+
+TEST(ResourceSteps, OneTenantsWaitForNobodyElses) {
+  Factory f;
+  SlowServer server;
+  f.requests = &server;
+  f.restart();
+  const std::string text = R"(entrypoint: main
+templates:
+- name: main
+  steps: [[{name: a, template: r, withSequence: {count: "100"}}]]
+- name: r
+  resource: {action: get, manifest: '{apiVersion: v1, kind: ConfigMap, metadata: {name: m}}'}
+)";
+  f.submit("many", text, "c1");
+  f.advance(std::chrono::seconds(5));
+  EXPECT_EQ(server.of("c1"), 16) << "so many of one at a time";
+  f.submit("few", text, "c2");
+  f.advance(std::chrono::seconds(5));
+  EXPECT_EQ(server.of("c2"), 16);
+  auto asked = std::exchange(server.asked, {});
+  for (auto& [ask, done] : asked) done(Told{404, "{}"});
+  f.settle();
+  EXPECT_EQ(server.of("c1"), 16) << "the next ones";
+  EXPECT_EQ(server.of("c2"), 16);
+}
+
 }  // namespace
 }  // namespace ingot::pipelines

@@ -6,6 +6,7 @@
 #include "api/selector.h"
 #include "expr/jsonpath.h"
 #include "workflow/pod.h"
+#include "workflow/resource_flags.h"
 #include "workflow/values.h"
 
 namespace ingot::workflow {
@@ -88,14 +89,22 @@ void own(Json& manifest, const Facts& facts) {
 
 Or<void> check_resource(const Json& body) {
   const Json* r = find(body, {"resource"});
-  for (const std::string_view field : {"flags", "manifestFrom"})
-    if (const Json* value = find(*r, {field}); value && !(value->is_array() && value->get_array().empty()))
-      return wrong("resource." + std::string(field) + " is not implemented");
+  if (find(*r, {"manifestFrom"})) return wrong("resource.manifestFrom is not implemented");
+  const JsonArray& flags = array_at(*r, {"flags"});
+  const bool later = std::ranges::any_of(flags, [](const Json& f) { return tagged(string_at(f, {})); });
+  const Or<ResourceFlags> told = later ? Or<ResourceFlags>(ResourceFlags{}) : read_flags(flags);
+  if (!told) return wrong(told.error());
   const std::string_view action = string_at(*r, {"action"});
   if (!tagged(action) && std::ranges::find(kActions, action) == std::end(kActions))
     return wrong("resource.action '" + std::string(action) +
                  "' is none of get, create, apply, patch, replace, delete");
-  if (string_at(*r, {"manifest"}).empty()) return wrong("resource.manifest is required");
+  const bool named = later || !told->type.empty();
+  if (named && (action == "create" || action == "apply" || action == "replace"))
+    return wrong("resource.flags: of " + std::string(action) + " the manifest names the object");
+  if (string_at(*r, {"manifest"}).empty() && !(named && (action == "get" || action == "delete")))
+    return wrong("resource.manifest is required");
+  if (action == "patch" && string_at(*r, {"mergeStrategy"}) == "json" && !named)
+    return wrong("resource.mergeStrategy json: flags name what it changes, as [configmap, NAME]");
   if (const std::string_view merge = string_at(*r, {"mergeStrategy"});
       !tagged(merge) &&
       std::ranges::find(kPatches, merge, &std::pair<std::string_view, std::string_view>::first) ==
@@ -118,9 +127,17 @@ Or<void> check_resource(const Json& body) {
 Or<ResourcePlan> plan_resource(const Json& filled, const Facts& facts, const Node& node) {
   if (const auto good = check_resource(filled); !good) return wrong(good.error());
   const Json& r = *find(filled, {"resource"});
-  const auto parsed = api::parse_body_yaml(string_at(r, {"manifest"}));
+  const Or<ResourceFlags> flags = read_flags(array_at(r, {"flags"}));
+  if (!flags) return wrong(flags.error());
+  const std::string_view text = string_at(r, {"manifest"});
+  const auto parsed = api::parse_body_yaml(text.empty() ? std::string_view("{}") : text);
   if (!parsed) return wrong("resource.manifest: " + parsed.error().message);
   ResourcePlan out{.action = std::string(string_at(r, {"action"})),
+                   .ns = flags->ns,
+                   .name = flags->name,
+                   .type = flags->type,
+                   .subresource = flags->subresource,
+                   .query = flags->query,
                    .manifest = parsed->value,
                    .success = std::string(string_at(r, {"successCondition"})),
                    .failure = std::string(string_at(r, {"failureCondition"}))};
@@ -128,10 +145,21 @@ Or<ResourcePlan> plan_resource(const Json& filled, const Facts& facts, const Nod
   for (const auto& [name, type] : kPatches)
     if (name == merge) out.patch_type = type;
   Json& m = out.manifest;
+  if (!out.subresource.empty() && (out.action != "patch" || !plain_segment(out.subresource)))
+    return wrong("resource.flags: --subresource is of patch");
+  if (!out.type.empty()) {
+    if (out.ns.empty()) out.ns = facts.ns;
+    if (!plain_segment(out.name))
+      return wrong("resource.flags: \"" + out.name.substr(0, 100) + "\" is no name");
+    if (!plain_segment(out.ns)) return wrong("resource.flags: --namespace is no name");
+    if (out.action == "patch" && merge == "json" && !m.is_array())
+      return wrong("resource.manifest: a JSON patch is a list of operations");
+    return out;
+  }
   if (!m.is_object()) return wrong("resource.manifest is no object");
   out.api_version = string_at(m, {"apiVersion"});
   out.kind = string_at(m, {"kind"});
-  out.ns = string_at(m, {"metadata", "namespace"});
+  if (out.ns.empty()) out.ns = string_at(m, {"metadata", "namespace"});
   if (out.ns.empty()) out.ns = facts.ns;
   out.name = string_at(m, {"metadata", "name"});
   if (const std::string_view generate = string_at(m, {"metadata", "generateName"});
@@ -142,7 +170,7 @@ Or<ResourcePlan> plan_resource(const Json& filled, const Facts& facts, const Nod
   if (!plain_segment(out.name)) return wrong("resource.manifest: metadata.name is no name");
   if (!plain_segment(out.ns)) return wrong("resource.manifest: metadata.namespace is no name");
   if (out.action == "patch" && merge == "json")
-    return wrong("resource.mergeStrategy json needs flags, which are not implemented");
+    return wrong("resource.mergeStrategy json: flags name what it changes, as [configmap, NAME]");
   if (out.action != "create" && out.action != "apply" && out.action != "replace") return out;
   set(m, {"metadata", "name"}, out.name);
   api::erase(m, {"metadata", "generateName"});

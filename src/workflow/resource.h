@@ -9,6 +9,8 @@ namespace ingot::workflow {
 struct ResourcePlan {
   std::string action;
   std::string api_version, kind, ns, name;
+  std::string type;  // as `flags` name it: "configmap"; then without apiVersion and kind
+  std::string subresource, query;
   Json manifest;
   std::string patch_type;        // content type of `patch`
   std::string success, failure;  // conditions; "": none

@@ -42,6 +42,25 @@ TEST(Resource, NamesStayNames) {
   EXPECT_EQ(fault("{}"), "resource.manifest: apiVersion, kind and metadata.name are required");
 }
 
+TEST(Resource, FlagsNameWhatAPatchChanges) {
+  const auto plan = plan_resource(
+      filled("{action: patch, mergeStrategy: json, flags: [deploy/web, -n, prod, --subresource=scale, "
+             "'--validate=false'], manifest: '[{op: replace, path: /spec/replicas, value: 3}]'}"),
+      kFacts, Node{.id = "wf-1"});
+  ASSERT_TRUE(plan) << plan.error();
+  EXPECT_EQ(plan->type + " " + plan->name + " " + plan->ns + " " + plan->subresource,
+            "deploy web prod scale");
+  EXPECT_EQ(plan->query, "&fieldValidation=Ignore");
+  EXPECT_EQ(plan->patch_type, "application/json-patch+json");
+  EXPECT_EQ(api::to_text(plan->manifest), R"([{"op":"replace","path":"/spec/replicas","value":3}])");
+  const auto fault = [](std::string flags) {
+    return plan_resource(filled("{action: get, flags: " + flags + "}"), kFacts, Node{.id = "wf-1"}).error();
+  };
+  EXPECT_THAT(fault("[pod, ../x]"), HasSubstr("is no name"));
+  EXPECT_THAT(fault("[pod, x, '--namespace=a/b']"), HasSubstr("is no name"));
+  EXPECT_THAT(fault("[pod]"), HasSubstr("TYPE NAME or TYPE/NAME"));
+}
+
 TEST(Resource, ConditionsAreOfPaths) {
   const Json object = yaml(R"(
 status: {phase: Ready, succeeded: 3, conditions: [{type: Complete, status: "True"}], done: true}
@@ -77,7 +96,14 @@ TEST(Resource, WhatIsNotThereIsSaid) {
   const auto fault = [](std::string resource, std::string outputs = "[]") {
     return check_resource(filled(resource, outputs)).error();
   };
-  EXPECT_EQ(fault("{action: create, flags: [--x], manifest: x}"), "resource.flags is not implemented");
+  EXPECT_EQ(fault("{action: create, flags: [--x], manifest: x}"), "resource.flags: --x is not implemented");
+  EXPECT_EQ(fault("{action: create, flags: [cm, m], manifest: x}"),
+            "resource.flags: of create the manifest names the object");
+  EXPECT_EQ(fault("{action: get, flags: ['--dry-run=client'], manifest: x}"),
+            "resource.flags: --dry-run=client is not implemented");
+  EXPECT_EQ(fault("{action: get, manifestFrom: {}}"), "resource.manifestFrom is not implemented");
+  EXPECT_THAT(fault("{action: patch, mergeStrategy: json, manifest: '[]'}"),
+              HasSubstr("flags name what it changes"));
   EXPECT_EQ(fault("{action: move, manifest: x}"),
             "resource.action 'move' is none of get, create, apply, patch, replace, delete");
   EXPECT_EQ(fault("{action: get}"), "resource.manifest is required");
