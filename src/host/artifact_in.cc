@@ -16,6 +16,7 @@
 #include "host/beneath.h"
 #include "host/blob_files.h"
 #include "host/fetch.h"
+#include "host/git_artifact.h"
 #include "host/pod_files.h"
 #include "host/tree_read.h"
 #include "host/unpack_worker.h"
@@ -75,6 +76,7 @@ struct Bringing {
                     fmt::format("the node's disk has no room for its {} bytes", about->bytes));
       return get_file(blobs, cluster, *s.digest, file.get());
     }
+    if (s.from == From::Git) return git_apart(s, place, own.get(), file, room, ask.stop.get());
     return fetch_apart(s, place, file, room, ask.stop.get());
   }
 
@@ -91,7 +93,9 @@ struct Bringing {
       ::closedir(entries);
     }
     struct stat about{};
-    if (names.size() == 1 && ::fstatat(out.get(), names[0].c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+    // What Git has is as it is there, and never one thing packed.
+    if (names.size() == 1 && artifact.source.from != From::Git &&
+        ::fstatat(out.get(), names[0].c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 &&
         (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)))
       from += "/" + names[0];
     if (!artifact.sub_path.empty()) {
@@ -165,22 +169,6 @@ struct Bringing {
 };
 
 }  // namespace
-
-Result<PodPlace> pod_place(const MachinePaths& paths, const node::Bring& ask, std::string_view info) {
-  PodPlace place;
-  const auto json = api::parse_json(info);
-  if (json)
-    for (const api::Json& n : api::array_at(*json, {"runtimeSpec", "linux", "namespaces"}))
-      if (api::string_at(n, {"type"}) == "network") place.network = api::string_at(n, {"path"});
-  if (place.network.empty())
-    return fail(Reason::InternalError, "the pod's sandbox names no network of its own");
-  const auto names = read_file(
-      paths.root() + "/io.containerd.grpc.v1.cri/sandboxes/" + ask.sandbox + "/resolv.conf", 65'536);
-  if (!names) return fail(names.error());
-  place.resolv_conf = *names;
-  place.hosts = ask.hosts;
-  return place;
-}
 
 bool comes_from_elsewhere(const node::Bring& ask) {
   return std::ranges::any_of(ask.artifacts, [](const node::ArtifactIn& a) {

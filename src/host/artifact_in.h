@@ -2,19 +2,12 @@
 #pragma once
 
 #include "env/blobs.h"
-#include "host/machine_names.h"
+#include "host/pod_place.h"
 #include "node/runtime.h"
 
 namespace ingot::host {
 
-// Where what comes from elsewhere is asked for: in a pod's own network, as its containers would.
-struct PodPlace {
-  std::string network;             // its namespace, as a file; "": nothing comes from elsewhere
-  std::string resolv_conf, hosts;  // the texts of these files in it
-};
-// Of a sandbox, as containerd's CRI tells of it (its verbose "info", JSON).
-Result<PodPlace> pod_place(const MachinePaths&, const node::Bring&, std::string_view info);
-// Whether any of it does.
+// Whether any of it comes from elsewhere: that is asked for in the pod's own network, as its containers would.
 bool comes_from_elsewhere(const node::Bring&);
 
 // Whether it is there; false: it is optional, and is not. An error says which artifact, and what is wrong. What is there from

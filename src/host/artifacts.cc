@@ -5,12 +5,14 @@
 #include <utility>
 
 #include "host/artifact_out.h"
+#include "host/http_ask.h"
 #include "host/left_behind.h"
 
 namespace ingot::host {
 namespace {
 
 constexpr int kThreads = 8, kOfOne = 3;
+constexpr int kAsking = 16, kAskingOfOne = 6;  // they wait, mostly
 
 Result<node::Brought> bring_all(env::Blobs& blobs, const node::Bring& ask, const PodPlace& place) {
   node::Brought all;
@@ -37,7 +39,10 @@ node::Left keep_all(env::Blobs& blobs, const node::LeftBy& by, const Layers& lay
 }  // namespace
 
 Artifacts::Artifacts(env::Loop& loop, env::Blobs& blobs)
-    : loop_(loop), blobs_(blobs), crew_(kThreads, kOfOne, "artifacts") {}
+    : loop_(loop),
+      blobs_(blobs),
+      crew_(kThreads, kOfOne, "artifacts"),
+      asking_(kAsking, kAskingOfOne, "requests") {}
 
 void Artifacts::bring(node::Bring ask, PodPlace place, node::Callback<node::Brought> done) {
   const std::string cluster = ask.cluster;
@@ -53,6 +58,14 @@ void Artifacts::keep(node::LeftBy by, Layers layers, node::Left left, node::Call
   aside<node::Left>(crew_, loop_, cluster, stop, std::move(done),
                     [this, by = std::move(by), layers = std::move(layers), left = std::move(left)]() mutable
                         -> Result<node::Left> { return keep_all(blobs_, by, layers, std::move(left)); });
+}
+
+void Artifacts::ask(node::HttpAsk what, PodPlace place, node::Callback<node::HttpAnswer> done) {
+  const std::string cluster = what.cluster;
+  const node::Stop stop = what.stop;
+  aside<node::HttpAnswer>(
+      asking_, loop_, cluster, stop, std::move(done),
+      [what = std::move(what), place = std::move(place)] { return ask_apart(what, place); });
 }
 
 void Artifacts::keep(const std::string& cluster, const node::ArtifactOut& a, Files files,

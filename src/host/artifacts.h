@@ -1,5 +1,5 @@
-// Artifacts of the steps that run on this machine: brought and kept by a crew that is fair among tenants. Thread rule: the
-// loop; destroyed by another thread.
+// Artifacts of the steps that run on this machine, brought and kept, and the requests that steps are: by crews that are fair
+// among tenants. Thread rule: the loop; destroyed by another thread.
 #pragma once
 
 #include "env/blobs.h"
@@ -18,13 +18,15 @@ class Artifacts final : public node::ArtifactStore {
   // `left` with what the artifacts of `by` became.
   void keep(node::LeftBy, Layers, node::Left, node::Callback<node::Left>);
 
+  void ask(node::HttpAsk, PodPlace, node::Callback<node::HttpAnswer>);
+
   void keep(const std::string& cluster, const node::ArtifactOut&, Files, node::Callback<node::Kept>) override;
   void find(const std::string& cluster, const Digest&, node::Callback<node::Kept>) override;
 
  private:
   env::Loop& loop_;
   env::Blobs& blobs_;
-  FairCrew crew_;
+  FairCrew crew_, asking_;
 };
 
 }  // namespace ingot::host

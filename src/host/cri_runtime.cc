@@ -14,12 +14,9 @@
 
 namespace ingot::host {
 namespace {
-
 using namespace std::chrono_literals;
 namespace v1 = runtime::v1;
-
-constexpr Duration kQuick = 30s;   // list, status, remove
-constexpr Duration kStart = 2min;  // sandbox and container creation
+constexpr Duration kQuick = 30s, kStart = 2min;  // list, status, remove; sandbox and container creation
 constexpr Duration kSettleFirst = 5ms, kSettleMost = 1s;
 constexpr int kSettleTries = 30;
 
@@ -64,6 +61,9 @@ class CriRuntime final : public node::Runtime {
   }
   void bring(const node::Bring& what, node::Callback<node::Brought> f) override {
     bring_to(containerd_.rpc(), containerd_.options().paths, stores_.artifacts, what, std::move(f));
+  }
+  void ask(const node::HttpAsk& what, node::Callback<node::HttpAnswer> f) override {
+    ask_from(containerd_.rpc(), containerd_.options().paths, stores_.artifacts, what, std::move(f));
   }
   void datasets(const node::DatasetsWanted& w, node::Callback<std::vector<std::string>> f) override {
     stores_.datasets.prepare(w, std::move(f));

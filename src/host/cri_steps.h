@@ -12,6 +12,10 @@ namespace ingot::host {
 void bring_to(ContainerdRpc&, const MachinePaths&, Artifacts&, const node::Bring&,
               node::Callback<node::Brought>);
 
+// Asked from within the sandbox's network as well.
+void ask_from(ContainerdRpc&, const MachinePaths&, Artifacts&, const node::HttpAsk&,
+              node::Callback<node::HttpAnswer>);
+
 // The exit code of `argv`, run in the container.
 void exec_in(ContainerdRpc&, const std::string& container, const std::vector<std::string>& argv,
              Duration timeout, node::Callback<int>);

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +17,7 @@
 #include "api/json.h"
 #include "host/beneath.h"
 #include "host/libcurl.h"
+#include "host/pod_place.h"
 #include "host/worker.h"
 
 namespace ingot::host {
@@ -30,8 +29,6 @@ using api::JsonObject;
 
 constexpr int kFile = 3, kNetwork = 4;  // files of the worker
 // Where it looks for names: the pod's files in place of the machine's, and nobody of the machine is asked.
-constexpr std::pair<const char*, const char*> kNames[] = {
-    {"resolv.conf", "/etc/resolv.conf"}, {"hosts", "/etc/hosts"}, {"nsswitch.conf", "/etc/nsswitch.conf"}};
 constexpr Duration kLongest = std::chrono::hours(2);
 constexpr long kConnectSeconds = 15, kSilentSeconds = 60, kMostRedirects = 10;
 constexpr int kTries = 3;
@@ -52,11 +49,9 @@ std::string encoded(std::string_view path) {
 
 // What the worker is told; nobody else sees it.
 std::string order_of(const node::ArtifactSource& s, const PodPlace& place) {
-  JsonObject out{{"user", text(s.user)},
-                 {"password", text(s.password)},
-                 {"resolv.conf", text(place.resolv_conf)},
-                 {"hosts", text(place.hosts)},
-                 {"nsswitch.conf", "hosts: files dns\n"}};
+  JsonObject out = names_of(place);
+  out["user"] = text(s.user);
+  out["password"] = text(s.password);
   JsonArray headers;
   for (const auto& [name, value] : s.headers) headers.push_back(text(name + ": " + value));
   if (s.from == node::ArtifactSource::From::S3) {
@@ -167,50 +162,6 @@ std::string fetch(const Libcurl& lib, const Json& order, int64_t room, bool& mis
   return fmt::format("{} answers with status {}{}{}", url, got.status, body.empty() ? "" : ": ", body);
 }
 
-// Into the pod's network, and its names.
-Result<void> enter(const Json& order) {
-  const auto failed = [](std::string_view what) {
-    return fail(Reason::InternalError, fmt::format("cannot {}: {}", what, std::strerror(errno)));
-  };
-  struct stat theirs{}, ours{};
-  if (::fstat(kNetwork, &theirs) != 0 || ::stat("/proc/self/ns/net", &ours) != 0 ||
-      (theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev))
-    return fail(Reason::InternalError, "the pod has no network of its own");
-  if (::setns(kNetwork, CLONE_NEWNET) != 0) return failed("enter the pod's network");
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    return failed("leave the machine's names");
-  if (::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=1m,mode=755") != 0)
-    return failed("make room for the pod's names");
-  for (const auto& [name, path] : kNames) {
-    const std::string own = std::string("/tmp/") + name;
-    const Fd file(::open(own.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!file || !write_all(file.get(), api::string_at(order, {name})) || ::fchmod(file.get(), 0644) != 0)
-      return failed("write the pod's names");
-    if (::access(path, F_OK) == 0 && ::mount(own.c_str(), path, nullptr, MS_BIND, nullptr) != 0)
-      return failed("use the pod's names");
-  }
-  return {};
-}
-
-int complain(std::string line) {
-  for (char& c : line)
-    if (c == '\n') c = ' ';
-  std::fprintf(stderr, "error: %s\n", line.c_str());
-  return 1;
-}
-
-std::string standard_input() {
-  std::string all(1 << 20, '\0');
-  size_t have = 0;
-  while (have < all.size()) {
-    const ssize_t n = ::read(0, all.data() + have, all.size() - have);
-    if (n <= 0) break;
-    have += size_t(n);
-  }
-  all.resize(have);
-  return all;
-}
-
 }  // namespace
 
 Result<void> fetch_apart(const node::ArtifactSource& source, const PodPlace& place, const Fd& file,
@@ -236,24 +187,25 @@ int fetch_worker(std::span<const char* const> arguments) {
   const std::string_view most = arguments[1];
   std::from_chars(most.data(), most.data() + most.size(), room);
   const auto lib = Libcurl::load();
-  if (!lib) return complain(lib.error().message);
-  const auto order = api::parse_json(standard_input());
-  if (!order) return complain("cannot read what to fetch");
-  if (auto entered = enter(*order); !entered) return complain(entered.error().message);
+  if (!lib) return worker_failed(lib.error().message);
+  const auto order = api::parse_json(worker_input());
+  if (!order) return worker_failed("cannot read what to fetch");
+  if (auto entered = enter_pod(kNetwork, *order); !entered) return worker_failed(entered.error().message);
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   const rlimit size{rlim_t(room), rlim_t(room)}, memory{kMemory, kMemory};
   setrlimit(RLIMIT_FSIZE, &size);
   setrlimit(RLIMIT_AS, &memory);
   ::close(kNetwork);
-  if (auto confined = confine_worker(Keep::Network); !confined) return complain(confined.error().message);
+  if (auto confined = confine_worker(Keep::Network); !confined)
+    return worker_failed(confined.error().message);
   bool missing = false;
   const std::string wrong = fetch(**lib, *order, room, missing);
   if (missing) {
     std::printf("missing %s\n", wrong.c_str());
     return 0;
   }
-  if (!wrong.empty()) return complain(wrong);
+  if (!wrong.empty()) return worker_failed(wrong);
   std::puts("fetched");
   return 0;
 }

@@ -1,5 +1,6 @@
 // A remote's branches and what is new of them, with libgit2.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "api/parse.h"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::string_view kHeads = "refs/heads/";
 constexpr const char* kKept = "refs/ingot/";  // where what was fetched stays reachable
-constexpr size_t kLongestBranch = 512;
+constexpr size_t kLongestBranch = 512, kMostReferences = 200'000;
 constexpr std::string_view kTooMany = "too many objects";  // libgit2's, past GIT_OPT_SET_PACK_MAX_OBJECTS
 constexpr int kMostTries = 2;  // of a credential: libgit2 asks again when it was no good
 
@@ -24,6 +25,11 @@ struct Session {
   uint16_t port = 0;
   int tries = 0;
   std::string cause, why;  // a fault of ours, which libgit2 only hears as "no"
+
+  // Where the user wrote the credential.
+  std::string secret() const {
+    return job.kind == GitJob::Kind::Checkout ? "the artifact's secrets" : "spec.secretRef";
+  }
 
   int refuse(std::string_view with_cause, std::string because) {
     cause = with_cause;
@@ -47,11 +53,11 @@ int give_credential(git_credential** out, const char* url, const char* user_in_u
     return session.refuse(env::kGitDenied,
                           "the remote leads to another host, which asks who we are: use its own URL");
   if (++session.tries > kMostTries)
-    return session.refuse(env::kGitDenied,
-                          c.private_key.empty()
-                              ? "the remote does not take the credential of spec.secretRef"
-                              : "the remote does not take the key of spec.secretRef (RSA keys are "
-                                "signed with SHA-1 here, which hosts refuse: use ed25519)");
+    return session.refuse(
+        env::kGitDenied, c.private_key.empty()
+                             ? "the remote does not take the credential of " + session.secret()
+                             : "the remote does not take the key of " + session.secret() +
+                                   " (RSA keys are signed with SHA-1 here, which hosts refuse: use ed25519)");
   const std::string user = !c.username.empty() ? c.username : user_in_url ? user_in_url : "git";
   if (allowed & GIT_CREDENTIAL_USERNAME) return git_credential_username_new(out, user.c_str());
   if ((allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT) && !c.password.empty())
@@ -59,12 +65,11 @@ int give_credential(git_credential** out, const char* url, const char* user_in_u
   if ((allowed & GIT_CREDENTIAL_SSH_MEMORY) && !c.private_key.empty())
     return git_credential_ssh_key_memory_new(out, user.c_str(), nullptr, c.private_key.c_str(),
                                              c.passphrase.c_str());
-  return session.refuse(
-      env::kGitDenied,
-      (allowed & GIT_CREDENTIAL_SSH_MEMORY) != 0
-          ? "the remote wants a key: spec.secretRef names no Secret with an ssh-privatekey"
-          : "the remote wants to know who asks: spec.secretRef names no Secret with a password or "
-            "token");
+  return session.refuse(env::kGitDenied, (allowed & GIT_CREDENTIAL_SSH_MEMORY) != 0
+                                             ? "the remote wants a key: " + session.secret() +
+                                                   " name no Secret with an ssh-privatekey"
+                                             : "the remote wants to know who asks: " + session.secret() +
+                                                   " name no Secret with a password or token");
 }
 
 int check_certificate(git_cert* certificate, int valid, const char* host, void* payload) {
@@ -77,17 +82,18 @@ int check_certificate(git_cert* certificate, int valid, const char* host, void* 
   const auto* key = reinterpret_cast<const git_cert_hostkey*>(certificate);
   if (!(key->type & GIT_CERT_SSH_RAW))
     return session.refuse(env::kGitRefused, "the server shows no key of its host");
+  if (session.job.checkout.any_host_key) return 0;
   switch (known_host(session.job.look.credential.known_hosts, session.host, session.port,
                      {key->hostkey, key->hostkey_len})) {
     case HostKey::Known:
       return 0;
     case HostKey::Unknown:
-      return session.refuse(env::kGitRefused, "known_hosts of spec.secretRef says nothing of " +
+      return session.refuse(env::kGitRefused, "known_hosts of " + session.secret() + " says nothing of " +
                                                   session.host + ": add what ssh-keyscan " + session.host +
                                                   " prints, once checked");
     case HostKey::Other:
-      return session.refuse(env::kGitRefused,
-                            session.host + " has another key than known_hosts of spec.secretRef says");
+      return session.refuse(env::kGitRefused, session.host + " has another key than known_hosts of " +
+                                                  session.secret() + " says");
     case HostKey::Revoked:
       return session.refuse(env::kGitRefused, "the key of " + session.host + " is revoked in known_hosts");
   }
@@ -202,7 +208,105 @@ Result<void> fetch(git_repository* repository, git_remote* remote, const env::Gi
   return {};
 }
 
+// The remote's references by name.
+std::map<std::string, git_oid> references_of(git_remote* remote) {
+  std::map<std::string, git_oid> out;
+  const git_remote_head** heads = nullptr;
+  size_t count = 0;
+  if (git_remote_ls(&heads, &count, remote) != 0) return out;
+  for (size_t i = 0; i < count && out.size() < kMostReferences; ++i)
+    if (heads[i]->name) out.emplace(heads[i]->name, heads[i]->oid);
+  return out;
+}
+
+// The reference that is meant, by the names that people have for it; "": there is none.
+std::string reference_for(const std::map<std::string, git_oid>& all, const GitCheckout& c) {
+  if (c.revision.empty() && c.branch.empty()) return all.contains("HEAD") ? "HEAD" : "";
+  const std::string& want = c.revision.empty() ? c.branch : c.revision;
+  std::string_view plain = want;
+  if (plain.starts_with("origin/")) plain.remove_prefix(7);
+  for (const std::string_view before :
+       {std::string_view(), kHeads, std::string_view("refs/tags/"), std::string_view("refs/")})
+    for (const std::string_view name : {std::string_view(want), plain})
+      if (const std::string whole = std::string(before) + std::string(name);
+          whole.starts_with("refs/") && all.contains(whole))
+        return whole;
+  return "";
+}
+
+std::vector<std::string> specs_for(const std::string& reference, const GitCheckout& c) {
+  if (!reference.empty()) return {"+" + reference + ":" + kKept + "one"};
+  std::vector<std::string> out;
+  if (c.single_branch && !c.branch.empty())
+    out.push_back("+" + std::string(kHeads) + c.branch + ":" + kKept + "one");
+  else
+    out = {"+refs/heads/*:refs/ingot/heads/*", "+refs/tags/*:refs/ingot/tags/*"};
+  for (const std::string& more : c.fetch) {
+    std::string from = more.substr(more.starts_with('+') ? 1 : 0);
+    from = from.substr(0, from.find(':'));
+    const bool many = from.ends_with("/*");
+    out.push_back("+" + from + ":" + kKept + "more" + std::to_string(out.size()) + (many ? "/*" : ""));
+  }
+  return out;
+}
+
 }  // namespace
+
+Result<std::string> git_checkout(git_repository* repository, const GitJob& job) {
+  Session session{.job = job};
+  if (const auto parsed = api::parse_remote_url(job.look.url)) {
+    session.host = parsed->host;
+    session.port = parsed->port;
+  }
+  git_remote* made = nullptr;
+  if (const int code = git_remote_create_anonymous(&made, repository, job.look.url.c_str()); code != 0)
+    return fault(session, code, "cannot use git.repo");
+  const GitRemotePtr remote(made);
+  git_remote_callbacks callbacks = callbacks_of(session);
+  if (const int code = git_remote_connect(remote.get(), GIT_DIRECTION_FETCH, &callbacks, nullptr, nullptr);
+      code != 0)
+    return fault(session, code, "cannot reach the remote");
+  const auto all = references_of(remote.get());
+  const GitCheckout& c = job.checkout;
+  const std::string reference = reference_for(all, c);
+  git_oid id{};
+  if (!reference.empty())
+    id = all.at(reference);
+  else if (c.revision.size() != 40 || git_oid_fromstr(&id, c.revision.c_str()) != 0)
+    return fail(
+        env::git_error(env::kGitBroken, c.revision.empty() && c.branch.empty()
+                                            ? "the remote has no branch of its own: name one"
+                                            : "the remote has no \"" +
+                                                  git_shown(c.revision.empty() ? c.branch : c.revision, 200) +
+                                                  "\": a branch, a tag or a whole commit id"));
+  std::vector<std::string> specs = specs_for(reference, c);
+  std::vector<char*> texts;
+  for (std::string& spec : specs) texts.push_back(spec.data());
+  const git_strarray list{texts.data(), texts.size()};
+  git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+  options.callbacks = callbacks_of(session);
+  options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
+  options.update_fetchhead = 0;
+  if (const int code = git_remote_download(remote.get(), &list, &options); code != 0)
+    return fault(session, code, "cannot fetch");
+  git_object *found = nullptr, *commit = nullptr;
+  if (git_object_lookup(&found, repository, &id, GIT_OBJECT_ANY) != 0)
+    return fail(env::git_error(env::kGitBroken, "the remote has not sent commit " + git_text(id)));
+  const std::unique_ptr<git_object, Deleter<git_object_free>> owned(found);
+  if (git_object_peel(&commit, found, GIT_OBJECT_COMMIT) != 0)
+    return fail(env::git_error(env::kGitBroken, git_text(id) + " is no commit"));
+  const std::unique_ptr<git_object, Deleter<git_object_free>> peeled(commit);
+  const std::string text = git_text(*git_object_id(commit));
+  if (c.without_submodules) return text;
+  git_tree* tree = nullptr;
+  if (git_commit_tree(&tree, reinterpret_cast<git_commit*>(commit)) != 0)
+    return fail(env::git_error(env::kGitBroken, "commit " + text + " has no tree"));
+  const GitTreePtr kept(tree);
+  if (git_tree_entry_byname(tree, ".gitmodules"))
+    return fail(Reason::Invalid,
+                "it has submodules, which are not fetched: disableSubmodules: true takes the rest");
+  return text;
+}
 
 std::string git_shown(std::string_view bytes, size_t most) {
   std::string text(bytes.substr(0, most));

@@ -13,7 +13,7 @@ using api::JsonArray;
 using api::JsonObject;
 using api::string_at;
 
-constexpr std::string_view kKinds[] = {"look", "pack", "report"};
+constexpr std::string_view kKinds[] = {"look", "pack", "report", "checkout"};
 
 JsonArray list_of(const std::vector<std::string>& texts) { return JsonArray(texts.begin(), texts.end()); }
 std::vector<std::string> texts_of(const Json& json, std::string_view name) {
@@ -75,6 +75,13 @@ std::string to_text(const GitJob& job) {
                                    {"name", r.name},
                                    {"state", r.state},
                                    {"description", r.description}}},
+                                 {"checkout",
+                                  {{"revision", job.checkout.revision},
+                                   {"branch", job.checkout.branch},
+                                   {"fetch", list_of(job.checkout.fetch)},
+                                   {"singleBranch", job.checkout.single_branch},
+                                   {"anyHostKey", job.checkout.any_host_key},
+                                   {"withoutSubmodules", job.checkout.without_submodules}}},
                                  {"url", look.url},
                                  {"credential",
                                   {{"username", c.username},
@@ -111,6 +118,13 @@ Result<GitJob> parse_git_job(std::string_view input) {
                         .source_bytes = number("sourceBytes"),
                         .source_files = number("sourceFiles"),
                         .seconds = int(number("seconds"))}};
+  if (const Json* c = api::find(*json, {"checkout"}))
+    job.checkout = {.revision = text(*c, "revision"),
+                    .branch = text(*c, "branch"),
+                    .fetch = texts_of(*c, "fetch"),
+                    .single_branch = api::bool_at(*c, {"singleBranch"}),
+                    .any_host_key = api::bool_at(*c, {"anyHostKey"}),
+                    .without_submodules = api::bool_at(*c, {"withoutSubmodules"})};
   job.look.url = text(*json, "url");
   job.look.credential = {.username = of_credential("username"),
                          .password = of_credential("password"),

@@ -15,10 +15,19 @@ struct GitLimits {
   int seconds = 120;
 };
 
+// Of an artifact: fetched anew, its files are the answer.
+struct GitCheckout {
+  std::string revision, branch;  // a branch, a tag or a whole commit id; "": the branch; "": the remote's own
+  std::vector<std::string> fetch;  // refspecs besides
+  bool single_branch = false, any_host_key = false;
+  bool without_submodules = false;  // else a commit that has some is refused, for they are not fetched
+};
+
 struct GitJob {
-  enum class Kind : uint8_t { Look, Pack, Report } kind = Kind::Look;
-  env::GitLook look;      // of all the URL
-  std::string commit;     // of Pack
+  enum class Kind : uint8_t { Look, Pack, Report, Checkout } kind = Kind::Look;
+  env::GitLook look;   // of all the URL; of Checkout the credential
+  std::string commit;  // of Pack
+  GitCheckout checkout;
   env::GitReport report;  // of Report
   GitLimits limits;
 };

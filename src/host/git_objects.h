@@ -32,6 +32,8 @@ Result<GitCommitPtr> git_find_commit(git_repository*, const std::string& commit)
 
 // A remote's branches, and what is new of them (git_fetch.cc).
 Result<env::GitSeen> git_look(git_repository*, const GitJob&, const std::string& url);
+// Fetches what a Checkout wants; its commit.
+Result<std::string> git_checkout(git_repository*, const GitJob&);
 // Fills in what a commit says (git_read.cc). `base`: what a new branch is compared with; "": nothing.
 void git_read_change(git_repository*, const env::GitLook&, const std::string& base, env::GitChange&);
 // The commit's tree as a tar.gz to `out` (git_tar.cc). Invalid: a tree that no directory can be, or past a limit.

@@ -147,6 +147,11 @@ Result<void> work(const GitJob& job) {
     if (auto written = write_known_hosts(job.look.credential.known_hosts); !written) return written;
   const auto repository = open_repository(place->repository);
   if (!repository) return fail(repository.error());
+  if (job.kind == GitJob::Kind::Checkout) {
+    const auto commit = git_checkout(repository->get(), job);
+    if (!commit) return fail(commit.error());
+    return git_pack(repository->get(), *commit, job.limits, STDOUT_FILENO);
+  }
   if (pack) return git_pack(repository->get(), job.commit, job.limits, STDOUT_FILENO);
   const Result<env::GitSeen> seen = git_look(repository->get(), job, file ? place->remote : job.look.url);
   if (!write_all(STDOUT_FILENO, to_text(seen))) return cannot("answer");

@@ -77,6 +77,7 @@ class GuardedRuntime final : public Runtime {
   }
   void probe(const NetProbe& probe, Callback<int> done) override { inner_->probe(probe, std::move(done)); }
   void bring(const Bring& what, Callback<Brought> done) override { inner_->bring(what, std::move(done)); }
+  void ask(const HttpAsk& what, Callback<HttpAnswer> done) override { inner_->ask(what, std::move(done)); }
   void datasets(const DatasetsWanted& wanted, Callback<std::vector<std::string>> done) override {
     inner_->datasets(wanted, std::move(done));
   }

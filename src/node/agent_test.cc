@@ -97,6 +97,31 @@ TEST_F(AgentTest, AContainerAfterOneThatFailedNeverStarts) {
   EXPECT_TRUE(released());
 }
 
+TEST_F(AgentTest, AContainerIsRetriedWhereItsPodSaysSo) {
+  boot();
+  api::Json pod = ordered_pod();
+  api::set(pod, {"metadata", "annotations", kRetriesAnnotation}, R"({"retries": 2, "pauseSeconds": 3})");
+  bind(std::move(pod));
+  runtime.exit("a", 1);
+  t.loop.run_until_idle();
+  EXPECT_EQ(phase(), "Running");
+  EXPECT_EQ(runtime.count("start a.1") + runtime.count("start b.0"), 0u) << "not at once";
+  t.loop.advance(std::chrono::seconds(3));
+  EXPECT_EQ(runtime.count("start a.1"), 1u);
+  runtime.exit("a", 0);
+  t.loop.run_until_idle();
+  for (int i = 0; i < 3; ++i) {
+    runtime.exit("b", 1);
+    t.loop.run_until_idle();
+    t.loop.advance(std::chrono::seconds(3));
+  }
+  EXPECT_EQ(runtime.count("start b.2"), 1u);
+  EXPECT_EQ(runtime.count("start b.3") + runtime.count("start c.0"), 0u)
+      << "enough, and what comes after never starts";
+  EXPECT_EQ(phase(), "Failed");
+  EXPECT_TRUE(released());
+}
+
 TEST_F(AgentTest, ACrashLoopBacksOff) {
   boot();
   bind(make_pod());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/remote_url.h"
 #include "base/encoding.h"
 
 namespace ingot::node {
@@ -13,7 +14,8 @@ using api::Json;
 using api::JsonObject;
 using api::string_at;
 
-constexpr size_t kMostPath = 1'024, kMostHeaders = 100, kMostRaw = 1 << 20, kMostUrl = 8'192;
+constexpr size_t kMostRefspecs = 20, kMostPath = 1'024, kMostHeaders = 100, kMostRaw = 1 << 20,
+                 kMostUrl = 8'192;
 
 Json text(std::string_view t) { return Json(boost::json::string_view(t.data(), t.size())); }
 
@@ -43,16 +45,9 @@ Result<std::string> secret(std::string_view artifact, const Json& holder, std::s
                            const PodConfig* config) {
   const Json* ref = api::find(holder, {field});
   if (!ref || !config) return std::string();
-  const std::string name(string_at(*ref, {"name"}));
-  const std::string_view key = string_at(*ref, {"key"});
-  const auto found = config->secrets.find(name);
-  if (found == config->secrets.end() || !found->second)
-    return wrong(artifact, fmt::format("{}: secret \"{}\" not found", field, name));
-  const Json* value = api::find(*found->second, {"data", key});
-  if (!value) return wrong(artifact, fmt::format("{}: secret \"{}\" has no key \"{}\"", field, name, key));
-  auto bytes = parse_base64(string_at(*value, {}));
-  if (!bytes) return wrong(artifact, fmt::format("{}: secret \"{}\" cannot be read", field, name));
-  return *std::move(bytes);
+  auto value = secret_value(*ref, config);
+  if (!value) return wrong(artifact, fmt::format("{}: {}", field, value.error().message));
+  return value;
 }
 
 bool one_line(std::string_view t) {
@@ -120,7 +115,61 @@ Result<void> read_s3(std::string_view name, const Json& s3, const PodConfig* con
   return {};
 }
 
+Result<void> read_git(std::string_view name, const Json& git, const PodConfig* config, ArtifactSource& to) {
+  to.from = ArtifactSource::From::Git;
+  to.text = string_at(git, {"repo"});
+  const auto url = api::parse_remote_url(to.text);
+  if (!url) return wrong(name, "git.repo " + url.error());
+  if (url->scheme == api::RemoteUrl::Scheme::File) return wrong(name, "git.repo: no file of this machine");
+  to.git.revision = string_at(git, {"revision"});
+  to.git.branch = string_at(git, {"branch"});
+  to.git.single_branch = api::bool_at(git, {"singleBranch"});
+  to.git.any_host_key = api::bool_at(git, {"insecureIgnoreHostKey"});
+  to.git.without_submodules = api::bool_at(git, {"disableSubmodules"});
+  for (const Json& spec : api::array_at(git, {"fetch"})) to.git.fetch.emplace_back(string_at(spec, {}));
+  if (to.git.fetch.size() > kMostRefspecs) return wrong(name, "git.fetch: too many");
+  for (const std::string& spec : to.git.fetch)
+    if (!one_line(spec) || spec.size() > kMostPath ||
+        !spec.substr(spec.starts_with('+')).starts_with("refs/"))
+      return wrong(name, "git.fetch: \"" + spec.substr(0, 100) + "\" does not begin with refs/");
+  for (const std::string* ref : {&to.git.revision, &to.git.branch})
+    if (!one_line(*ref) || ref->size() > kMostPath)
+      return wrong(name, "git: revision and branch are one line each");
+  for (const auto& [field, into] :
+       {std::pair{"usernameSecret", &to.user}, std::pair{"passwordSecret", &to.password},
+        std::pair{"sshPrivateKeySecret", &to.git.private_key}}) {
+    auto value = secret(name, git, field, config);
+    if (!value) return fail(value.error());
+    *into = *std::move(value);
+  }
+  for (std::string* line : {&to.user, &to.password})  // as files of secrets often end
+    while (line->ends_with('\n')) line->pop_back();
+  if (!to.git.private_key.empty() && config) {
+    const Json hosts =
+        JsonObject{{"name", text(string_at(git, {"sshPrivateKeySecret", "name"}))}, {"key", "known_hosts"}};
+    to.git.known_hosts = secret_value(hosts, config).value_or("");
+    if (to.git.known_hosts.empty() && !to.git.any_host_key)
+      return wrong(name,
+                   "git: the Secret of sshPrivateKeySecret has no known_hosts to know the host by; "
+                   "insecureIgnoreHostKey: true takes any");
+  }
+  return {};
+}
+
 }  // namespace
+
+Result<std::string> secret_value(const Json& ref, const PodConfig* config) {
+  const std::string name(string_at(ref, {"name"}));
+  const std::string_view key = string_at(ref, {"key"});
+  const auto found = config->secrets.find(name);
+  if (found == config->secrets.end() || !found->second)
+    return fail(Reason::NotFound, fmt::format("secret \"{}\" not found", name));
+  const Json* value = api::find(*found->second, {"data", key});
+  if (!value) return fail(Reason::NotFound, fmt::format("secret \"{}\" has no key \"{}\"", name, key));
+  auto bytes = parse_base64(string_at(*value, {}));
+  if (!bytes) return fail(Reason::Invalid, fmt::format("secret \"{}\" cannot be read", name));
+  return *std::move(bytes);
+}
 
 // "/a//b/" → "/a/b"; "" where it is no path.
 std::string artifact_path(const Json& a) {
@@ -145,7 +194,8 @@ Result<ArtifactIn> artifact_in(const Json& a, const PodConfig* config) {
   out.optional = api::bool_at(a, {"optional"});
   out.mode = mode_of(a);
   out.recurse_mode = api::bool_at(a, {"recurseMode"});
-  Result<void> read = wrong(out.name, "comes from nowhere that this node knows: raw, http and s3 are known");
+  Result<void> read =
+      wrong(out.name, "comes from nowhere that this node knows: raw, http, git and s3 are known");
   if (const Json* raw = api::find(a, {"raw"})) {
     out.source.text = string_at(*raw, {"data"});
     out.unpack = false;
@@ -153,6 +203,9 @@ Result<ArtifactIn> artifact_in(const Json& a, const PodConfig* config) {
     if (out.source.text.size() > kMostRaw) read = wrong(out.name, "raw.data is larger than 1 MiB");
   } else if (const Json* http = api::find(a, {"http"})) {
     read = read_http(out.name, *http, config, out.source);
+  } else if (const Json* git = api::find(a, {"git"})) {
+    read = read_git(out.name, *git, config, out.source);
+    out.unpack = true;
   } else if (const Json* s3 = api::find(a, {"s3"})) {
     read = read_s3(out.name, *s3, config, out.source);
   }

@@ -26,16 +26,25 @@ inline constexpr std::string_view kOwnKey = "sha256/";  // before the digits, in
 // Set by who does not want it any more; whoever works on it looks now and then.
 using Stop = std::shared_ptr<std::atomic<bool>>;
 
+struct GitArtifact {
+  std::string revision, branch;    // "": the remote's own branch
+  std::vector<std::string> fetch;  // refspecs besides branches and tags
+  bool single_branch = false;
+  std::string private_key, known_hosts;  // of ssh
+  bool any_host_key = false, without_submodules = false;
+};
+
 struct ArtifactSource {
-  enum class From : uint8_t { Own, Raw, Http, S3 };
+  enum class From : uint8_t { Own, Raw, Http, S3, Git };
   From from = From::Raw;
   std::optional<Digest> digest;  // Own
-  std::string text;              // Raw: the bytes; Http: the URL; S3: the key
+  std::string text;              // Raw: the bytes; Http, Git: the URL; S3: the key
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string user, password;  // Http: of basic auth; S3: the access key and its secret
+  std::string user, password;  // Http, Git: of basic auth; S3: the access key and its secret
   std::string token;           // S3: of a session
   std::string endpoint, bucket, region;
   bool insecure = false;  // S3: without TLS
+  GitArtifact git;
 };
 
 struct ArtifactIn {
@@ -73,6 +82,8 @@ struct ArtifactStore {
                     std::move_only_function<void(Result<Kept>)> done) = 0;
 };
 
+// What the Secret has that {name, key} names.
+Result<std::string> secret_value(const api::Json& ref, const PodConfig*);
 // Of an entry of `inputs.artifacts`, with everything filled in. Secrets are in the config; without one they are not read.
 // An error names what is wrong.
 Result<ArtifactIn> artifact_in(const api::Json&, const PodConfig*);

@@ -11,6 +11,17 @@ namespace {
 constexpr int64_t kMaxRunSeconds = 10LL * 365 * 24 * 3600;
 }
 
+namespace {
+HttpAnswer answer_of(const api::Json& json) {
+  HttpAnswer out{
+      .status = int(std::clamp<int64_t>(api::int_at(json, {"statusCode"}).value_or(200), 100, 599)),
+      .body = std::string(api::string_at(json, {"body"}))};
+  for (const auto& [name, value] : api::object_at(json, {"headers"}))
+    out.headers.emplace_back(std::string_view(name), api::string_at(value, {}));
+  return out;
+}
+}  // namespace
+
 HollowRuntime::~HollowRuntime() {
   for (auto& [id, c] : containers_) env_.loop.cancel(c.timer);
 }
@@ -46,12 +57,14 @@ HollowRuntime::Script HollowRuntime::parse_script(const SandboxSpec& spec) {
     else if (key == "files" && member.value().is_object())
       for (const auto& [path, text] : member.value().get_object())
         script.files[std::string(path)] = api::string_at(text, {});
+    else if (key == "answer" && member.value().is_object())
+      script.answer = answer_of(member.value());
     else if (key == "runSeconds" || key == "exitCode" || key == "gpuUtil")
       script.error = fmt::format("annotation ingot.dev/hollow: {} is not a number that makes sense", key);
     else
       script.error = fmt::format(
-          "annotation ingot.dev/hollow: unknown field \"{}\"; runSeconds, exitCode, gpuUtil, stdout and "
-          "files are known",
+          "annotation ingot.dev/hollow: unknown field \"{}\"; runSeconds, exitCode, gpuUtil, stdout, "
+          "files and answer are known",
           key);
   }
   return script;
@@ -184,6 +197,18 @@ void HollowRuntime::datasets(const DatasetsWanted& wanted, Callback<std::vector<
 void HollowRuntime::bring(const Bring& what, Callback<Brought> done) {
   look_for(std::make_shared<Brought>(what.artifacts.size(), true), what.cluster, what.artifacts, 0,
            std::move(done));
+}
+
+void HollowRuntime::ask(const HttpAsk& what, Callback<HttpAnswer> done) {
+  const auto sandbox = sandboxes_.find(what.sandbox);
+  if (sandbox == sandboxes_.end() || !sandbox->second.status.ready)
+    return answer<HttpAnswer>(
+        std::move(done), fail(Reason::NotFound, fmt::format("sandbox \"{}\" does not run", what.sandbox)));
+  const Script& script = sandbox->second.script;
+  if (!script.error.empty()) return answer<HttpAnswer>(std::move(done), fail(Reason::Invalid, script.error));
+  if (env_.faults.fires("node.container.fail"))
+    return answer<HttpAnswer>(std::move(done), fail(Reason::InternalError, "injected: no answer"));
+  answer<HttpAnswer>(std::move(done), HttpAnswer(script.answer));
 }
 
 void HollowRuntime::look_for(std::shared_ptr<Brought> there, std::string cluster, std::vector<ArtifactIn> all,

@@ -39,6 +39,7 @@ class HollowRuntime final : public Runtime {
             Callback<int>) override;
   void probe(const NetProbe&, Callback<int>) override;
   void bring(const Bring&, Callback<Brought>) override;
+  void ask(const HttpAsk&, Callback<HttpAnswer>) override;
   void datasets(const DatasetsWanted&, Callback<std::vector<std::string>>) override;
   void left(const LeftBy&, Callback<Left>) override;
   void on_change(std::function<void(const std::string& pod_uid)> changed) override {
@@ -57,6 +58,7 @@ class HollowRuntime final : public Runtime {
     int gpu_utilisation = 0;
     std::string out;
     std::map<std::string, std::string> files;
+    HttpAnswer answer{.status = 200};
     std::string error;
   };
   struct Container {

@@ -35,6 +35,16 @@ void read_order(Pod& pod) {
         c.after.push_back(other->name);
   }
 }
+void read_retries(Pod& pod) {
+  constexpr int64_t kMostRetries = 1'000, kMostPause = 86'400;
+  const std::string_view text = api::string_at(pod.object, {"metadata", "annotations", kRetriesAnnotation});
+  if (text.empty() || pod.restart_policy != RestartPolicy::Never) return;
+  const auto json = api::parse_json(text);
+  if (!json) return;
+  pod.retries = std::clamp<int64_t>(api::int_at(*json, {"retries"}).value_or(0), 0, kMostRetries);
+  pod.retry_pause = std::chrono::seconds(
+      std::clamp<int64_t>(api::int_at(*json, {"pauseSeconds"}).value_or(0), 0, kMostPause));
+}
 }  // namespace
 
 const ContainerDef* Pod::container(std::string_view wanted) const {
@@ -63,6 +73,7 @@ Result<PodPtr> parse_pod(api::Json object) {
   add_containers(pod, "initContainers", true);
   add_containers(pod, "containers", false);
   read_order(pod);
+  read_retries(pod);
   if (pod.containers.empty() || pod.containers.back().init)
     return fail(Reason::Invalid, fmt::format("pod {}/{}: spec.containers is empty", pod.ns, pod.name));
   if (pod.containers.size() > kMaxContainersPerPod)

@@ -34,6 +34,8 @@ struct Pod {
   std::optional<int64_t> deletion_grace_s;
   std::optional<int64_t> active_deadline_s;
   std::vector<ContainerDef> containers;  // init containers first, in order
+  int64_t retries = 0;                   // kRetriesAnnotation
+  Duration retry_pause{};
 
   std::string_view phase() const { return api::string_at(object, {"status", "phase"}); }
   bool finished() const { return phase() == "Succeeded" || phase() == "Failed"; }
@@ -44,6 +46,10 @@ using PodPtr = std::shared_ptr<const Pod>;
 inline constexpr std::string_view kClusterAnnotation = "factory.ingot.dev/cluster";
 // {"b": ["a"]}: container b starts once a has ended well, and never if it has not. Of pods that restart nothing.
 inline constexpr std::string_view kOrderAnnotation = "factory.ingot.dev/container-order";
+// {"retries": 2, "pauseSeconds": 5}: main containers of a pod that restarts nothing start again as often, having failed.
+inline constexpr std::string_view kRetriesAnnotation = "factory.ingot.dev/container-retries";
+inline constexpr std::string_view kDependencyFailed =
+    "DependencyFailed";  // the reason of one that never started
 inline constexpr size_t kMaxContainersPerPod = 64;
 
 // Fails where the node cannot even name the pod (no uid, name or namespace) or it has no container or too many.

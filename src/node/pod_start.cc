@@ -205,7 +205,7 @@ bool PodWorker::advance(const ContainerDef& def) {
   if (w.busy || w.stopping || view.running()) return passable;
   const Instant now = ctx_.env.clock.now();
   if (view.exited()) {
-    if (!restarts(def, pod_->restart_policy, view.current->exit_code)) return view.current->exit_code == 0;
+    if (!restarts(*pod_, def, *view.current)) return view.current->exit_code == 0;
     if (w.restart && now < w.restart->second) {
       wake(w.restart->second);
       return passable;
@@ -216,7 +216,10 @@ bool PodWorker::advance(const ContainerDef& def) {
     return passable;
   }
   if (!view.current && !may_follow(def)) return passable;
-  start_container(def);
+  if (asks(def))
+    ask(def);
+  else
+    start_container(def);
   return passable;
 }
 
@@ -227,7 +230,8 @@ bool PodWorker::may_follow(const ContainerDef& def) {
   view.follows = false;
   for (const std::string& before : def.after) {
     const ContainerView& other = view_.view(before);
-    if (!other.exited()) {
+    const ContainerDef* of = pod_->container(before);
+    if (!other.exited() || (of && restarts(*pod_, *of, *other.current))) {
       view.follows = true;
       view.waiting_reason = "DependencyPending";
       view.waiting_message = fmt::format("starts after container \"{}\"", before);
@@ -243,7 +247,7 @@ bool PodWorker::may_follow(const ContainerDef& def) {
            .started_at = now,
            .finished_at = now,
            .exit_code = kNotStarted,
-           .reason = "DependencyFailed",
+           .reason = std::string(kDependencyFailed),
            .message = fmt::format("container \"{}\" failed", before)},
           true);
     poke();

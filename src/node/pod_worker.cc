@@ -63,7 +63,7 @@ void PodWorker::set_pod(PodPtr pod) {
     if (pod_->phase() == "Failed") view_.reason = api::string_at(pod_->object, {"status", "reason"});
     if (!view_.reason.empty()) view_.message = api::string_at(pod_->object, {"status", "message"});
     for (const ContainerDef& def : pod_->containers)
-      if (auto old = recall(*pod_, def.name, now)) {
+      if (auto old = recall(*pod_, def.name, now); old && !asks(def)) {
         const ContainerView& known = view_.view(def.name);
         if (!known.current || known.current->attempt < old->attempt) merge(*old, true);
       }
@@ -191,7 +191,7 @@ bool PodWorker::complete() const {
   for (const ContainerDef& def : pod_->containers) {
     const ContainerView& view = view_.view(def.name);
     if (def.sidecar) continue;
-    const bool ended = view.exited() && !restarts(def, pod_->restart_policy, view.current->exit_code);
+    const bool ended = view.exited() && !restarts(*pod_, def, *view.current);
     if (def.init) {
       if (ended && view.current->exit_code != 0 && !initialized(view_)) return true;
       continue;
@@ -221,14 +221,15 @@ void PodWorker::update_container(const ContainerDef& def) {
     return;
   }
   if (!view.exited() || stopping()) return;
-  if (!restarts(def, pod_->restart_policy, view.current->exit_code)) return;
+  if (!restarts(*pod_, def, *view.current)) return;
   if (w.restart && w.restart->first == view.current->attempt) return;
   // Exited just now: when may it start again?
   const WallTime wall = ctx_.env.clock.wall();
   const ContainerStatus& c = *view.current;
   if (w.streak < 0) w.streak = int(std::min<uint32_t>(c.attempt, 16));
   w.streak = streak_at_exit(w.streak, c.finished_at - c.started_at);
-  const Duration delay = restart_delay(w.streak);
+  const bool retried = !def.init && pod_->restart_policy == RestartPolicy::Never;
+  const Duration delay = retried ? pod_->retry_pause : restart_delay(w.streak);
   const Duration passed = std::clamp<Duration>(wall - c.finished_at, Duration{}, delay);
   w.restart = {c.attempt, ctx_.env.clock.now() + delay - passed};
   w.streak = std::min(w.streak + 1, 16);
@@ -339,7 +340,8 @@ void PodWorker::stop_artifacts() {
   if (preparing_ && stopping()) *stop_preparing_ = true;
   if (!step_ || !step_->stop) return;
   const bool over = pod_ && pod_->deleted_at && ctx_.env.clock.wall() >= *pod_->deleted_at;
-  if (gone_ || over || (step_->bringing && stopping())) *step_->stop = true;
+  const bool needless = (step_->bringing || step_->asking) && stopping();
+  if (gone_ || over || needless) *step_->stop = true;
 }
 
 void PodWorker::report() {

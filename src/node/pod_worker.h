@@ -78,7 +78,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   struct StepWork {
     Step step;
     Brought brought;
-    bool ready = false, bringing = false;
+    bool ready = false, bringing = false, asking = false;
     Stop stop;  // of what is on its way
   };
   friend struct Work;
@@ -106,6 +106,9 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   void start_containers();
   bool advance(const ContainerDef&);  // starts it if due; true when it stands no longer in others' way
   void start_container(const ContainerDef&);
+  bool asks(const ContainerDef&) const;  // a request stands in for it
+  void ask(const ContainerDef&);
+  void answered(const Result<HttpAnswer>&);
   void create_failed(const ContainerDef&, const Error&, std::string_view reason);
   void created(const std::string& name, std::string id);
   void running(const std::string& name);

@@ -12,6 +12,12 @@ bool restarts(const ContainerDef& c, RestartPolicy policy, int32_t exit_code) {
   return true;
 }
 
+bool restarts(const Pod& pod, const ContainerDef& c, const ContainerStatus& ended) {
+  const bool retried = !c.init && ended.exit_code != 0 && int64_t(ended.attempt) < pod.retries &&
+                       ended.reason != kDependencyFailed;
+  return retried || restarts(c, pod.restart_policy, ended.exit_code);
+}
+
 int streak_at_exit(int restarts_in_row, Duration ran_for) { return ran_for >= 10min ? 0 : restarts_in_row; }
 
 Duration restart_delay(int streak) {

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "node/artifact.h"
+#include "node/http_step.h"
 
 namespace ingot::node {
 
@@ -158,6 +159,8 @@ struct Runtime {
   virtual void probe(const NetProbe&, Callback<int>) = 0;
   // Before the first container of a step is made. What is there already is not brought again.
   virtual void bring(const Bring&, Callback<Brought>) = 0;
+  // What the pod would be answered, within its own network. An error: there was no answer, and why.
+  virtual void ask(const HttpAsk&, Callback<HttpAnswer>) = 0;
   // Each as a directory of files that nobody may change; made where it is not there. NotFound, naming it, for what the cluster
   // does not hold.
   virtual void datasets(const DatasetsWanted&, Callback<std::vector<std::string>>) = 0;

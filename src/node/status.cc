@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "node/restart.h"
+
 namespace ingot::node {
 namespace {
 using api::Json;
@@ -178,10 +180,12 @@ std::string_view phase_of(const PodView& pod) {
     }
     return pod.ended ? "Failed" : "Pending";
   }
-  int waiting = 0, running = 0, succeeded = 0, total = 0;
+  int waiting = 0, running = 0, succeeded = 0, total = 0, again = 0;
   for (const ContainerDef& def : pod.pod->containers) {
     if (def.init) continue;
-    const Seen s = seen(pod.view(def.name));
+    const ContainerView& view = pod.view(def.name);
+    const Seen s = seen(view);
+    again += view.exited() && restarts(*pod.pod, def, *view.current);
     waiting += s == Seen::Waiting;
     running += s == Seen::Running;
     succeeded += s == Seen::Succeeded;
@@ -191,7 +195,7 @@ std::string_view phase_of(const PodView& pod) {
   if (waiting > 0) return "Pending";
   if (running > 0 || pod.pod->restart_policy == RestartPolicy::Always) return "Running";
   if (succeeded == total) return "Succeeded";
-  return pod.pod->restart_policy == RestartPolicy::Never ? "Failed" : "Running";
+  return pod.pod->restart_policy == RestartPolicy::Never && again == 0 ? "Failed" : "Running";
 }
 
 api::JsonObject make_status(const PodView& pod, WallTime now, const JsonArray& before) {

@@ -26,6 +26,11 @@ std::optional<Step> step_of(const Pod& pod) {
   const auto json = api::parse_json(written);
   if (!json) return std::nullopt;
   Step step{.result = api::bool_at(*json, {"result"})};
+  if (const Json* http = api::find(*json, {"http"})) {
+    step.result = false;
+    step.http = *http;
+    return step;
+  }
   for (const Json& p : api::array_at(*json, {"outputs", "parameters"})) {
     const std::string_view path = string_at(p, {"valueFrom", "path"});
     if (path.empty()) continue;

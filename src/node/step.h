@@ -12,9 +12,10 @@
 namespace ingot::node {
 
 // What the pod's template says: {"inputs": {"artifacts": […]}, "containers": […], "outputs": {"parameters": […], "artifacts":
-// […]}, "result": true}.
+// […]}, "result": true}, or {"http": {…}}.
 inline constexpr std::string_view kTemplateAnnotation = "workflows.argoproj.io/template";
-// What it left: {"result": "…", "parameters": [{"name", "value"}], "artifacts": [{"name", "path", "s3"}], "error": "…"}.
+// What it left: {"result": "…", "parameters": [{"name", "value"}], "artifacts": [{"name", "path", "s3"}], "error": "…"}, or
+// {"http": {"statusCode", "headers", "body"}}.
 inline constexpr std::string_view kOutputsAnnotation = "workflows.argoproj.io/outputs";
 inline constexpr std::string_view kStepContainer = "main";
 // Of a pod that could not be given its artifacts.
@@ -31,6 +32,7 @@ struct Step {
   std::vector<api::Json> brought;       // entries of inputs.artifacts
   std::vector<std::string> containers;  // that have them
   std::vector<api::Json> kept;          // entries of outputs.artifacts
+  std::optional<api::Json> http;        // the request that it is; it then needs and leaves nothing else
   bool leaves() const { return result || !parameters.empty() || !kept.empty(); }
 };
 // None: the pod is no step, or needs and leaves nothing.

@@ -264,6 +264,13 @@ class FakeRuntime final : public Runtime {
     if (all) all->resize(what.artifacts.size(), true);
     answer<Brought>(std::move(done), std::move(all));
   }
+  std::optional<HttpAsk> asked;
+  Callback<HttpAnswer> answer_http;  // of what is asked, by the test
+  void ask(const HttpAsk& what, Callback<HttpAnswer> done) override {
+    log.push_back(fmt::format("ask {} {}", what.request.method, what.request.url));
+    asked = what;
+    answer_http = std::move(done);
+  }
   std::optional<DatasetsWanted> asked_for_datasets;
   Result<void> datasets_made;
   void datasets(const DatasetsWanted& wanted, Callback<std::vector<std::string>> done) override {

@@ -81,6 +81,9 @@ class WatchedRuntime final : public node::Runtime {
   void bring(const node::Bring& what, node::Callback<node::Brought> done) override {
     inner_->bring(what, std::move(done));
   }
+  void ask(const node::HttpAsk& what, node::Callback<node::HttpAnswer> done) override {
+    inner_->ask(what, std::move(done));
+  }
   void datasets(const node::DatasetsWanted& wanted, node::Callback<std::vector<std::string>> done) override {
     inner_->datasets(wanted, std::move(done));
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "api/remote_url.h"
+
 namespace ingot::workflow {
 namespace {
 
@@ -10,11 +12,11 @@ using api::find;
 using api::string_at;
 
 constexpr std::string_view kSources[] = {"raw", "http", "s3", "git"};
-constexpr std::string_view kElsewhere[] = {"artifactory", "azure", "gcs", "git", "hdfs", "oss", "plugin"};
+constexpr std::string_view kElsewhere[] = {"artifactory", "azure", "gcs", "hdfs", "oss", "plugin"};
 constexpr std::initializer_list<std::string_view> kNotYet[] = {
-    {"s3", "useSDKCreds"},       {"s3", "roleARN"},  {"s3", "createBucketIfNotPresent"},
-    {"s3", "encryptionOptions"}, {"s3", "caSecret"}, {"http", "auth", "clientCert"},
-    {"http", "auth", "oauth2"},
+    {"s3", "useSDKCreds"},       {"s3", "roleARN"},          {"s3", "createBucketIfNotPresent"},
+    {"s3", "encryptionOptions"}, {"s3", "caSecret"},         {"http", "auth", "clientCert"},
+    {"http", "auth", "oauth2"},  {"git", "insecureSkipTLS"},
 };
 constexpr std::initializer_list<std::string_view> kSecrets[] = {
     {"s3", "accessKeySecret"},
@@ -66,6 +68,20 @@ Or<void> check_location(const Json& a, const std::string& where) {
                    "\": without a bucket it is \"sha256/\" and the 64 digits of what is kept here");
     if (!bucket.empty() && string_at(*s3, {"endpoint"}).empty())
       return wrong(where + ".s3.endpoint is required beside a bucket");
+  }
+  if (const Json* git = find(a, {"git"})) {
+    const std::string_view repo = string_at(*git, {"repo"});
+    if (repo.empty()) return wrong(where + ".git.repo is required");
+    if (!tagged(repo)) {
+      const auto url = api::parse_remote_url(repo);
+      if (!url) return wrong(where + ".git.repo " + url.error());
+      if (url->scheme == api::RemoteUrl::Scheme::File)
+        return wrong(where + ".git.repo must be an https, http or ssh URL");
+    }
+    for (const Json& spec : array_at(*git, {"fetch"}))
+      if (const std::string_view text = string_at(spec, {});
+          !tagged(text) && !text.starts_with("refs/") && !text.starts_with("+refs/"))
+        return wrong(where + ".git.fetch: a refspec begins with refs/");
   }
   if (const Json* http = find(a, {"http"})) {
     const std::string_view url = string_at(*http, {"url"});
@@ -123,7 +139,7 @@ Or<void> check_list(const Json& holder, std::string_view list, std::string_view 
 }  // namespace
 
 Or<void> check_artifacts(const Json& body, Kind kind, std::string_view where) {
-  const bool pod = runs_pod(kind);
+  const bool pod = runs_pod(kind) && kind != Kind::Http;
   const auto input = [&](const Json& a, const std::string& at) -> Or<void> {
     if (const auto fine = check_location(a, at); !fine) return fine;
     if (pod && string_at(a, {"path"}).empty()) return wrong(at + ".path is required");

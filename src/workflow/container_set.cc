@@ -1,6 +1,9 @@
 #include "workflow/container_set.h"
 
+#include <charconv>
 #include <map>
+
+#include "workflow/values.h"
 
 namespace ingot::workflow {
 
@@ -11,13 +14,15 @@ using api::string_at;
 namespace {
 
 constexpr size_t kMostContainers = 64;  // as a node runs in one pod
+constexpr int64_t kMostRetries = 1'000;
 
 std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }
 }  // namespace
 
 Or<void> check_container_set(const Json& body) {
-  if (find(body, {"containerSet", "retryStrategy"}))
-    return wrong("containerSet.retryStrategy is not implemented: the template's retryStrategy is");
+  if (const Json* retry = find(body, {"containerSet", "retryStrategy"});
+      retry && api::to_text(*retry).find("{{") == std::string::npos)
+    if (const auto good = retries_of(*find(body, {"containerSet"})); !good) return wrong(good.error());
   const JsonArray& containers = array_at(body, {"containerSet", "containers"});
   if (containers.empty()) return wrong("containerSet.containers is required");
   if (containers.size() > kMostContainers)
@@ -63,6 +68,28 @@ std::string order_of(const JsonArray& containers) {
     if (const JsonArray& before = array_at(c, {"dependencies"}); !before.empty())
       order[string_at(c, {"name"})] = before;
   return order.empty() ? "" : api::to_text(order);
+}
+
+Or<std::string> retries_of(const Json& container_set) {
+  const Json* retry = find(container_set, {"retryStrategy"});
+  if (!retry) return "";
+  const std::string where = "containerSet.retryStrategy.";
+  if (!retry->is_object()) return wrong("containerSet.retryStrategy is no object");
+  for (const auto& [name, value] : retry->get_object())
+    if (name != "retries" && name != "duration")
+      return wrong(where + std::string(name) + " is not implemented");
+  const std::string retries = find(*retry, {"retries"}) ? text_of(*find(*retry, {"retries"})) : "";
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(retries.data(), retries.data() + retries.size(), number);
+  if (error != std::errc{} || end != retries.data() + retries.size() || number < 0 || number > kMostRetries)
+    return wrong(where + "retries: from 0 to " + std::to_string(kMostRetries));
+  const std::string_view text = string_at(*retry, {"duration"});
+  const auto pause = text.empty() ? std::optional(Duration{}) : parse_duration(text);
+  if (!pause || *pause < Duration{})
+    return wrong(where + "duration '" + std::string(text) + "' is no duration");
+  if (number == 0) return "";
+  return api::to_text(JsonObject{{"retries", number},
+                                 {"pauseSeconds", std::chrono::ceil<std::chrono::seconds>(*pause).count()}});
 }
 
 Json plain_container(Json container, const JsonArray& mounts) {

@@ -1,5 +1,6 @@
 #include "workflow/container_set.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "workflow/pod.h"
@@ -60,6 +61,22 @@ TEST(ContainerSet, ItsPodSaysInWhichOrder) {
             R"({"name":"b","volumeMounts":[{"name":"own"},{"name":"work"}]})");
 }
 
+TEST(ContainerSet, OneThatIsTriedAgainGoesOn) {
+  const Json set = yaml("{containers: [{name: a}], retryStrategy: {retries: '2', duration: 1500ms}}");
+  EXPECT_EQ(*retries_of(set), R"({"retries":2,"pauseSeconds":2})");
+  const auto told = [](int restarts, std::string_view reason = "Error") {
+    const Json pod = yaml(fmt::format(
+        R"({{metadata: {{annotations: {{factory.ingot.dev/container-retries: '{{"retries":2}}'}}}}, status: {{phase: Running,
+        containerStatuses: [{{name: a, restartCount: {}, state: {{terminated: {{exitCode: 1, reason: {}}}}}}}]}}}})",
+        restarts, reason));
+    return report_of(pod).containers.at(0).phase;
+  };
+  EXPECT_EQ(told(0), Phase::Running);
+  EXPECT_EQ(told(1), Phase::Running);
+  EXPECT_EQ(told(2), Phase::Failed);
+  EXPECT_EQ(told(0, "DependencyFailed"), Phase::Failed);
+}
+
 TEST(ContainerSet, WhatIsWrongWithIt) {
   const auto fault = [](std::string containers) {
     return check_container_set(yaml("containerSet: {containers: " + containers + "}")).error();
@@ -70,8 +87,10 @@ TEST(ContainerSet, WhatIsWrongWithIt) {
             "containerSet.containers.a.dependencies: 'b' not defined");
   EXPECT_EQ(fault("[{name: a, dependencies: [b]}, {name: b, dependencies: [a]}]"),
             "containerSet.containers: dependency cycle at 'a'");
-  EXPECT_EQ(fault("[{name: a}], retryStrategy: {retries: 1}"),
-            "containerSet.retryStrategy is not implemented: the template's retryStrategy is");
+  EXPECT_EQ(fault("[{name: a}], retryStrategy: {retries: -1}"),
+            "containerSet.retryStrategy.retries: from 0 to 1000");
+  EXPECT_EQ(fault("[{name: a}], retryStrategy: {retries: 1, duration: soon}"),
+            "containerSet.retryStrategy.duration 'soon' is no duration");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "expr/template.h"
 #include "workflow/artifacts.h"
 #include "workflow/container_set.h"
+#include "workflow/http.h"
 #include "workflow/locks.h"
 #include "workflow/memo.h"
 #include "workflow/resource.h"
@@ -27,7 +28,6 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {
 constexpr std::initializer_list<std::string_view> kNotYet[] = {
     {"data"},
     {"plugin"},
-    {"http"},
 };
 constexpr std::initializer_list<std::string_view> kSpecNotYet[] = {{"volumeClaimTemplates"}};
 
@@ -81,6 +81,8 @@ Or<void> check_template(const Template& t) {
     if (const auto names = lock_names(*locks, "ns"); !names) return wrong(names.error());
   if (t.kind == Kind::Resource)
     if (const auto good = check_resource(t.body); !good) return good;
+  if (t.kind == Kind::Http)
+    if (const auto good = check_http(t.body); !good) return good;
   if (t.kind == Kind::ContainerSet)
     if (const auto good = check_container_set(t.body); !good) return good;
   if (const Json* memoize = api::find(t.body, {"memoize"})) return check_memoize(*memoize);

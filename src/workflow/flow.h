@@ -29,7 +29,9 @@ struct Template;
 enum class Kind : uint8_t { Container, Script, ContainerSet, Resource, Http, Suspend, Steps, Dag };
 std::string_view to_string(Kind);
 // Whether a pod runs it.
-inline bool runs_pod(Kind k) { return k == Kind::Container || k == Kind::Script || k == Kind::ContainerSet; }
+inline bool runs_pod(Kind k) {
+  return k == Kind::Container || k == Kind::Script || k == Kind::ContainerSet || k == Kind::Http;
+}
 
 // What runs beside or after a node: `hooks`, and as "exit" what `onExit` names.
 struct Hook {

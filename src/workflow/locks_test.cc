@@ -1,5 +1,6 @@
 #include "workflow/locks.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "workflow/testing.h"
@@ -233,6 +234,56 @@ templates:
   b.pass(1s);
   EXPECT_THAT(b.running(), ElementsAre("wf.B[0].s"));
   b.end("wf.B[0].s");
+  EXPECT_EQ(b.run->phase(), Phase::Succeeded);
+}
+
+TEST(RunLocks, WhatIsTriedAgainWaitsWithWhatItIsOf) {
+  const auto text = [](std::string_view steps) {
+    return with_say(fmt::format(R"(
+entrypoint: main
+templates:
+- name: main
+  steps:
+  - - {{name: o, template: outer}}
+- name: outer
+  synchronization: {{mutexes: [{{name: m}}]}}
+  steps: [[{{name: i, template: inner}}]]
+- name: inner
+  steps: {}
+)",
+                                steps));
+  };
+  Locks locks;
+  Bench b(text("[[{name: s, template: say}], [{name: t, template: say}]]"), "b", &locks);
+  b.end("b[0].o[0].i[0].s");
+  b.end("b[0].o[0].i[1].t", Phase::Failed);
+  EXPECT_EQ(b.run->phase(), Phase::Failed);
+  Bench a(text("[[{name: s, template: say}]]"), "a", &locks);
+  EXPECT_THAT(a.running(), ElementsAre("a[0].o[0].i[0].s"));
+  // As begin_again() leaves it.
+  std::erase_if(b.stored, [](const auto& entry) {
+    return api::string_at(entry.second, {"type"}) == "Pod" &&
+           api::string_at(entry.second, {"phase"}) == "Failed";
+  });
+  for (auto& [id, json] : b.stored)
+    if (api::string_at(json, {"phase"}) == "Failed") {
+      api::set(json, {"phase"}, "Running");
+      for (const std::string_view field : {"message", "finishedAt"}) api::erase(json, {field});
+    }
+  const auto reread = [&] {
+    b.again();
+    a.again();
+    b.pass(1s);
+  };
+  reread();
+  EXPECT_EQ(b.phase("b[0].o"), "Pending");
+  EXPECT_THAT(b.running(), ElementsAre()) << "what is of it waits with it";
+  reread();
+  EXPECT_THAT(b.running(), ElementsAre());
+  a.end("a[0].o[0].i[0].s");
+  b.pass(1s);
+  EXPECT_THAT(b.running(), ElementsAre("b[0].o[0].i[1].t")) << "and what succeeded is not begun again";
+  b.end("b[0].o[0].i[1].t");
   EXPECT_EQ(b.run->phase(), Phase::Succeeded);
 }
 

@@ -38,6 +38,9 @@ inline bool fulfilled(Phase p) { return p != Phase::Pending && p != Phase::Runni
 inline bool completed(Phase p) { return p == Phase::Succeeded || p == Phase::Failed || p == Phase::Error; }
 inline bool failed(Phase p) { return p == Phase::Failed || p == Phase::Error; }
 
+// Whether it does something itself, by a pod or a request, and holds nothing of others together.
+inline bool works(NodeType t) { return t == NodeType::Pod || t == NodeType::HTTP; }
+
 using NodeIndex = int32_t;
 inline constexpr NodeIndex kNobody = -1;
 using Values = std::shared_ptr<const api::Json>;

@@ -6,6 +6,7 @@
 #include "api/patch.h"
 #include "workflow/artifacts.h"
 #include "workflow/container_set.h"
+#include "workflow/http.h"
 #include "workflow/values.h"
 
 namespace ingot::workflow {
@@ -61,6 +62,11 @@ Or<JsonArray> containers_of(const Template& t, const Json& filled, Json& pod) {
       out.push_back(plain_container(c, array_at(filled, {"containerSet", "volumeMounts"})));
     if (const std::string order = order_of(containers); !order.empty())
       set(pod, {"metadata", "annotations", kOrderAnnotation}, order);
+    const Or<std::string> retries = retries_of(*find(filled, {"containerSet"}));
+    if (!retries) return wrong(retries.error());
+    if (!retries->empty()) set(pod, {"metadata", "annotations", kRetriesAnnotation}, *retries);
+  } else if (t.kind == Kind::Http) {
+    out.push_back(http_container());
   } else {
     Json main = *find(filled, {to_string(t.kind)});
     if (t.kind == Kind::Script) main = script_container(std::move(main), pod);
@@ -89,6 +95,7 @@ Or<void> patch_spec(Json& pod, std::string_view text, const api::Schema& schema)
 
 // What the node is to bring before the containers start, and to read when the main one has ended.
 JsonObject step_asked(const Flow& flow, const Template& t, const Json& filled) {
+  if (t.kind == Kind::Http) return {{"http", asked_of(filled)}};
   JsonObject out, outputs;
   JsonArray parameters;
   for (const Json& p : array_at(filled, {"outputs", "parameters"}))
@@ -116,6 +123,7 @@ JsonObject step_asked(const Flow& flow, const Template& t, const Json& filled) {
 void add_secrets(const Json& filled, Json& pod) {
   std::vector<std::string> names;
   for (const Json& a : array_at(filled, {"inputs", "artifacts"})) secrets_of(a, names);
+  http_secrets(filled, names);
   JsonArray volumes;
   for (const std::string& name : names)
     volumes.push_back(
@@ -249,14 +257,22 @@ std::string why_pending(const Json& pod) {
 
 std::vector<PodReport::Container> containers_told(const Json& pod) {
   std::vector<PodReport::Container> out;
+  const auto again = api::parse_json(string_at(pod, {"metadata", "annotations", kRetriesAnnotation}));
+  const int64_t retries = again ? api::int_at(*again, {"retries"}).value_or(0) : 0;
   for (const Json& c : array_at(pod, {"status", "containerStatuses"})) {
     PodReport::Container& told = out.emplace_back();
     told.name = string_at(c, {"name"});
     if (const Json* ended = find(c, {"state", "terminated"})) {
       const bool good = api::int_at(*ended, {"exitCode"}).value_or(-1) == 0;
       told.phase = good ? Phase::Succeeded : Phase::Failed;
-      if (!good) told.message = ended_badly(*ended, "main");
       told.started = parse_rfc3339(string_at(*ended, {"startedAt"}));
+      const bool goes_on = string_at(*ended, {"reason"}) != "DependencyFailed" &&
+                           api::int_at(c, {"restartCount"}).value_or(0) < retries;
+      if (!good && goes_on) {  // it is tried again
+        told.phase = Phase::Running;
+        continue;
+      }
+      if (!good) told.message = ended_badly(*ended, "main");
       told.finished = parse_rfc3339(string_at(*ended, {"finishedAt"}));
     } else if (const Json* runs = find(c, {"state", "running"})) {
       told.phase = Phase::Running;

@@ -76,7 +76,7 @@ JsonObject Run::globals(WallTime now) const {
   if (!exiting_) return out;
   JsonArray failures;
   for (const Node& n : nodes_)
-    if (n.type == NodeType::Pod && failed(n.phase) && failures.size() < 100)
+    if (works(n.type) && failed(n.phase) && failures.size() < 100)
       failures.push_back(JsonObject{{"displayName", text_json(n.display)},
                                     {"message", text_json(n.message)},
                                     {"templateName", text_json(n.runs ? n.runs->name : "")},
@@ -114,14 +114,14 @@ NodeIndex Run::add(std::string name, std::string display, NodeType type, NodeInd
   n.task = task;
   n.runs = runs;
   n.started = now;
-  n.phase = type == NodeType::Pod ? Phase::Pending : Phase::Running;
+  n.phase = works(type) ? Phase::Pending : Phase::Running;
   by_name_.emplace(n.name, index);
   by_id_.emplace(n.id, index);
-  if (type == NodeType::Pod) {
+  if (works(type)) {
     ++active_pods_;
     ++pods_known_;
   }
-  if (boundary >= 0 && (type == NodeType::Pod || type == NodeType::Steps || type == NodeType::DAG))
+  if (boundary >= 0 && (works(type) || type == NodeType::Steps || type == NodeType::DAG))
     if (const auto scope = scopes_.find(boundary); scope != scopes_.end()) ++scope->second->active;
   touch(index);
   return index;
@@ -134,12 +134,12 @@ void Run::end(NodeIndex node, Phase phase, std::string message, WallTime now) {
   n.message = std::move(message);
   n.finished = now;
   touch(node);
-  if (n.type == NodeType::Pod) {
+  if (works(n.type)) {
     --active_pods_;
     ++pods_done_;
     end_containers(node, now);
   }
-  if (n.boundary >= 0 && (n.type == NodeType::Pod || n.type == NodeType::Steps || n.type == NodeType::DAG))
+  if (n.boundary >= 0 && (works(n.type) || n.type == NodeType::Steps || n.type == NodeType::DAG))
     if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end()) --scope->second->active;
   if (n.locks) release(n);
   if (n.memo) memorize(node);
@@ -235,10 +235,13 @@ void Run::go_on(WallTime now) {
   work(now);
 }
 
-void Run::pod(NodeIndex node, const PodReport& report, WallTime now) {
+void Run::pod(NodeIndex node, const PodReport& told, WallTime now) {
   if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
   Node& n = nodes_[size_t(node)];
-  if (n.type != NodeType::Pod || fulfilled(n.phase)) return;
+  if (!works(n.type) || fulfilled(n.phase)) return;
+  std::optional<PodReport> answer;
+  if (n.type == NodeType::HTTP && n.runs && fulfilled(told.phase)) answer = judged(n, told, now);
+  const PodReport& report = answer ? *answer : told;
   bool changed = false, begins = false;
   const auto take = [&](std::string& own, const std::string& value) {
     if (value.empty() || own == value) return;
@@ -276,7 +279,7 @@ void Run::pod(NodeIndex node, const PodReport& report, WallTime now) {
 
 void Run::pod_gone(NodeIndex node, WallTime now) {
   if (node < 0 || size_t(node) >= nodes_.size() || over_) return;
-  if (nodes_[size_t(node)].type != NodeType::Pod || waiting_.contains(node)) return;
+  if (!works(nodes_[size_t(node)].type) || waiting_.contains(node)) return;
   const bool stopped = shutdown_ != Shutdown::No;
   end(node, stopped ? Phase::Failed : Phase::Error, stopped ? "workflow shutdown" : "pod deleted", now);
   work(now);
@@ -300,7 +303,7 @@ void Run::shut_down(Shutdown how, WallTime now) {
   for (size_t i = 0; i < nodes_.size() && !over_; ++i) {
     Node& n = nodes_[i];
     if (fulfilled(n.phase) || (how == Shutdown::Stop && exiting_)) continue;
-    if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
+    if (works(n.type)) wanted_.stop.push_back(NodeIndex(i));
     if (ends_at_once(NodeIndex(i))) end(NodeIndex(i), Phase::Failed, why, now);
   }
   if (waits_ || nodes_.empty()) return finish(Phase::Failed, why, now);
@@ -340,7 +343,7 @@ void Run::deadline(WallTime now) {
     const Node& n = nodes_[i];
     const bool exiting = n.hooked && n.name.ends_with(".onExit");
     if (fulfilled(n.phase) || exiting) continue;
-    if (n.type == NodeType::Pod) wanted_.stop.push_back(NodeIndex(i));
+    if (works(n.type)) wanted_.stop.push_back(NodeIndex(i));
     if (ends_at_once(NodeIndex(i))) end(NodeIndex(i), Phase::Failed, "Step exceeded its deadline", now);
   }
   shutdown_ = Shutdown::Stop;

@@ -68,7 +68,7 @@ struct Wanted {
 };
 
 // Whether a pod runs it; the rest of what is shown as one does without.
-inline bool has_pod(const Node& n) { return n.type == NodeType::Pod && (!n.runs || runs_pod(n.runs->kind)); }
+inline bool has_pod(const Node& n) { return works(n.type) && (!n.runs || runs_pod(n.runs->kind)); }
 
 class Run {
  public:
@@ -194,6 +194,8 @@ class Run {
   void start(NodeIndex, WallTime now);
   void open_node(NodeIndex, WallTime now);
   void open_pod(NodeIndex, WallTime now);
+  Or<Json> filled_template(const Node&, WallTime now) const;
+  PodReport judged(const Node&, const PodReport&, WallTime now) const;
   void open_scope(NodeIndex, bool again, WallTime now);
   void begin_group(NodeIndex steps, WallTime now);
   void retried(NodeIndex retry, NodeIndex child, WallTime now);
@@ -226,6 +228,11 @@ class Run {
   // Nobody else ends it: what waits for a lock has nothing below it.
   bool ends_at_once(NodeIndex) const;
   bool reopen_locked(NodeIndex, WallTime now);
+  // Of a stored node: who it is of; whether that, or who that is of, waits for locks.
+  NodeIndex above(NodeIndex) const;
+  bool held_above(NodeIndex) const;
+  bool is_below(NodeIndex, NodeIndex top) const;
+  void reopen_all(NodeIndex top, size_t count, WallTime now);
   void read_again(std::vector<StoredNode>, WallTime now);
   void link(const std::vector<StoredNode>&);
   int32_t task_of(const Node&) const;

@@ -4,6 +4,7 @@
 
 #include "expr/program.h"
 #include "workflow/artifacts.h"
+#include "workflow/http.h"
 #include "workflow/run.h"
 #include "workflow/values.h"
 
@@ -175,7 +176,7 @@ std::optional<Duration> Run::length(const std::string& text) {
 // The timer of what ends by itself: a pod's `timeout`, how long a node is suspended.
 void Run::arm(NodeIndex node, WallTime now) {
   const Node& n = nodes_[size_t(node)];
-  const Json* text = n.type == NodeType::Pod       ? api::find(n.runs->body, {"timeout"})
+  const Json* text = works(n.type)                 ? api::find(n.runs->body, {"timeout"})
                      : n.type == NodeType::Suspend ? api::find(n.runs->body, {"suspend", "duration"})
                                                    : nullptr;
   if (!text) return;
@@ -198,6 +199,7 @@ void Run::open_node(NodeIndex node, WallTime now) {
   Node& n = nodes_[size_t(node)];
   switch (n.type) {
     case NodeType::Pod:
+    case NodeType::HTTP:
       return open_pod(node, now);
     case NodeType::Steps:
     case NodeType::DAG:
@@ -239,8 +241,8 @@ JsonObject Run::retry_variables(const Node& n) const {
   return out;
 }
 
-void Run::open_pod(NodeIndex node, WallTime now) {
-  Node& n = nodes_[size_t(node)];
+// The node's template with everything filled in.
+Or<Json> Run::filled_template(const Node& n, WallTime now) const {
   Json filled = n.runs->body;
   api::erase(filled, {"inputs"});  // the node's own stand in for it
   JsonObject variables = globals(now);
@@ -265,19 +267,35 @@ void Run::open_pod(NodeIndex node, WallTime now) {
   if (const auto done =
           expr::fill_json(filled, known, left, {.allow_unresolved = true, .surroundings = {now}});
       !done)
-    return end(node, Phase::Error, done.error().message, now);
+    return wrong(done.error().message);
   if (n.inputs) {
     Json inputs = *n.inputs;  // locations of artifacts may name parameters
     if (const auto done =
             expr::fill_json(inputs, known, left, {.allow_unresolved = true, .surroundings = {now}});
         !done)
-      return end(node, Phase::Error, done.error().message, now);
+      return wrong(done.error().message);
     filled.as_object()["inputs"] = std::move(inputs);
   }
+  return filled;
+}
+
+void Run::open_pod(NodeIndex node, WallTime now) {
+  const Node& n = nodes_[size_t(node)];
+  Or<Json> filled = filled_template(n, now);
+  if (!filled) return end(node, Phase::Error, filled.error(), now);
   arm(node, now);
   if (fulfilled(n.phase)) return;
   if (n.runs->kind == Kind::ContainerSet) add_containers(node, now);
-  (has_pod(n) ? wanted_.pods : wanted_.resources).push_back({node, std::move(filled)});
+  (has_pod(n) ? wanted_.pods : wanted_.resources).push_back({node, *std::move(filled)});
+}
+
+// What an http template's answer means.
+PodReport Run::judged(const Node& n, const PodReport& told, WallTime now) const {
+  const Or<Json> filled = filled_template(n, now);
+  if (!filled) return {.phase = Phase::Error, .message = filled.error()};
+  JsonObject inputs;
+  add_inputs(inputs, n);
+  return judge_http(*filled, told, std::move(inputs), now);
 }
 
 namespace {
@@ -376,6 +394,7 @@ void Run::due(NodeIndex node, WallTime now) {
       if (n.open == 0) attempt(node, now);
       return;
     case NodeType::Pod:
+    case NodeType::HTTP:
       wanted_.stop.push_back(node);
       return end(node, Phase::Failed, "Step exceeded its deadline", now);
     default:

@@ -109,7 +109,9 @@ void Run::locks_given(WallTime now) {
     if (at == waiting_.end()) continue;
     const bool known = at->second;
     waiting_.erase(at);
+    const size_t before = nodes_.size();
     open_locked(node, known, now);
+    if (known) reopen_all(node, before, now);
   }
 }
 
@@ -118,7 +120,7 @@ void Run::open_locked(NodeIndex node, bool known, WallTime now) {
   Node& n = nodes_[size_t(node)];
   n.locks = std::make_shared<const NodeLocks>(NodeLocks{.names = n.locks->names});
   n.message.clear();
-  if (n.type != NodeType::Pod) n.phase = Phase::Running;
+  if (!works(n.type)) n.phase = Phase::Running;
   if (!known) n.started = now;
   locks_changed_ = true;
   touch(node);
@@ -137,8 +139,7 @@ void Run::release(Node& n) {
 
 bool Run::ends_at_once(NodeIndex node) const {
   const NodeType type = nodes_[size_t(node)].type;
-  return type == NodeType::Pod || type == NodeType::Suspend || type == NodeType::HTTP ||
-         waiting_.contains(node);
+  return works(type) || type == NodeType::Suspend || waiting_.contains(node);
 }
 
 // After a restart: a node holds what it held; whether it is not to go on yet.
@@ -152,8 +153,10 @@ bool Run::reopen_locked(NodeIndex node, WallTime now) {
     locks_changed_ = true;
     return false;
   }
-  const bool begun = !n.locks && n.type != NodeType::Pod;  // and ended, and to be tried again
   if (!api::find(n.runs->body, {"synchronization"})) return false;
+  // And ended, and to be tried again.
+  bool begun = !n.locks && !works(n.type);
+  for (size_t i = 0; i < nodes_.size() && !begun && !works(n.type); ++i) begun = above(NodeIndex(i)) == node;
   if (take_locks(node, begun, now)) open_locked(node, begun, now);
   return true;
 }

@@ -53,7 +53,7 @@ void Run::link(const std::vector<StoredNode>& stored) {
   }
   for (Node& n : nodes_) {
     n.task = task_of(n);
-    if (n.type == NodeType::Pod) {
+    if (works(n.type)) {
       ++pods_known_;
       ++(fulfilled(n.phase) ? pods_done_ : active_pods_);
     }
@@ -73,6 +73,44 @@ void Run::restore(std::vector<StoredNode> stored, WallTime now) {
     kept_ = std::move(stored);
 }
 
+NodeIndex Run::above(NodeIndex node) const {
+  const Node& n = nodes_[size_t(node)];
+  return n.parent != kNobody ? n.parent : n.boundary;
+}
+
+bool Run::held_above(NodeIndex node) const {
+  size_t steps = waiting_.empty() ? nodes_.size() : 0;  // nodes written by hand may go round in a circle
+  for (NodeIndex up = above(node); up != kNobody && steps < nodes_.size(); up = above(up), ++steps)
+    if (waiting_.contains(up)) return true;
+  return false;
+}
+
+bool Run::is_below(NodeIndex node, NodeIndex top) const {
+  size_t steps = 0;
+  for (NodeIndex up = above(node); up != kNobody && steps < nodes_.size(); up = above(up), ++steps)
+    if (up == top) return true;
+  return false;
+}
+
+// Of the first `count` nodes those that have not ended, of all or below one: from the top, for what waits for its locks
+// holds back what is below it.
+void Run::reopen_all(NodeIndex top, size_t count, WallTime now) {
+  std::vector<bool> seen(count);
+  std::vector<NodeIndex> chain;
+  for (size_t i = 0; i < count; ++i) {
+    for (NodeIndex up = NodeIndex(i); up != kNobody && !seen[size_t(up)]; up = above(up)) {
+      seen[size_t(up)] = true;
+      chain.push_back(up);
+    }
+    for (; !chain.empty(); chain.pop_back()) {
+      const NodeIndex node = chain.back();
+      if (fulfilled(nodes_[size_t(node)].phase) || held_above(node)) continue;
+      if (top != kNobody && !is_below(node, top)) continue;
+      if (!reopen_locked(node, now)) reopen(node, now);
+    }
+  }
+}
+
 void Run::read_again(std::vector<StoredNode> stored, WallTime now) {
   const auto order = [&](const StoredNode& s) {
     return std::tuple(s.node.name != facts_.name, s.node.started, s.node.name);
@@ -87,9 +125,7 @@ void Run::read_again(std::vector<StoredNode> stored, WallTime now) {
       ++nodes_[size_t(n.parent)].children;
       if (!n.settled) ++nodes_[size_t(n.parent)].open;
     }
-  const size_t count = nodes_.size();
-  for (size_t i = 0; i < count; ++i)
-    if (!fulfilled(nodes_[i].phase) && !reopen_locked(NodeIndex(i), now)) reopen(NodeIndex(i), now);
+  reopen_all(kNobody, nodes_.size(), now);
   if (const auto seconds = api::int_at(flow_->spec(), {"activeDeadlineSeconds"}); seconds && *seconds > 0)
     at(nodes_.front().started + std::chrono::seconds(*seconds), kNobody);
   if (nodes_.front().settled) {
@@ -106,8 +142,9 @@ void Run::reopen(NodeIndex node, WallTime now) {
   Node& n = nodes_[size_t(node)];
   switch (n.type) {
     case NodeType::Pod:
+    case NodeType::HTTP:
     case NodeType::Suspend:
-      if (n.type == NodeType::Pod && !has_pod(n)) return open_pod(node, now);
+      if (works(n.type) && !has_pod(n)) return open_pod(node, now);
       if (n.runs) arm(node, now);
       return;
     case NodeType::Retry: {
@@ -128,7 +165,7 @@ void Run::reopen(NodeIndex node, WallTime now) {
         const Node& child = nodes_[i];
         if (child.boundary != node) continue;
         if (!fulfilled(child.phase) &&
-            (child.type == NodeType::Pod || child.type == NodeType::Steps || child.type == NodeType::DAG))
+            (works(child.type) || child.type == NodeType::Steps || child.type == NodeType::DAG))
           ++s.active;
         if (child.hooked || child.task < 0 || child.type == NodeType::StepGroup) continue;
         const NodeType of = child.parent == kNobody ? NodeType::Pod : nodes_[size_t(child.parent)].type;

@@ -229,6 +229,87 @@ def a_bucket_is_asked_with_a_signature(factory, vision):
     assert "x-amz-content-sha256" in headers, headers
 
 
+def a_request_is_made_from_within_the_pods_network(factory, vision):
+    def ask(http, outputs=None, **more):
+        template = {"http": {"timeoutSeconds": 10, **http}, **({"outputs": outputs} if outputs else {}), **more}
+        return next(iter(vision.workflows.run(template)["status"]["nodes"].values()))
+    address = serving(vision, "api", "/bin/busybox mkdir /www; printf '{\"id\": 7}' > /www/job; "
+                                     "exec /bin/busybox httpd -f -p 8080 -h /www")
+    node = ask({"url": f"http://{address}:8080/job", "successCondition": "fromJSON(response.body).id == 7"},
+               {"parameters": [{"name": "length", "valueFrom": {"expression": "response.headers['Content-Length'][0]"}}]})
+    assert node["phase"] == "Succeeded" and node["type"] == "HTTP", node
+    assert node["outputs"]["result"] == '{"id": 7}', node
+    assert node["outputs"]["parameters"] == [{"name": "length", "value": "9"}], node
+    node = ask({"url": f"http://{address}:8080/none"})
+    assert (node["phase"], node["message"]) == ("Failed", "received non-2xx response code: 404"), node
+    # What the pod may not reach, its request does not: the machine, its metadata service, another tenant.
+    server = http.server.HTTPServer(("0.0.0.0", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    theirs = serving(vision.other, "api", "exec /bin/busybox httpd -f -p 8080 -h /bin")
+    machine = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[:1] or ["127.0.0.1"]
+    for url in (f"http://127.0.0.1:{server.server_port}/", f"http://{machine[0]}:{server.server_port}/",
+                f"http://127.0.0.1:{factory.port}/", f"http://{theirs}:8080/sh"):
+        node = ask({"url": url, "timeoutSeconds": 3})
+        assert node["phase"] == "Failed" and "outputs" not in node, (url, node)
+    server.shutdown()
+    # What is sent, with a header from a Secret; the node that made it has a pod, which ended with it.
+    code, body = vision.client.call("POST", "/clusters/vision/api/v1/namespaces/default/secrets", {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api"}, "data": {"token": b64("Bearer pear\n")}})
+    assert code == 201, body
+    address = serving(vision, "echo", "printf 'HTTP/1.1 201 Created\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok' | "
+                                      "/bin/busybox nc -l -p 9000 > /tmp/asked; cat /tmp/asked; sleep 600")
+    node = ask({"url": f"http://{address}:9000/jobs?a=b", "method": "POST", "body": "{{=1+1}} pears", "headers": [
+        {"name": "Authorization", "valueFrom": {"secretKeyRef": {"name": "api", "key": "token"}}}]})
+    assert node["phase"] == "Succeeded" and node["outputs"]["result"] == "ok", node
+    lines = vision.log("echo").replace("\r", "").split("\n")
+    assert lines[0] == "POST /jobs?a=b HTTP/1.1" and "Authorization: Bearer pear" in lines and "2 pears" in lines[-1], lines
+    # One that hangs ends in its time; one that is stopped ends at once.
+    address = serving(vision, "silent", "exec /bin/busybox nc -l -p 9000 -e /bin/busybox sleep 600")
+    node = ask({"url": f"http://{address}:9000/", "timeoutSeconds": 2})
+    assert node["phase"] == "Failed" and "Timeout" in node["message"], node
+
+
+def git_in_a_pod(vision, name):
+    """A pod that serves a repository over smart HTTP; its URL."""
+    script = ("#!/bin/sh\nexport GIT_PROJECT_ROOT=/srv GIT_HTTP_EXPORT_ALL=1 HOME=/ PATH=/bin:/usr/lib/git-core "
+              "GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'\nexec /usr/lib/git-core/git-http-backend\n")
+    setup = (f"export HOME=/ PATH=/bin:/usr/lib/git-core GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a "
+             f"GIT_COMMITTER_EMAIL=a; B='/bin/busybox'; $B mkdir -p /srv /www/cgi-bin; printf '%s' \"$SCRIPT\" > /www/cgi-bin/git; "
+             "$B chmod 755 /www/cgi-bin/git; git init -q -b main /srv/digits && cd /srv/digits && "
+             "$B mkdir -p src && echo one > src/train.py && git add . && git commit -qm one && git tag v1 && "
+             "echo two > src/train.py && git commit -qam two && git checkout -qb other && echo three > src/train.py && "
+             "git commit -qam three && git checkout -q main; git rev-parse main; cd /; "
+             "exec /bin/busybox httpd -f -p 8080 -h /www")
+    code, body = vision.client.call("POST", vision.pods, {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [
+            {"name": "main", "image": "git:latest", "command": ["sh", "-c", setup], "env": [{"name": "SCRIPT", "value": script}]}]}})
+    assert code == 201, body
+    return f"http://{vision.phase(name, 'Running')['status']['podIP']}:8080/cgi-bin/git/digits"
+
+
+def a_commit_is_fetched_from_within_the_pods_network(factory, vision):
+    url = git_in_a_pod(vision, "git")
+    look = "/bin/busybox find /src | /bin/busybox sort | /bin/busybox tr '\\n' ' '; cat /src/src/train.py"
+
+    def files(git, **more):
+        return vision.workflows.one(look, **brought({"git": {"repo": url, **git}}, "/src", **more))
+    for _ in range(20):  # its repository is being made
+        node = files({})
+        if node["phase"] == "Succeeded":
+            break
+    assert result(vision, node) == "/src /src/src /src/src/train.py two", node
+    assert result(vision, files({"revision": "v1", "depth": 1})).endswith(" one")
+    assert result(vision, files({"revision": "other", "singleBranch": True, "branch": "other"})).endswith(" three")
+    commit = vision.log("git").strip().split("\n")[-1]
+    assert result(vision, files({"revision": commit})).endswith(" two")
+    node = files({"revision": "nowhere"})
+    assert node["phase"] == "Error" and 'has no "nowhere"' in node["message"], node
+    theirs = git_in_a_pod(vision.other, "git")
+    node = vision.workflows.one(look, **brought({"git": {"repo": theirs}}, "/src"))
+    assert node["phase"] == "Error" and "cannot connect" in node["message"], node
+
+
 def a_data_set_is_mounted_read_only(factory, vision):
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "train").mkdir()
@@ -312,6 +393,43 @@ def a_full_store_is_an_error_and_loses_nothing(factory, vision):
     assert node["phase"] == "Succeeded", node
 
 
+def a_full_disk_is_an_error_and_loses_nothing(factory, vision):
+    """The store of blobs on a disk of 64 MiB that is really full."""
+    key = blob(factory, "vision", b"kept before the disk was full")
+    factory.run("down")
+    blobs, aside = Path(factory.data) / "blobs", Path(factory.data) / "blobs-aside"
+    blobs.rename(aside)
+    blobs.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", blobs], check=True)
+    try:
+        subprocess.run(["cp", "-a", f"{aside}/.", str(blobs)], check=True)
+        factory.up()
+        vision.client = factory.client()
+        make = "/bin/busybox dd if=/dev/urandom of=/big bs=1M count=100 2>/dev/null"
+        big = {"outputs": {"artifacts": [{"name": "big", "path": "/big", "archive": {"none": {}}}]}}
+        node = vision.workflows.one(make, **big)
+        assert node["phase"] == "Error" and "cannot save artifact big from /big" in node["message"], node
+        assert "full" in node["message"] or "No space left" in node["message"], node
+        retried = vision.workflows.run({**sh(make), **big, "retryStrategy": {"limit": 1, "retryPolicy": "OnError"}})
+        assert retried["status"]["phase"] == "Error", retried["status"]
+        assert sum(n["type"] == "Pod" for n in retried["status"]["nodes"].values()) == 2, retried["status"]
+        # Nothing of it stays, and all that was there is.
+        assert result(vision, vision.workflows.one("cat /in", **brought({"s3": {"key": key}}))) == "kept before the disk was full"
+        small = "/bin/busybox dd if=/dev/urandom of=/big bs=1M count=8 2>/dev/null"
+        node = vision.workflows.one(small, **big)
+        assert node["phase"] == "Succeeded", node
+        kept = node["outputs"]["artifacts"][0]["s3"]["key"]
+        assert result(vision, vision.workflows.one("/bin/busybox wc -c < /in", **brought({"s3": {"key": kept}}))) == str(8 << 20)
+    finally:
+        factory.run("down", check=False)
+        subprocess.run(["cp", "-a", f"{blobs}/.", str(aside)], check=False)
+        subprocess.run(["umount", blobs], check=True)
+        blobs.rmdir()
+        aside.rename(blobs)
+        factory.up()
+        vision.client = factory.client()
+
+
 def a_crash_in_the_middle_keeps_them(factory, vision):
     client = factory.client()
     code, body = client.call("POST", vision.workflows.path, {
@@ -339,8 +457,10 @@ def main():
     tests = [a_directory_goes_from_step_to_step, files_of_the_image_and_of_volumes_too, links_lead_nowhere_outside,
              what_is_missing_is_said, raw_text_as_the_user_of_the_step, another_tenants_digest_is_not_found,
              hostile_archives_are_refused, what_the_pod_reaches_is_fetched_and_nothing_else,
-             a_bucket_is_asked_with_a_signature, a_data_set_is_mounted_read_only, what_a_run_left_becomes_a_data_set,
-             a_new_version_starts_its_pipeline, a_full_store_is_an_error_and_loses_nothing, a_crash_in_the_middle_keeps_them]
+             a_bucket_is_asked_with_a_signature,
+             a_request_is_made_from_within_the_pods_network, a_commit_is_fetched_from_within_the_pods_network, a_data_set_is_mounted_read_only, what_a_run_left_becomes_a_data_set,
+             a_new_version_starts_its_pipeline, a_full_store_is_an_error_and_loses_nothing,
+             a_full_disk_is_an_error_and_loses_nothing, a_crash_in_the_middle_keeps_them]
     wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
     missing = [p for p in NEEDED if not Path(p).exists()]
     if os.geteuid() != 0 or missing:
@@ -351,8 +471,18 @@ def main():
     with Factory(BUILD, "--gpus", "simulated:1x1xA30") as factory, tempfile.TemporaryDirectory() as scratch:
         oci.write_archive(Path(scratch) / "tools.tar", IMAGE, {"bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755)},
                           {f"bin/{t}": "busybox" for t in ("sh", "cat", "echo")}, ["sh"])
+        core = Path("/usr/lib/git-core")
+        tools = [core / "git", core / "git-http-backend"]
+        needs = {Path(w) for t in tools for w in subprocess.run(["ldd", t], capture_output=True, text=True).stdout.split()
+                 if w.startswith("/")}
+        oci.write_archive(Path(scratch) / "git.tar", "git:latest",
+                          {"bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755),
+                           **{str(f).lstrip("/"): (f.read_bytes(), 0o755) for f in [*tools, *sorted(needs)]}},
+                          {**{f"bin/{t}": "busybox" for t in ("sh", "cat", "echo")},
+                           **{f"usr/lib/git-core/git-{t}": "git" for t in ("upload-pack", "commit", "init")}}, ["sh"])
         for name in ("vision", "speech"):
             factory.run("tenant", "create", name)
+            factory.run("image", "load", str(Path(scratch) / "git.tar"), "--tenant", name)
             factory.run("image", "load", str(Path(scratch) / "tools.tar"), "--tenant", name)
         vision = Tenant(factory, "vision")
         vision.workflows, vision.other = Workflows(factory, "vision"), Tenant(factory, "speech")
