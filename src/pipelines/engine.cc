@@ -75,7 +75,9 @@ class Engine::Impl final : public store::Follower::Handler {
     size_t ahead = 0;            // of its pods_ those that have not begun
     std::optional<WallTime> timer;
     std::optional<Phase> told;  // what the Workflow says
-    Instant progress_at{};
+    Instant progress_at{};      // when it may be written again only to say how far it is
+    bool untold = false;        // nodes changed since it was written
+    bool reminded = false;      // of that, by a timer
   };
   struct PodOf {
     std::string workflow;  // key text
@@ -147,6 +149,7 @@ class Engine::Impl final : public store::Follower::Handler {
       if (!begin(turn, object, now)) return;
     }
     Going& going = going_.at(key.text());
+    if (env_.clock.now() >= going.progress_at) going.reminded = false;
     Run& run = *going.run;
     run.read_config(config_maps(turn, key));
     run.read_memory(memos_.recall(turn, key));
@@ -200,7 +203,8 @@ class Engine::Impl final : public store::Follower::Handler {
     if (fresh) ++stats_.begun;
     Run& run = *going.run;
     run.read_memory(memos_.recall(turn, object->key));
-    if (!fresh) run.restore(stored_nodes(turn, object->key), now);
+    if (!fresh && !env_.faults.fires("pipelines.forget_nodes"))
+      run.restore(stored_nodes(turn, object->key), now);
     if (read->stored) {
       // What templates of others said when it began.
       if (const auto put = turn.put(object->key, std::move(json), object->revision))
@@ -285,6 +289,7 @@ class Engine::Impl final : public store::Follower::Handler {
         stop_pod(turn, pod, now);
         drop(going, pod.text());
       }
+      going.untold |= !wanted.changed.empty();
       for (const NodeIndex node : wanted.changed)
         if (!put_node(turn, key, run.nodes(), node)) refused_ = true;
       collect_pods(turn, key, run, wanted, now);
@@ -336,15 +341,27 @@ class Engine::Impl final : public store::Follower::Handler {
     if (!newest) return;
     const Instant at = env_.clock.now();
     const Phase phase = going.run->phase();
-    if (going.told == phase && newest->json.size() > kLarge && at < going.progress_at) return;
+    const bool soon = at < going.progress_at;
+    if (going.told == phase && newest->json.size() > kLarge && soon) return remind(object->key, going, now);
     Json json = newest->parse();
     going.told = phase;
+    const bool changed = set_status(json, *going.run, now);
+    if (!changed && !going.untold) return;
+    // Who watches it is told of its nodes, too, now and then.
+    if (!changed && soon) return remind(object->key, going, now);
     going.progress_at = at + kProgressEvery;
-    if (!set_status(json, *going.run, now)) return;
+    going.untold = false;
     if (const auto put = turn.put(newest->key, std::move(json), newest->revision))
       going.seen = (*put)->revision;
     else
       refused_ = true;
+  }
+
+  void remind(const Key& key, Going& going, WallTime now) {
+    going.untold = true;
+    if (std::exchange(going.reminded, true)) return;
+    timers_.emplace(now + std::chrono::ceil<WallTime::duration>(going.progress_at - env_.clock.now()),
+                    key.text());
   }
 
   void finished(store::Turn& turn, const Key& key, WallTime now) {

@@ -206,5 +206,38 @@ templates:
   EXPECT_THAT(f.message("c"), HasSubstr("has no label"));
 }
 
+TEST(Engine, WhoWatchesAWorkflowIsToldOfItsNodesNowAndThen) {
+  Factory f;
+  f.submit("w", kTwoSteps);
+  const auto revision = [&] {
+    Revision seen;
+    EXPECT_TRUE(f.store.input(
+        [&](store::Turn& turn) { seen = turn.get(Factory::key("workflows.argoproj.io", "w"))->revision; }));
+    f.settle();
+    return seen;
+  };
+  const std::string pod(api::string_at(f.pods().front(), {"metadata", "name"}));
+  const auto wait_for = [&](std::string_view why) {
+    f.change("pods", pod, [&](api::Json& p) {
+      api::set(p, {"status", "phase"}, "Pending");
+      api::set(p, {"status", "conditions"},
+               Factory::yaml("[{type: PodScheduled, status: 'False', reason: Unschedulable, message: " +
+                             std::string(why) + "}]"));
+    });
+  };
+  f.advance(std::chrono::seconds(5));
+  const Revision before = revision();
+  wait_for("one");
+  const Revision told = revision();
+  EXPECT_GT(told, before) << "of the node";
+  for (const std::string_view why : {"two", "three", "four"}) wait_for(why);
+  EXPECT_EQ(revision(), told) << "not of each change";
+  f.advance(std::chrono::seconds(1));
+  const Revision last = revision();
+  EXPECT_GT(last, told) << "but of the last";
+  f.advance(std::chrono::seconds(60));
+  EXPECT_EQ(revision(), last) << "and of nothing, where nothing changes";
+}
+
 }  // namespace
 }  // namespace ingot::pipelines
