@@ -29,7 +29,8 @@ ARROWS = {
     "pipelines": LOW | {"store", "workflow", "policy", "git"},
     "replay": LOW | {"scheduler", "gpu"},
     "node": LOW | {"gpu", "policy"},
-    "sim": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy"},
+    "sim": LOW | {"apiserver", "controllers", "metering", "node", "pipelines", "workflow", "store", "scheduler", "gpu",
+            "policy"},
     "host": LOW | {"apiserver", "controllers", "metering", "node", "store", "scheduler", "gpu", "policy", "data", "git",
              "registry"},
     "ingot": None,  # the composition root sees everything

@@ -22,7 +22,7 @@ using ingot::sim::RunOptions;
 using ingot::sim::RunReport;
 
 struct Totals {
-  uint64_t seeds = 0, operations = 0, acknowledged = 0, events = 0, least_operations = UINT64_MAX;
+  uint64_t seeds = 0, operations = 0, acknowledged = 0, events = 0, steps = 0, least_operations = UINT64_MAX;
   int least_faults = 1 << 30, faults = 0;
   std::set<std::string> states, kinds;
   std::map<uint64_t, uint64_t> hashes;
@@ -33,6 +33,7 @@ struct Totals {
     operations += r.operations;
     acknowledged += r.acknowledged;
     events += r.events;
+    steps += r.steps;
     faults += r.faults;
     least_operations = std::min(least_operations, r.operations);
     least_faults = std::min(least_faults, r.faults);
@@ -45,9 +46,9 @@ struct Totals {
 
 // Reports cross from a child as lines: a tag, a tab, a value; "end" closes one.
 void send(std::FILE* out, const RunReport& r) {
-  std::fprintf(out, "run\t%llu %llu %llu %llu %llu %d\n", (unsigned long long)r.seed,
+  std::fprintf(out, "run\t%llu %llu %llu %llu %llu %d %zu\n", (unsigned long long)r.seed,
                (unsigned long long)r.hash, (unsigned long long)r.operations,
-               (unsigned long long)r.acknowledged, (unsigned long long)r.events, r.faults);
+               (unsigned long long)r.acknowledged, (unsigned long long)r.events, r.faults, r.steps);
   for (const auto& s : r.states) std::fprintf(out, "state\t%s\n", s.c_str());
   for (const auto& s : r.kinds) std::fprintf(out, "kind\t%s\n", s.c_str());
   for (const auto& s : r.violations) std::fprintf(out, "violation\t%s\n", s.c_str());
@@ -60,7 +61,8 @@ void receive(const std::string& line, RunReport& r, Totals& totals) {
   if (tab == line.npos) return;
   const std::string tag = line.substr(0, tab), value = line.substr(tab + 1);
   if (tag == "run") {
-    std::istringstream(value) >> r.seed >> r.hash >> r.operations >> r.acknowledged >> r.events >> r.faults;
+    std::istringstream(value) >> r.seed >> r.hash >> r.operations >> r.acknowledged >> r.events >> r.faults >>
+        r.steps;
   } else if (tag == "state") {
     r.states.insert(value);
   } else if (tag == "kind") {
@@ -145,6 +147,7 @@ void print_coverage(const Totals& t) {
   std::printf("  %llu seeds, %llu requests (%llu at least a seed), %d faults (%d at least), %llu events\n",
               (unsigned long long)t.seeds, (unsigned long long)t.operations,
               (unsigned long long)t.least_operations, t.faults, t.least_faults, (unsigned long long)t.events);
+  std::printf("  steps of workflows that succeeded: %llu\n", (unsigned long long)t.steps);
   std::printf("  pod states covered: %zu of %zu%s%s\n", hit, reachable.size(),
               missed.empty() ? "" : "; not: ", missed.c_str());
   if (!unexpected.empty()) std::printf("  pod states beyond the map: %s\n", unexpected.c_str());

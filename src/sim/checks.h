@@ -12,6 +12,7 @@
 #include "sim/scheduling_checks.h"
 #include "sim/truth.h"
 #include "sim/user.h"
+#include "sim/workflow_checks.h"
 #include "store/shard.h"
 
 namespace ingot::sim {
@@ -69,11 +70,13 @@ class StateChecks {
 // Hands the changes of one control plane to the checks.
 class ChangeWatcher final : public store::Watcher {
  public:
-  ChangeWatcher(StateChecks& checks, SchedulingChecks& scheduling, const Truth& truth)
-      : checks_(checks), scheduling_(scheduling), truth_(truth) {}
+  ChangeWatcher(StateChecks& checks, SchedulingChecks& scheduling, WorkflowChecks& workflows,
+                const Truth& truth)
+      : checks_(checks), scheduling_(scheduling), workflows_(workflows), truth_(truth) {}
   bool on_change(const store::Change& change) override {
     checks_.follow(change, truth_);
     scheduling_.follow(change);
+    workflows_.follow(change);
     return true;
   }
   void on_end(const Error&) override {}
@@ -81,6 +84,7 @@ class ChangeWatcher final : public store::Watcher {
  private:
   StateChecks& checks_;
   SchedulingChecks& scheduling_;
+  WorkflowChecks& workflows_;
   const Truth& truth_;
 };
 

@@ -31,6 +31,7 @@ bool Plane::start() {
   p->nodes = std::make_unique<controllers::NodeLifecycle>(env, *p->shard);
   p->events = std::make_unique<controllers::EventKeeper>(env, *p->shard);
   p->devices = std::make_unique<controllers::DeviceHealth>(env, *p->shard);
+  p->pipelines = std::make_unique<pipelines::Engine>(env, *p->shard, *registry_);
   p->ledger = std::make_unique<metering::Ledger>(env, *p->shard);
   process_ = std::move(p);
   network_.attach(process_->server.get());

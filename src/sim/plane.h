@@ -12,6 +12,7 @@
 #include "controllers/node_lifecycle.h"
 #include "controllers/placement.h"
 #include "metering/ledger.h"
+#include "pipelines/engine.h"
 #include "sim/authority.h"
 #include "sim/network.h"
 #include "sim/ports.h"
@@ -44,6 +45,7 @@ class Plane {
     std::unique_ptr<controllers::NodeLifecycle> nodes;
     std::unique_ptr<controllers::EventKeeper> events;
     std::unique_ptr<controllers::DeviceHealth> devices;
+    std::unique_ptr<pipelines::Engine> pipelines;
     std::unique_ptr<metering::Ledger> ledger;
   };
 

@@ -176,6 +176,7 @@ class Run {
     for (const TenantHome& home : homes_) clusters.push_back(home.cluster);
     scheduling_ = std::make_unique<SchedulingChecks>(diary_.violations, clusters);
     state_ = std::make_unique<StateChecks>(diary_.violations, std::move(clusters));
+    workflows_ = std::make_unique<WorkflowChecks>(diary_.violations);
     watch_changes();
     if (!options_.plant.empty()) faults_.set(options_.plant, 1.0);
     for (auto& user : users_) user->start();
@@ -196,7 +197,7 @@ class Run {
   void watch_changes() {
     if (auto* shard = plane_.shard())
       (void)shard->watch({}, shard->stats().durable,
-                         std::make_shared<ChangeWatcher>(*state_, *scheduling_, truth_));
+                         std::make_shared<ChangeWatcher>(*state_, *scheduling_, *workflows_, truth_));
   }
 
   // Looks at the whole state now and then, inside a turn like everybody.
@@ -277,7 +278,11 @@ class Run {
       world_.run_until(world_.now() + 10s);
       start_plane();
       std::vector<std::string> restless;
-      if (!look([&](store::Turn& turn) { check_rest(turn, restless); })) continue;
+      if (!look([&](store::Turn& turn) {
+            check_rest(turn, restless);
+            check_workflows_rest(turn, restless);
+          }))
+        continue;
       last_restless_ = std::move(restless);
       if (last_restless_.empty()) break;
     }
@@ -332,6 +337,7 @@ class Run {
     for (const std::string& what : truth_.held_twice(share)) violate(what);
     report_.violations = diary_.violations;
     report_.states = state_->states();
+    report_.steps = workflows_->succeeded();
   }
 
   void compare(store::Turn& turn, std::string_view resource, const Replay& replay) {
@@ -400,6 +406,7 @@ class Run {
   std::unique_ptr<node::Watch> pods_watch_, maps_watch_;
   std::unique_ptr<StateChecks> state_;
   std::unique_ptr<SchedulingChecks> scheduling_;
+  std::unique_ptr<WorkflowChecks> workflows_;
   std::vector<std::string> last_restless_;
 };
 
@@ -426,6 +433,7 @@ const std::vector<PlantedBug>& planted_bugs() {
       {"equals that preempt each other", "scheduler.preempt_equals", "preemption loop"},
       {"equals that never come to rest", "scheduler.preempt_equals", "does not converge"},
       {"a shared claim charged to nobody", "placement.charge_nobody", "twice"},
+      {"a run that forgets its nodes", "pipelines.forget_nodes", "a step twice"},
       {"a holding that is not metered", "metering.skip_row", "held and not metered"},
   };
   return kBugs;

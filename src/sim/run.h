@@ -19,6 +19,7 @@ struct RunOptions {
 struct RunReport {
   uint64_t seed = 0, hash = 0, operations = 0, acknowledged = 0, events = 0;
   int faults = 0;
+  size_t steps = 0;  // of workflows, that succeeded
   double virtual_s = 0;
   std::vector<std::string> violations;
   std::set<std::string> states;  // of pods, seen

@@ -103,6 +103,8 @@ void User::next() {
 
 void User::act() {
   const uint64_t dice = world_.random().below(100);
+  if (dice < 4) return workflow_create();
+  if (dice < 5) return workflow_end();
   if (dice < 25) return increments();
   if (dice < 38) return note_create();
   if (dice < 44) return note_delete();

@@ -73,6 +73,8 @@ class User {
   void claim_create();
   void claiming_pod();
   void share_claim();
+  void workflow_create();
+  void workflow_end();
   void pod_delete(bool force);
   void cheat();
   void intrude();
@@ -92,7 +94,7 @@ class User {
   bool stopped_ = false;
   std::map<std::string, bool> notes_;  // acknowledged; false: a delete was tried and its outcome is not known
   std::set<std::string> notes_unsure_;
-  std::vector<std::string> pods_;
+  std::vector<std::string> pods_, workflows_;
 };
 
 }  // namespace ingot::sim
