@@ -17,6 +17,7 @@ Json text_json(std::string_view t) { return Json(boost::json::string_view(t.data
 std::string text_of(const Json& json) {
   if (json.is_string()) return std::string(std::string_view(json.get_string()));
   if (json.is_null()) return "";
+  if (json.is_double()) return expr::printed(json);  // "7", and not "7E0"
   return api::to_text(json);
 }
 

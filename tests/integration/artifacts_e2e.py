@@ -256,13 +256,13 @@ def a_request_is_made_from_within_the_pods_network(factory, vision):
     code, body = vision.client.call("POST", "/clusters/vision/api/v1/namespaces/default/secrets", {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api"}, "data": {"token": b64("Bearer pear\n")}})
     assert code == 201, body
-    address = serving(vision, "echo", "printf 'HTTP/1.1 201 Created\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok' | "
-                                      "/bin/busybox nc -l -p 9000 > /tmp/asked; cat /tmp/asked; sleep 600")
+    address = serving(vision, "echo", "(/bin/busybox sleep 1; printf 'HTTP/1.1 201 Created\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok') | "
+                                      "/bin/busybox nc -l -p 9000 > /tmp/asked; cat /tmp/asked; echo; sleep 600")
     node = ask({"url": f"http://{address}:9000/jobs?a=b", "method": "POST", "body": "{{=1+1}} pears", "headers": [
         {"name": "Authorization", "valueFrom": {"secretKeyRef": {"name": "api", "key": "token"}}}]})
     assert node["phase"] == "Succeeded" and node["outputs"]["result"] == "ok", node
     lines = vision.log("echo").replace("\r", "").split("\n")
-    assert lines[0] == "POST /jobs?a=b HTTP/1.1" and "Authorization: Bearer pear" in lines and "2 pears" in lines[-1], lines
+    assert lines[0] == "POST /jobs?a=b HTTP/1.1" and "Authorization: Bearer pear" in lines and "2 pears" in lines, lines
     # One that hangs ends in its time; one that is stopped ends at once.
     address = serving(vision, "silent", "exec /bin/busybox nc -l -p 9000 -e /bin/busybox sleep 600")
     node = ask({"url": f"http://{address}:9000/", "timeoutSeconds": 2})
