@@ -190,6 +190,15 @@ CellValue allocation_gpus(const Json& o, WallTime) {
   return std::ranges::count_if(array_at(o, {"spec", "devices"}),
                                [](const Json& device) { return bool_at(device, {"charged"}, true); });
 }
+CellValue model_aliases(const Json& o, WallTime) {
+  std::string all;
+  for (const auto& [alias, version] : object_at(o, {"spec", "aliases"})) {
+    if (!version.is_int64()) continue;
+    if (!all.empty()) all += ',';
+    all.append(alias.data(), alias.size()) += "=v" + std::to_string(version.get_int64());
+  }
+  return or_none(all);
+}
 CellValue image_tenant(const Json& o, WallTime) {
   const std::string_view tenant = string_at(o, {"spec", "tenant"});
   return tenant.empty() ? "shared" : std::string(tenant);
@@ -266,6 +275,7 @@ constexpr Cell kCells[] = {
     {"global-default", global_default},
     {"allocation-gpus", allocation_gpus},
     {"image-tenant", image_tenant},
+    {"model-aliases", model_aliases},
     {"tenant-limit", tenant_limit},
     {"tenants", tenants},
     {"gate-tenants", gate_tenants},

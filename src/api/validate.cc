@@ -38,6 +38,8 @@ constexpr Row kRules[] = {
     {kFactory, "GateException", validate_gate_exception},
     {kFactory, "Image", validate_image},
     {kFactory, "ImageScan", validate_image_scan},
+    {kFactory, "Model", validate_model},
+    {kFactory, "ModelVersion", validate_model_version},
     {kFactory, "Pool", validate_pool},
     {kFactory, "PriceList", validate_price_list},
     {kFactory, "Queue", validate_queue},

@@ -52,6 +52,8 @@ void validate_pod_claims(const Json& spec, std::string_view path, FieldErrors& e
 void validate_tenant(const Subject&);   // validate_factory.cc
 void validate_dataset(const Subject&);  // validate_dataset.cc
 void validate_dataset_version(const Subject&);
+void validate_model(const Subject&);  // validate_model.cc
+void validate_model_version(const Subject&);
 void validate_repository(const Subject&);  // validate_repository.cc
 void validate_image(const Subject&);       // validate_factory.cc
 void validate_price_list(const Subject&);

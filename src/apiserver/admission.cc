@@ -6,6 +6,7 @@
 #include "api/deletion.h"
 #include "apiserver/device_admission.h"
 #include "apiserver/gates.h"
+#include "apiserver/models.h"
 #include "apiserver/node_authorizer.h"
 #include "apiserver/quotas.h"
 #include "apiserver/source.h"
@@ -171,6 +172,7 @@ Result<void> admit_create(Call& call, Json& object) {
     api::erase(object, {"status"});
     return check_templates(call, object);
   }
+  if (is_model(call.type())) return admit_model_create(call, object);
   if (resource == "podgroups.scheduling.x-k8s.io") warn_of_ignored(call, object);
   if (resource == "namespaces") complete_namespace(object);
   if (resource == Factory::kTenants) return admit_tenant(call, object);
@@ -195,6 +197,7 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   if (resource == "resourceclaims.resource.k8s.io") return admit_claim_update(call, before, after);
   if (is_rbac(resource)) return check_escalation(call, after);
   if (resource == Factory::kTenants) return admit_tenant_update(call, before, after);
+  if (is_model(call.type())) return admit_model_update(call, before, after);
   if ((resource == kQueues || resource == kBudgets) && call.route().subresource == "status")
     return fail(
         forbidden(call.type(), call.route().name,
@@ -221,9 +224,14 @@ Result<void> admit_delete(Call& call, const api::ObjectPtr& stored) {
 }
 
 Result<void> after_create(Call& call, const api::ObjectPtr& stored) {
+  if (is_model(call.type())) return after_model_create(call, stored);
   if (stored->key.resource() != Factory::kTenants) return {};
   const ClusterId cluster(std::string(api::string_at(stored->parse(), {"status", "cluster"})));
   return make_cluster(call.factory.fresh_cluster(cluster), call.services);
+}
+
+void after_update(Call& call, const Json& before, const Json& after) {
+  if (is_model(call.type())) after_model_update(call, before, after);
 }
 
 Result<void> check_escalation(Call& call, const Json& object) {

@@ -33,7 +33,11 @@ const List& tracked() {
 }
 
 // What a pod that trains may do with its own credential: log, and read what was logged. Not delete.
-Rules logger_rules() { return {rule({"create", "get", "list", "update"}, {"factory.ingot.dev"}, tracked())}; }
+// And register models, which neither promotes nor takes away.
+Rules logger_rules() {
+  return {rule({"create", "get", "list", "update"}, {"factory.ingot.dev"}, tracked()),
+          rule({"create", "get", "list"}, {"factory.ingot.dev"}, {"models", "modelversions"})};
+}
 
 Rules view_rules() {
   return {
@@ -56,9 +60,11 @@ Rules view_rules() {
            {"resourceclaims", "resourceclaims/status", "resourceclaimtemplates"}),
       rule(read(), {"scheduling.x-k8s.io"}, {"podgroups", "podgroups/status"}),
       rule(read(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
-      rule(read(), {"factory.ingot.dev"}, {"datasets", "datasetversions", "repositories"}),
+      rule(read(), {"factory.ingot.dev"},
+           {"datasets", "datasetversions", "models", "models/aliases", "modelversions", "repositories"}),
       rule({"get"}, {"factory.ingot.dev"}, {"blobs"}),
       rule(read(), {"factory.ingot.dev"}, tracked()),
+      rule({"list"}, {"factory.ingot.dev"}, {"signingkeys"}),
   };
 }
 
@@ -84,7 +90,8 @@ Rules edit_rules() {
       rule(write(), {"resource.k8s.io"}, {"resourceclaims", "resourceclaimtemplates"}),
       rule(write(), {"scheduling.x-k8s.io"}, {"podgroups"}),
       rule(write(), {"argoproj.io"}, {"workflows", "workflowtemplates", "cronworkflows"}),
-      rule(write(), {"factory.ingot.dev"}, {"datasets", "datasetversions", "repositories"}),
+      rule(write(), {"factory.ingot.dev"},
+           {"datasets", "datasetversions", "models", "modelversions", "repositories"}),
       rule({"create"}, {"factory.ingot.dev"}, {"blobs"}),
       rule(write(), {"factory.ingot.dev"}, tracked()),
       rule(read(), {"coordination.k8s.io"}, {"leases"}),
@@ -97,6 +104,7 @@ Rules edit_rules() {
 Rules admin_rules() {
   Rules rules = edit_rules();
   rules.push_back(rule({"create"}, {"authorization.k8s.io"}, {"localsubjectaccessreviews"}));
+  rules.push_back(rule({"update", "patch", "delete"}, {"factory.ingot.dev"}, {"models/aliases"}));
   rules.push_back(rule(read(), {"rbac.authorization.k8s.io"}, {"roles", "rolebindings"}));
   rules.push_back(rule(write(), {"rbac.authorization.k8s.io"}, {"roles", "rolebindings"}));
   return rules;

@@ -40,6 +40,10 @@ class ClusterView {
                                std::optional<Revision> expect = std::nullopt) {
     return turn_.erase(api::Key(cluster_, resource, ns, name), expect);
   }
+  // A row about this cluster (store::Row).
+  void append(std::string stream, WallTime at, std::string data) {
+    turn_.append({.stream = std::move(stream), .cluster = cluster_.value, .at = at, .data = std::move(data)});
+  }
 
  private:
   std::string prefix(std::string_view resource, std::string_view ns) const {

@@ -34,7 +34,7 @@ Result<Outcome> dispatch_plain(Call& call) {
 Result<Outcome> dispatch_subresource(Call& call) {
   const std::string& sub = call.route().subresource;
   const std::string_view verb = call.in.verb;
-  if (sub == "status" || sub == "finalize") {
+  if (sub == "status" || sub == "finalize" || sub == "aliases") {
     if (verb == "get") return get_object(call);
     if (verb == "update") return update_object(call);
     if (verb == "patch") return patch_object(call);

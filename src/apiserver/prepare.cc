@@ -87,15 +87,18 @@ Error not_supported(std::string_view verb, const api::Resource& type) {
 // Finds the type and checks that the request makes sense for it.
 Result<void> resolve_type(const PrepareInputs& inputs, Prepared& in) {
   const Route& route = in.route;
+  bool named = false;
   for (const ExtraRoute& extra : inputs.extras) {
     if (!extra.path.empty() || extra.group != route.group || extra.version != route.version ||
         extra.resource != route.resource)
       continue;
-    if (in.request.method != "GET") return fail(method_not_allowed());
+    named = true;
+    if (in.request.method != extra.method) continue;
     in.extra = &extra;
-    in.verb = "list";
+    in.verb = extra.method == "GET" ? "list" : "create";
     return {};
   }
+  if (named) return fail(method_not_allowed());
   const api::Resource* type = inputs.registry.find(route.group, route.version, route.resource);
   const bool reading = in.request.method == "GET" || in.request.method == "HEAD";
   if (!type) return fail(no_such_path());

@@ -28,7 +28,7 @@ struct ServerOptions {
 
 struct Prepared;  // opaque
 
-// A GET that another room answers: below /apis/GROUP/VERSION/RESOURCE ("usage" of the ledger), authorized as verb
+// A GET (or a POST of no body, authorized as `create`) that another room answers: below /apis/GROUP/VERSION/RESOURCE ("usage" of the ledger), authorized as verb
 // `list` on that resource; or of a path ("/metrics"), authorized as verb `get` on that nonResourceURL. Also below
 // /clusters/NAME/, for that cluster alone. Audited like every request.
 struct ExtraRequest {
@@ -40,6 +40,7 @@ struct ExtraRequest {
 struct ExtraRoute {
   std::string group, version, resource;
   std::string path;  // "": a resource
+  std::string method = "GET";
   // On the loop, after the turn; must reply once, now or later.
   std::function<void(ExtraRequest, ExchangePtr)> serve;
 };

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "api/model_names.h"
 #include "api/patch.h"
 #include "apiserver/admission.h"
 #include "apiserver/encode.h"
 #include "apiserver/managers.h"
+#include "apiserver/models.h"
 #include "apiserver/prepare.h"
 #include "apiserver/source.h"
 #include "apiserver/status.h"
@@ -91,6 +93,8 @@ Result<Outcome> store_new(Call& call, Json object) {
   if (!api::string_at(object, {"metadata", "resourceVersion"}).empty())
     return fail(Reason::BadRequest, "resourceVersion should not be set on objects to be created");
   api::erase(object, {"metadata", "resourceVersion"});
+  if (call.type().resource() == api::kModelVersions)
+    if (const Result<void> numbered = number_version(call, object); !numbered) return fail(numbered.error());
   const Result<std::string> name = pick_name(call, object);
   if (!name) return fail(name.error());
   if (const Result<void> writable = check_writable(call, *name); !writable) return fail(writable.error());
@@ -170,6 +174,14 @@ Json limited_to(const Route& route, const api::Resource& type, const Json& befor
     return after;
   }
   Json limited(before, before.storage());
+  if (route.subresource == "aliases") {
+    const Json* spec = api::find(after, {"spec"});
+    const Json none = api::JsonObject();
+    Json own = api::object_at(before, {"spec"});
+    take(own, "aliases", spec ? *spec : none);
+    api::set(limited, {"spec"}, std::move(own));
+    return limited;
+  }
   // What a step of a workflow left is told with its last status.
   if (const Json* outputs = api::find(after, {"metadata", "annotations", kOutputsAnnotation});
       outputs && type.kind == "Pod")
@@ -233,6 +245,7 @@ Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const J
 
   const std::string resource = call.type().resource();
   const bool released = api::deletion_complete(after);
+  after_update(call, before, after);
   Result<api::ObjectPtr> written =
       call.view.put(resource, stored->key.ns(), stored->key.name(), std::move(after), stored->revision);
   if (written && released) written = call.view.erase(resource, stored->key.ns(), stored->key.name());
