@@ -22,7 +22,8 @@ struct MlflowRoute {
   enum class Kind : uint8_t { Reads, Logs, Recorded } kind = Kind::Reads;
   bool stream = false;  // has a body of any length
 };
-std::span<const MlflowRoute> mlflow_routes();
+std::span<const MlflowRoute> mlflow_routes();        // of what is tracked
+std::span<const MlflowRoute> mlflow_model_routes();  // of registered models
 
 struct MlflowMatch {
   const MlflowRoute* route = nullptr;

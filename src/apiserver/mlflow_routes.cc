@@ -110,9 +110,10 @@ std::optional<MlflowMatch> match_mlflow(std::string_view method, std::span<const
   } else if (!segments.empty() && segments[0].starts_with("mlflow")) {
     return std::nullopt;
   }
-  for (const MlflowRoute& route : kRoutes)
-    if (route.method == method)
-      if (auto found = match(route, segments)) return found;
+  for (const auto routes : {mlflow_routes(), mlflow_model_routes()})
+    for (const MlflowRoute& route : routes)
+      if (route.method == method)
+        if (auto found = match(route, segments)) return found;
   return std::nullopt;
 }
 

@@ -1,16 +1,18 @@
 #include "api/json.h"
+#include "api/model_names.h"
 #include "controllers/blob_roots.h"
 #include "data/manifest.h"
 
 namespace ingot::controllers {
 namespace {
 
-constexpr std::string_view kVersions = "datasetversions.factory.ingot.dev";
-
-class DatasetRoots final : public BlobRoots {
+// Versions whose `spec.manifest` names a list of files.
+class ManifestRoots final : public BlobRoots {
  public:
+  explicit ManifestRoots(std::string_view versions) : versions_(versions) {}
+
   void named(const store::Turn& turn, const ClusterId& cluster, const VisitDigest& visit) const override {
-    turn.range(api::type_prefix(cluster, kVersions), "", [&](const api::ObjectPtr& version) {
+    turn.range(api::type_prefix(cluster, versions_), "", [&](const api::ObjectPtr& version) {
       if (const auto digest = Digest::parse(api::string_at(version->parse(), {"spec", "manifest"})))
         visit(*digest);
       return true;
@@ -31,10 +33,16 @@ class DatasetRoots final : public BlobRoots {
     }
     return {};
   }
+
+ private:
+  const std::string_view versions_;
 };
 
 }  // namespace
 
-std::unique_ptr<BlobRoots> dataset_roots() { return std::make_unique<DatasetRoots>(); }
+std::unique_ptr<BlobRoots> dataset_roots() {
+  return std::make_unique<ManifestRoots>("datasetversions.factory.ingot.dev");
+}
+std::unique_ptr<BlobRoots> model_roots() { return std::make_unique<ManifestRoots>(api::kModelVersions); }
 
 }  // namespace ingot::controllers

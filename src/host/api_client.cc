@@ -131,7 +131,7 @@ apiserver::Request InProcessTransport::request(std::string method, std::string p
   request.accept = "application/json";
   request.user_agent = "ingot-node";
   request.identity = who_;
-  request.remote = "in-process";
+  request.remote = remote_;
   return request;
 }
 

@@ -13,8 +13,10 @@ namespace ingot::host {
 
 class InProcessTransport final : public node::Transport {
  public:
-  InProcessTransport(env::Loop& loop, apiserver::Server& server, apiserver::Identity who)
-      : loop_(loop), server_(server), who_(std::move(who)) {}
+  // `remote`: how the audit names this way in.
+  InProcessTransport(env::Loop& loop, apiserver::Server& server, apiserver::Identity who,
+                     std::string remote = "in-process")
+      : loop_(loop), server_(server), who_(std::move(who)), remote_(std::move(remote)) {}
 
   void call(node::Call, std::move_only_function<void(Result<node::Answer>)>) override;
   std::unique_ptr<node::Watch> stream(std::string path, std::function<void(std::string_view)> line,
@@ -26,6 +28,7 @@ class InProcessTransport final : public node::Transport {
   env::Loop& loop_;
   apiserver::Server& server_;
   const apiserver::Identity who_;
+  const std::string remote_;
 };
 
 // user system:node:NAME, group system:nodes, of the factory's own control plane.

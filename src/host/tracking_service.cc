@@ -25,6 +25,7 @@ using apiserver::MlflowTarget;
 using apiserver::Reply;
 using Told = TrackingService::Told;
 
+constexpr std::string_view kModelFiles = "models/";
 constexpr std::string_view kVersion = "3.17.2";  // of MLflow whose API this is
 constexpr std::string_view kSuffix = ".db";
 
@@ -291,6 +292,12 @@ std::string part_of(const MlflowTarget& target, std::string_view name) {
   return {};
 }
 
+std::string query_of(const MlflowTarget& target, std::string_view name) {
+  for (const auto& [known, value] : target.query)
+    if (known == name) return value;
+  return {};
+}
+
 // What the index says of blobs; the sweep's thread waits for it.
 class TrackedBlobs final : public controllers::BlobRoots {
  public:
@@ -387,8 +394,12 @@ void TrackingService::serve(MlflowTarget target, ExchangePtr exchange) {
     Reply reply = apiserver::text_reply(200, target.op == "health" ? "OK" : std::string(kVersion));
     return exchange->reply(std::move(reply));
   }
+  // Files of versions lie below models/, where no experiment is; they are shown and never put.
+  const bool of_models = (target.op == "proxy/get" && part_of(target, "path").starts_with(kModelFiles)) ||
+                         (target.op == "proxy/list" && query_of(target, "path").starts_with(kModelFiles));
   for (const auto& [prefix, serve] : shared_->mounted)
-    if (target.op.starts_with(prefix)) return serve(std::move(target), std::move(exchange));
+    if (target.op.starts_with(prefix) || (of_models && prefix == "model-versions/"))
+      return serve(std::move(target), std::move(exchange));
   if (target.op == "proxy/put") return shared_->put_artifact(std::move(target), std::move(exchange));
   if (target.op == "proxy/get" || target.op == "artifacts/get")
     return shared_->get_artifact(std::move(target), std::move(exchange));

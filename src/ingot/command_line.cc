@@ -42,6 +42,7 @@ CommandLine::CommandLine() {
   add_tenant_commands();
   add_listings();
   add_datasets();
+  add_models();
   add_repositories();
   add_run();
   add_runs();

@@ -20,6 +20,7 @@ struct Parsed {
   UsageOptions usage;
   ImageOptions image;
   DatasetOptions dataset;
+  ModelOptions model;
   RepoOptions repo;
   RunOptions run;
   RunsOptions runs;
@@ -43,6 +44,7 @@ class CommandLine {
   void add_tenant_commands();
   void add_listings();
   void add_datasets();
+  void add_models();
   void add_repositories();
   void add_run();
   void add_runs();

@@ -83,6 +83,26 @@ int dataset_list(const Common&, const DatasetOptions&);
 int dataset_show(const Common&, const DatasetOptions&);
 int dataset_get(const Common&, const DatasetOptions&);
 
+struct ModelOptions {
+  std::string name;   // [TENANT/]NAME[@VERSION]; of verify also a directory, of `key export` a key
+  std::string other;  // of diff
+  std::string path, tenant, alias, bundle, source, description;
+  std::vector<std::string> keys, attestations;  // files
+};
+int model_list(const Common&, const ModelOptions&);
+int model_show(const Common&, const ModelOptions&);
+int model_verify(const Common&, const ModelOptions&);
+int model_sign(const Common&, const ModelOptions&);
+int model_export(const Common&, const ModelOptions&);
+int model_diff(const Common&, const ModelOptions&);
+int model_import(const Common&, const ModelOptions&);
+int model_promote(const Common&, const ModelOptions&);
+int model_rollback(const Common&, const ModelOptions&);
+int model_delete(const Common&, const ModelOptions&);
+int model_key_list(const Common&, const ModelOptions&);
+int model_key_export(const Common&, const ModelOptions&);
+int model_key_rotate(const Common&, const ModelOptions&);
+
 struct RepoOptions {
   std::string name, url;
   std::string tenant, ns = "default";

@@ -1,11 +1,7 @@
 // ingot dataset add|list|show|get
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <map>
-#include <set>
 
 #include "data/manifest.h"
 #include "host/dataset_files.h"
@@ -13,6 +9,7 @@
 #include "ingot/client.h"
 #include "ingot/dataset_run.h"
 #include "ingot/dataset_versions.h"
+#include "ingot/file_sets.h"
 #include "ingot/output.h"
 
 namespace ingot {
@@ -55,66 +52,8 @@ Result<api::Json> ensure_dataset(Client& client, const Place& place, const Datas
   return client.call("POST", datasets_path(place), &dataset);
 }
 
-struct Added {
-  data::Manifest manifest;
-  Digest digest;
-  int64_t fresh = 0;  // files whose bytes were not there
-};
-
-// Hashes the files, and sends what is not there yet.
-Result<Added> upload(Client& client, const Place& place, const host::DatasetSource& source) {
-  int64_t total = 0;
-  for (const host::SourceFile& file : source.files()) total += file.bytes;
-  std::vector<data::ManifestFile> entries;
-  std::map<Digest, const host::SourceFile*> by_digest;
-  {
-    TransferProgress progress("hashing", total);
-    for (const host::SourceFile& file : source.files()) {
-      Sha256 hash;
-      auto read = source.read(file, [&](std::string_view piece) -> Result<void> {
-        hash.add(piece);
-        progress.add(int64_t(piece.size()));
-        return {};
-      });
-      if (!read) return fail(read.error());
-      entries.push_back({file.name, hash.finish(), file.bytes});
-      by_digest.emplace(entries.back().digest, &file);
-    }
-  }
-  auto manifest = data::make_manifest(std::move(entries));
-  if (!manifest) return fail(manifest.error());
-  BlobClient blobs(client, place.tenant);
-  std::vector<Digest> digests;
-  for (const auto& [digest, file] : by_digest) digests.push_back(digest);
-  auto missing = blobs.missing(digests);
-  if (!missing) return fail(missing.error());
-  std::vector<BlobSend> sends;
-  int64_t bytes = 0;
-  for (const Digest& digest : *missing) {
-    const auto found = by_digest.find(digest);
-    if (found == by_digest.end())
-      return fail(Reason::InternalError, "the factory misses what nobody asked about");
-    const host::SourceFile* file = found->second;
-    sends.push_back({digest, file->bytes, [&source, file] { return source.reader(*file); }});
-    bytes += file->bytes;
-  }
-  // Large ones first: the last connection to end does not end with the largest.
-  std::ranges::sort(sends, std::greater{}, &BlobSend::bytes);
-  {
-    TransferProgress progress("sending", bytes);
-    if (auto sent = blobs.send(sends, progress); !sent) return fail(sent.error());
-  }
-  const std::string text = data::to_text(*manifest);
-  const Digest digest = Digest::of(text);
-  if (auto put = blobs.put(digest, text); !put) return fail(put.error());
-  const std::set<Digest> new_ones(missing->begin(), missing->end());
-  const int64_t fresh = std::ranges::count_if(
-      manifest->files, [&](const data::ManifestFile& file) { return new_ones.contains(file.digest); });
-  return Added{std::move(*manifest), digest, fresh};
-}
-
 Result<api::Json> add_version(Client& client, const Place& place, const DatasetOptions& options,
-                              const api::Json& dataset, const Added& added, int64_t newest) {
+                              const api::Json& dataset, const SentFiles& added, int64_t newest) {
   Result<api::Json> made = fail(Reason::Conflict, "");
   for (int i = 0; i < kTries && !made && made.error().reason == Reason::Conflict; ++i) {
     const int64_t number = newest + 1 + i;
@@ -139,30 +78,6 @@ Result<api::Json> add_version(Client& client, const Place& place, const DatasetO
   return made;
 }
 
-std::string files_text(int64_t files) {
-  return fmt::format("{} file{}", count_text(files), files == 1 ? "" : "s");
-}
-
-Result<void> download(Client& client, const Place& place, const data::Manifest& manifest,
-                      const std::string& path) {
-  auto target = host::DatasetTarget::open(path);
-  if (!target) return fail(target.error());
-  BlobClient blobs(client, place.tenant);
-  std::vector<BlobFetch> fetches;
-  for (const data::ManifestFile& file : manifest.files)
-    fetches.push_back({file.digest, [&target, &file](const auto& read) {
-                         return target->write(file.name, [&](int fd) {
-                           return read([fd, &file](std::string_view piece) -> Result<void> {
-                             if (host::write_all(fd, piece)) return {};
-                             return fail(Reason::InternalError,
-                                         fmt::format("cannot write {}: {}", file.name, strerror(errno)));
-                           });
-                         });
-                       }});
-  TransferProgress progress("fetching", manifest.bytes());
-  return blobs.fetch(fetches, progress);
-}
-
 }  // namespace
 
 int dataset_add(const Common& common, const DatasetOptions& options) {
@@ -182,7 +97,7 @@ int dataset_add(const Common& common, const DatasetOptions& options) {
   if (!source) return failed(source.error());
   auto dataset = ensure_dataset(*client, *place, options);
   if (!dataset) return failed(dataset.error());
-  auto added = upload(*client, *place, *source);
+  auto added = send_files(*client, place->tenant, *source);
   if (!added) return failed(added.error());
   auto before = versions_of(*client, *place, options.name);
   if (!before) return failed(before.error());
@@ -281,7 +196,7 @@ int dataset_get(const Common& common, const DatasetOptions& options) {
   if (!text) return failed(text.error());
   auto manifest = data::parse_manifest(*text);
   if (!manifest) return failed(manifest.error());
-  if (auto fetched = download(*client, *place, *manifest, options.path); !fetched)
+  if (auto fetched = fetch_files(*client, place->tenant, *manifest, options.path); !fetched)
     return failed(fetched.error());
   if (common.json) {
     print_json(*version);

@@ -36,6 +36,7 @@
 #include "ingot/nodes.h"
 #include "ingot/routes.h"
 #include "ingot/server_names.h"
+#include "ingot/signing.h"
 #include "metering/ledger.h"
 #include "pipelines/commit_states.h"
 #include "pipelines/cron.h"
@@ -91,6 +92,7 @@ struct Factory::Impl {
   std::unique_ptr<env::Blobs> blobs;
   std::unique_ptr<host::BlobService> blob_service;
   std::unique_ptr<host::TrackingService> tracking;
+  std::unique_ptr<Signing> signing;
   std::unique_ptr<env::Git> git;
   std::unique_ptr<host::ThreadWorker> reader;  // of what comes from there
   std::unique_ptr<host::Artifacts> artifacts;
@@ -167,6 +169,8 @@ Result<void> Factory::Impl::open_blobs() {
     tracking = std::move(*tracks);
     std::vector<std::unique_ptr<controllers::BlobRoots>> roots;
     roots.push_back(controllers::dataset_roots());
+    roots.push_back(controllers::model_roots());
+    roots.push_back(controllers::model_bundle_roots());
     roots.push_back(controllers::artifact_roots());
     roots.push_back(tracking->roots());
     blob_keeper =
@@ -234,6 +238,7 @@ Result<void> Factory::Impl::serve() {
           return expectation_text(*estimate, list ? read->of(list, prices) : unset, real.clock.wall());
         });
     server->mount(metrics_route(metric_sources));
+    signing->mount(*server, *blobs, *blob_service, *tracking);
   });
   door.server = server.get();
   http->start();
@@ -263,6 +268,7 @@ Result<void> Factory::Impl::run_nodes() {
     repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git, *reader);
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
     dataset_runs = std::make_unique<pipelines::DatasetRuns>(real.env, *shard);
+    signing->run(*shard, *blobs);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
     idleness = std::make_unique<controllers::Idleness>(real.env, *shard, telemetry);
     gpu_view = std::make_unique<metering::GpuView>(real.env, *shard);
@@ -411,6 +417,7 @@ void Factory::Impl::stop(bool keep_pods) {
     commit_states = nullptr;
     repositories = nullptr;
     dataset_runs = nullptr;
+    if (signing) signing->rest();
     pipelines = nullptr;
     account_requests = nullptr;
     device_health = nullptr;
@@ -426,6 +433,7 @@ void Factory::Impl::stop(bool keep_pods) {
     pod_ends = nullptr;
     shard = nullptr;
   });
+  signing = nullptr;
   tracking = nullptr;
   git = nullptr;
   reader = nullptr;
@@ -464,6 +472,9 @@ Result<std::unique_ptr<Factory>> Factory::start(const FactoryOptions& options) {
   auto pki = host::Pki::open(options.data + "/pki", impl.real.clock, impl.real.entropy);
   if (!pki) return fail(pki.error());
   impl.pki = std::move(*pki);
+  auto signing = Signing::open(options.data + "/pki/signing", impl.instance->record().id, impl.real);
+  if (!signing) return fail(signing.error());
+  impl.signing = std::move(*signing);
   for (const auto step : {&Impl::open_store, &Impl::open_blobs, &Impl::open_git, &Impl::open_machine,
                           &Impl::listen, &Impl::serve, &Impl::run_nodes, &Impl::publish}) {
     if (auto done = (impl.*step)(); !done) return fail(done.error());

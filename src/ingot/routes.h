@@ -3,6 +3,8 @@
 //   GET history?sinceSeconds=N&next=P    what was held, row by row and page by page; a tenant's own in its own cluster
 //   GET queuesummaries                   what queues hold, and who comes first; a tenant's own leaf in its own cluster
 //   GET explain?namespace=N&pod=P        why a pod of the cluster waits, or where it is
+//   GET signingkeys                      the public keys of all that the factory signed
+//   POST signingkeys                     a new one signs from now on; in root alone
 // Thread rule: the loop. Everything passed in outlives the routes.
 #pragma once
 
@@ -11,6 +13,7 @@
 #include "apiserver/server.h"
 #include "controllers/placement.h"
 #include "env/env.h"
+#include "env/signer.h"
 #include "store/shard.h"
 
 namespace ingot {
@@ -19,5 +22,7 @@ apiserver::ExtraRoute usage_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute history_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
+apiserver::ExtraRoute keys_route(env::Signer&);
+apiserver::ExtraRoute rotate_route(env::Signer&, env::Worker&, env::Log&);
 
 }  // namespace ingot

@@ -10,8 +10,8 @@
 namespace ingot::registry {
 
 Handler find_handler(std::string_view name) {
-  for (const auto ops :
-       {run_ops(), search_ops(), experiment_ops(), metric_ops(), input_ops(), model_ops(), artifact_ops()})
+  for (const auto ops : {run_ops(), search_ops(), experiment_ops(), metric_ops(), input_ops(), model_ops(),
+                         artifact_ops(), registering_ops()})
     for (const Op& op : ops)
       if (op.name == name) return op.handle;
   return nullptr;

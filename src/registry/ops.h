@@ -37,6 +37,7 @@ std::span<const Op> search_ops();
 std::span<const Op> input_ops();
 std::span<const Op> model_ops();
 std::span<const Op> artifact_ops();
+std::span<const Op> registering_ops();
 // nullptr: none.
 Handler find_handler(std::string_view name);
 

@@ -149,6 +149,14 @@ Result<std::optional<double>> Args::real(std::string_view name) const {
   return fail(wrong_type(name, "a number"));
 }
 
+Result<bool> Args::flag(std::string_view name) const {
+  const Json* value = at(name);
+  if (!value) return false;
+  if (value->is_bool()) return value->get_bool();
+  if (value->is_string()) return view(value->get_string()) == "true";
+  return fail(wrong_type(name, "true or false"));
+}
+
 Result<std::vector<std::string>> Args::texts(std::string_view name) const {
   std::vector<std::string> out;
   const Json* value = at(name);

@@ -31,6 +31,7 @@ class Args {
   Result<std::optional<int64_t>> number(std::string_view name) const;
   Result<int64_t> number_or(std::string_view name, int64_t otherwise, int64_t least, int64_t most) const;
   Result<std::optional<double>> real(std::string_view name) const;
+  Result<bool> flag(std::string_view name) const;  // true, or "true"; false when absent
   Result<std::vector<std::string>> texts(std::string_view name) const;
   // Objects of a list, at most `most`.
   Result<std::vector<const api::JsonObject*>> objects(std::string_view name, size_t most) const;
