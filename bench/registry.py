@@ -15,6 +15,7 @@ from pathlib import Path
 
 from factory import Factory
 from mlflow_venv import python_with
+import sign
 from run import progress, row
 
 RUNS, POINTS = 1_000_000, 1_000_000
@@ -224,3 +225,4 @@ def measure(build):
             yield from searches(build, factory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    yield from sign.sign_ratio(build)
