@@ -203,7 +203,9 @@ bool ModelFilter::matches(
     const std::function<std::optional<std::string>(std::string_view key)>& value) const {
   return std::ranges::all_of(clauses_, [&](const FilterClause& clause) {
     const auto found = value(clause.key);
-    return found && holds(clause, *found);
+    // MLflow's client asks every time for what is no prompt, and few models say so.
+    if (!found) return clause.op == Op::NotEqual && clause.key == "tags.mlflow.prompt.is_prompt";
+    return holds(clause, *found);
   });
 }
 

@@ -31,6 +31,7 @@ TEST(ModelFilter, SaysWhatMatches) {
   EXPECT_TRUE(holds("version_number > 9", digits));
   EXPECT_FALSE(holds("name LIKE 'DIG%'", digits));
   EXPECT_FALSE(holds("tags.none != 'x'", digits));
+  EXPECT_TRUE(holds("tags.`mlflow.prompt.is_prompt` != 'true'", digits));
 }
 
 TEST(ModelFilter, RefusesWhatItCannotRead) {
