@@ -28,6 +28,9 @@ using Told = TrackingService::Told;
 constexpr std::string_view kModelFiles = "models/";
 constexpr std::string_view kVersion = "3.17.2";  // of MLflow whose API this is
 constexpr std::string_view kSuffix = ".db";
+// One cluster's requests are handled for so long, or until their answers take so much, before others get their turn.
+constexpr Duration kRound = std::chrono::milliseconds(50);
+constexpr size_t kRoundBytes = 64u << 20;
 
 int64_t milliseconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
@@ -70,7 +73,7 @@ struct TrackingService::Shared : std::enable_shared_from_this<TrackingService::S
   void submit(const ClusterId&, Job);
   void schedule(const QueuePtr&);  // its mutex is held
   void run(const QueuePtr&);
-  void answer(Queue&, std::deque<Job>);
+  void answer(Queue&, std::deque<Job>&);
   Result<std::string> read_and_handle(registry::Tracker&, Job&);
   void put_artifact(MlflowTarget, ExchangePtr);
   void get_artifact(MlflowTarget, ExchangePtr);
@@ -166,7 +169,7 @@ void TrackingService::Shared::run(const QueuePtr& queue) {
     close = std::exchange(queue->close, false);
     remove = queue->remove;
   }
-  if (!jobs.empty()) answer(*queue, std::move(jobs));
+  if (!jobs.empty()) answer(*queue, jobs);
   if (close || remove) queue->tracker = nullptr;
   if (remove)
     for (const char* suffix : {"", "-wal", "-journal", "-shm"}) {
@@ -175,11 +178,16 @@ void TrackingService::Shared::run(const QueuePtr& queue) {
     }
   std::lock_guard lock(queue->mutex);
   queue->scheduled = false;
-  if (!queue->jobs.empty() || queue->close) schedule(queue);
+  // What a long or large answer left for the next round.
+  for (; !jobs.empty(); jobs.pop_back()) {
+    queue->bytes += jobs.back().target.body.size();
+    queue->jobs.push_front(std::move(jobs.back()));
+  }
+  if (!queue->jobs.empty() || queue->close || (queue->remove && !remove)) schedule(queue);
 }
 
-// Handles all, commits once, and lets the answers go.
-void TrackingService::Shared::answer(Queue& queue, std::deque<Job> jobs) {
+// Handles what can be handled within a moment, commits once, and lets the answers go; the rest stays in `jobs`.
+void TrackingService::Shared::answer(Queue& queue, std::deque<Job>& jobs) {
   std::vector<std::pair<Told, Result<std::string>>> answers;
   answers.reserve(jobs.size());
   Result<void> good;
@@ -190,9 +198,15 @@ void TrackingService::Shared::answer(Queue& queue, std::deque<Job> jobs) {
     else
       good = fail(opened.error());
   }
-  for (Job& job : jobs)
+  const Instant until = env.clock.now() + kRound;
+  size_t bytes = 0;
+  do {
+    Job& job = jobs.front();
     answers.emplace_back(std::move(job.done), good ? read_and_handle(*queue.tracker, job)
                                                    : Result<std::string>(fail(good.error())));
+    if (const Result<std::string>& told = answers.back().second; told) bytes += told->size();
+    jobs.pop_front();
+  } while (!jobs.empty() && bytes < kRoundBytes && env.clock.now() < until);
   if (good) good = queue.tracker->commit();
   if (!good) {
     env.log.error("tracking.failed", {{"cluster", queue.cluster.value}, {"error", good.error().message}});
@@ -252,7 +266,13 @@ void TrackingService::Shared::watch_tenants() {
 }
 
 TrackingService::TrackingService(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
-TrackingService::~TrackingService() { shared_->crew.stop(); }
+TrackingService::~TrackingService() {
+  shared_->crew.stop();
+  for (auto& [cluster, queue] : shared_->queues) {
+    std::lock_guard lock(queue->mutex);
+    queue->jobs.clear();  // who waits for one is told that nobody answers
+  }
+}
 
 Result<std::unique_ptr<TrackingService>> TrackingService::open(env::Env& env, store::Shard& shard,
                                                                BlobService& blobs, TrackingOptions options) {
@@ -307,9 +327,12 @@ class TrackedBlobs final : public controllers::BlobRoots {
   void named(const store::Turn&, const ClusterId&, const controllers::VisitDigest&) const override {}
   Result<void> follow(env::Blobs&, const ClusterId& cluster, const std::vector<Digest>&,
                       const controllers::VisitDigest& visit) const override {
-    std::error_code ignored;
-    if (!std::filesystem::exists(fmt::format("{}/{}{}", directory_, cluster.value, kSuffix), ignored))
-      return {};
+    const std::string path = fmt::format("{}/{}{}", directory_, cluster.value, kSuffix);
+    std::error_code error;
+    const bool there = std::filesystem::exists(path, error);
+    // Not to be seen is not to be empty: what its rows name would be removed.
+    if (error) return fail(Reason::InternalError, fmt::format("{}: {}", path, error.message()));
+    if (!there) return {};
     const auto promise = std::make_shared<std::promise<Result<std::string>>>();
     auto answer = promise->get_future();
     loop_.post([ask = ask_, cluster, promise = std::move(promise)]() mutable {

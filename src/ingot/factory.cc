@@ -435,6 +435,7 @@ void Factory::Impl::stop(bool keep_pods) {
   });
   signing = nullptr;
   tracking = nullptr;
+  real.loop.call([] {});  // its last answers have been told
   git = nullptr;
   reader = nullptr;
   artifacts = nullptr;

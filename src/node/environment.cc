@@ -181,7 +181,8 @@ Result<Environment> environment_of(const Pod& pod, const ContainerDef& c, const 
   const Source maps{"configmap", "ConfigMap", false, &config.config_maps};
   const Source secrets{"secret", "Secret", true, &config.secrets};
   Environment env = service_variables(node);
-  for (auto& variable : tracking_variables(pod, c, config, node)) env.push_back(std::move(variable));
+  const Environment tracking = tracking_variables(pod, c, config, node);
+  env.insert(env.end(), tracking.begin(), tracking.end());
   for (const Json& from : api::array_at(*c.spec, {"envFrom"})) {
     const std::string_view prefix = api::string_at(from, {"prefix"});
     for (const auto& [field, source] : {std::pair{"configMapRef", &maps}, std::pair{"secretRef", &secrets}}) {
@@ -200,6 +201,7 @@ Result<Environment> environment_of(const Pod& pod, const ContainerDef& c, const 
       assign(env, name, expand(api::string_at(item, {"value"}), env));
     }
   }
+  settle_tracking(env, tracking);
   return env;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace ingot::node {
 namespace {
 
@@ -29,9 +31,6 @@ Environment tracking_variables(const Pod& pod, const ContainerDef& c, const PodC
   for (const api::Json& mount : api::array_at(*c.spec, {"volumeMounts"}))
     sees |= api::string_at(mount, {"mountPath"}) == kAccountPath;
   if (token == config.tokens.end() || !sees) return {};
-  // Who logs elsewhere shows our token to nobody.
-  for (const api::Json& own : api::array_at(*c.spec, {"env"}))
-    if (api::string_at(own, {"name"}) == "MLFLOW_TRACKING_URI") return {};
   const bool v6 = node.api_host.find(':') != std::string::npos;
   Environment out{{"MLFLOW_TRACKING_URI",
                    fmt::format(fmt::runtime(v6 ? "https://[{}]:{}/mlflow" : "https://{}:{}/mlflow"),
@@ -41,6 +40,22 @@ Environment tracking_variables(const Pod& pod, const ContainerDef& c, const PodC
   if (const auto name = api::string_at(pod.object, {"metadata", "annotations", kExperiment}); !name.empty())
     out.emplace_back("MLFLOW_EXPERIMENT_NAME", std::string(name));
   return out;
+}
+
+void settle_tracking(Environment& env, const Environment& ours) {
+  const auto value = [](const Environment& in, std::string_view name) -> const std::string* {
+    const auto found = std::ranges::find_if(in, [&](const auto& one) { return one.first == name; });
+    return found == in.end() ? nullptr : &found->second;
+  };
+  const std::string *uri = value(ours, "MLFLOW_TRACKING_URI"), *now = value(env, "MLFLOW_TRACKING_URI");
+  if (!uri) return;
+  const bool elsewhere = !now || *now != *uri;
+  const bool has_id = value(env, "MLFLOW_EXPERIMENT_ID") != nullptr;
+  std::erase_if(env, [&](const auto& one) {
+    const std::string* own = value(ours, one.first);
+    if (!own || *own != one.second) return false;
+    return elsewhere || (has_id && one.first == "MLFLOW_EXPERIMENT_NAME");
+  });
 }
 
 }  // namespace ingot::node

@@ -15,4 +15,8 @@ std::optional<TokenRef> tracking_token(const Pod&);
 // "" where the container sees no token of its ServiceAccount.
 Environment tracking_variables(const Pod&, const ContainerDef&, const PodConfig&, const NodeFacts&);
 
+// Takes out of a whole environment what does not go with what the pod says: who logs elsewhere shows our token to nobody,
+// and an experiment named by its id has no other name. `ours`: tracking_variables().
+void settle_tracking(Environment&, const Environment& ours);
+
 }  // namespace ingot::node

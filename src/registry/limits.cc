@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "registry/wire.h"
 
 namespace ingot::registry {
@@ -27,6 +29,10 @@ bool roundabout(std::string_view key) {
 
 std::string shown(std::string_view text) { return std::string(text.substr(0, 100)); }
 
+// Of UTF-8.
+bool begins(char c) { return (uint8_t(c) & 0xc0) != 0x80; }
+size_t characters(std::string_view text) { return size_t(std::ranges::count_if(text, begins)); }
+
 }  // namespace
 
 Result<void> check_key(std::string_view what, std::string_view key) {
@@ -47,10 +53,17 @@ Result<void> check_key(std::string_view what, std::string_view key) {
   return {};
 }
 
+std::string_view cut(std::string_view value, size_t most) {
+  if (value.size() <= most) return value;
+  for (size_t i = 0, n = 0; i < value.size(); ++i)
+    if (begins(value[i]) && n++ == most) return value.substr(0, i);
+  return value;
+}
+
 Result<void> check_value(std::string_view what, std::string_view key, std::string_view value, size_t most) {
-  if (value.size() <= most) return {};
+  if (cut(value, most).size() == value.size()) return {};
   return fail(invalid(fmt::format("{} '{}' has a value of {} characters, and at most {} are allowed", what,
-                                  shown(key), value.size(), most)));
+                                  shown(key), characters(value), most)));
 }
 
 Result<void> check_tag(std::string_view key, std::string_view value, size_t most) {

@@ -23,6 +23,8 @@ inline constexpr std::string_view kReserved = "ingot.dev/";  // tags that the fa
 // `what`: "metric", "param", "tag".
 Result<void> check_key(std::string_view what, std::string_view key);
 Result<void> check_value(std::string_view what, std::string_view key, std::string_view value, size_t most);
+// Its first `most` characters: MLflow's server cuts what runs say too long (MLFLOW_TRUNCATE_LONG_VALUES).
+std::string_view cut(std::string_view value, size_t most);
 Result<void> check_tag(std::string_view key, std::string_view value, size_t most);  // of a client
 Result<void> check_experiment_name(std::string_view);
 

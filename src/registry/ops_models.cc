@@ -345,14 +345,17 @@ Result<std::string> search(Desk& desk, const Call& call) {
   if (!most) return fail(most.error());
   std::vector<const LoggedModel*> found;
   uint64_t work = 0;
-  for (const LoggedModel& m : desk.book.models())
-    if (work < kMostWork && fits(*query, m, work)) found.push_back(&m);
+  for (const LoggedModel& m : desk.book.models()) {
+    if (work > kMostWork) return fail(too_costly());
+    if (fits(*query, m, work)) found.push_back(&m);
+  }
   std::ranges::sort(found,
                     [&](const LoggedModel* a, const LoggedModel* b) { return before(*query, *a, *b); });
-  const size_t end = std::min(found.size(), size_t(*offset + *most));
+  size_t end = size_t(*offset);
+  const size_t last = std::min(found.size(), end + size_t(*most));
   Out out;
   out.open('{').key("models").open('[');
-  for (size_t i = size_t(*offset); i < end; ++i) write_model(out, desk.book, *found[i]);
+  while (end < last && out.size() < kMostAnswer) write_model(out, desk.book, *found[end++]);
   out.close(']');
   if (end < found.size()) out.field("next_page_token", page_token(int64_t(end)));
   return out.close('}').take();

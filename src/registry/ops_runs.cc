@@ -29,7 +29,7 @@ std::string random_name(const Call& call) {
   return fmt::format("{}-{}-{}", kHow[dice % 16], kWhat[(dice >> 8) % 16], (dice >> 16) % 1000);
 }
 
-Result<std::vector<Pair>> read_pairs(const Args& args, std::string_view field, size_t most) {
+Result<std::vector<Pair>> read_pairs(const Args& args, std::string_view field, size_t most, size_t longest) {
   const auto list = args.objects(field, most);
   if (!list) return fail(list.error());
   std::vector<Pair> out;
@@ -43,7 +43,7 @@ Result<std::vector<Pair>> read_pairs(const Args& args, std::string_view field, s
     const auto key = text("key"), value = text("value");
     if (!key) return fail(key.error());
     if (!value) return fail(value.error());
-    out.push_back({*key, *value});
+    out.push_back({*key, cut(*value, longest)});
   }
   return out;
 }
@@ -107,7 +107,7 @@ Result<std::string> create(Desk& desk, const Call& call) {
   if (!name) return fail(name.error());
   const auto started = call.args.number("start_time");
   if (!started) return fail(started.error());
-  const auto tags = read_pairs(call.args, "tags", kMostItemsOfBatch);
+  const auto tags = read_pairs(call.args, "tags", kMostItemsOfBatch, kMostTag);
   if (!tags) return fail(tags.error());
   if (auto good = check_tags(*tags); !good) return fail(good.error());
   if (auto good = check_value("tag", kNameTag, *name, kMostTag); !good) return fail(good.error());
@@ -193,11 +193,11 @@ Result<std::string> log_parameter(Desk& desk, const Call& call) {
   const auto key = call.args.required("key"), value = call.args.text("value");
   if (!key) return fail(key.error());
   if (!value) return fail(value.error());
-  const std::vector<Pair> params{{*key, *value}};
+  const std::vector<Pair> params{{*key, cut(*value, kMostParam)}};
   if (auto good = check_params(desk.book, *row, params); !good) return fail(good.error());
   if (desk.book.param(*row, *key)) return empty_answer();
   if (auto good = check_text(desk.book.runs()[*row], bytes_of(params)); !good) return fail(good.error());
-  desk.book.set_param(*row, *key, *value);
+  desk.book.set_param(*row, *key, params.front().value);
   return empty_answer();
 }
 
@@ -207,7 +207,7 @@ Result<std::string> set_tag(Desk& desk, const Call& call) {
   const auto key = call.args.required("key"), value = call.args.text("value");
   if (!key) return fail(key.error());
   if (!value) return fail(value.error());
-  const std::vector<Pair> tags{{*key, *value}};
+  const std::vector<Pair> tags{{*key, cut(*value, kMostTag)}};
   if (auto good = check_tags(tags); !good) return fail(good.error());
   if (auto good = check_text(desk.book.runs()[*row], bytes_of(tags)); !good) return fail(good.error());
   set_tags(desk.book, *row, tags);
@@ -295,9 +295,9 @@ Result<std::string> log_batch(Desk& desk, const Call& call) {
   if (!row) return fail(row.error());
   const auto points = read_points(desk, call.args, call.now_ms);
   if (!points) return fail(points.error());
-  const auto params = read_pairs(call.args, "params", kMostParamsOfBatch);
+  const auto params = read_pairs(call.args, "params", kMostParamsOfBatch, kMostParam);
   if (!params) return fail(params.error());
-  const auto tags = read_pairs(call.args, "tags", kMostTagsOfBatch);
+  const auto tags = read_pairs(call.args, "tags", kMostTagsOfBatch, kMostTag);
   if (!tags) return fail(tags.error());
   if (points->size() + params->size() + tags->size() > kMostItemsOfBatch)
     return fail(invalid(fmt::format(

@@ -62,7 +62,6 @@ Result<std::string> search_all_runs(Desk& desk, const Call& call) {
   query.most = paging->most;
   const auto page = search_runs(desk.book, query);
   if (!page) return fail(page.error());
-  constexpr size_t kMostAnswer = 256u << 20;
   Out out;
   out.open('{').key("runs").open('[');
   size_t told = 0;
@@ -113,16 +112,17 @@ Result<std::string> search_experiments(Desk& desk, const Call& call) {
   uint64_t work = 0;
   for (const Experiment& e : desk.book.experiments()) {
     if (e.deleted ? *lifecycle == Lifecycle::Active : *lifecycle == Lifecycle::Deleted) continue;
-    if (work < kMostWork &&
-        std::ranges::all_of(paging->clauses, [&](const Clause& clause) { return fits(e, clause, work); }))
+    if (work > kMostWork) return fail(too_costly());
+    if (std::ranges::all_of(paging->clauses, [&](const Clause& clause) { return fits(e, clause, work); }))
       found.push_back(&e);
   }
   std::ranges::sort(found,
                     [&](const Experiment* a, const Experiment* b) { return before(paging->orders, *a, *b); });
-  const size_t end = std::min(found.size(), paging->offset + paging->most);
+  size_t end = paging->offset;
+  const size_t most = std::min(found.size(), end + paging->most);
   Out out;
   out.open('{').key("experiments").open('[');
-  for (size_t i = paging->offset; i < end; ++i) write_experiment(out, *found[i]);
+  while (end < most && out.size() < kMostAnswer) write_experiment(out, *found[end++]);
   out.close(']');
   if (end < found.size()) out.field("next_page_token", page_token(int64_t(end)));
   return out.close('}').take();

@@ -42,6 +42,14 @@ void narrow_numbers(Mask& mask, const std::vector<T>& column, Compare how, T wit
   }
 }
 
+}  // namespace
+
+Error too_costly() {
+  return invalid("the filter costs too much on so many: compare for equality, or ask of fewer experiments");
+}
+
+namespace {
+
 class Search {
  public:
   Search(Book& book, const RunQuery& query)
@@ -54,10 +62,7 @@ class Search {
     for (int turn = 0; turn < 3; ++turn)
       for (const Clause& clause : query_.clauses)
         if (cost(clause) == turn) apply(clause);
-    if (work_ > kMostWork)
-      return fail(
-          api::mlflow_exhausted("the filter's patterns cost too much on so many runs: compare for equality, "
-                                "or ask of fewer experiments"));
+    if (work_ > kMostWork) return fail(too_costly());
     return pick();
   }
 

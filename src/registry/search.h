@@ -8,7 +8,11 @@
 
 namespace ingot::registry {
 
-inline constexpr uint64_t kMostWork = 2'000'000'000;
+inline constexpr uint64_t kMostWork = 300'000'000;
+inline constexpr size_t kMostAnswer =
+    16u << 20;  // bytes of a page, whatever was asked for: the rest is on the next
+// 400, since a client that is told to wait would ask the same again.
+Error too_costly();
 
 enum class Lifecycle : uint8_t { Active = 1, Deleted, All };  // MLflow's view types
 

@@ -263,7 +263,8 @@ Result<int64_t> read_page_token(std::string_view token) {
   const auto text = token.size() < 200 ? parse_base64(token) : std::nullopt;
   const auto value = text ? api::parse_json(*text) : fail(Reason::Invalid, "");
   const auto offset = value ? api::int_at(*value, {"offset"}) : std::nullopt;
-  if (!offset || *offset < 0) return fail(invalid("Invalid page token: take it from the answer before"));
+  if (!offset || *offset < 0 || *offset > INT32_MAX)
+    return fail(invalid("Invalid page token: take it from the answer before"));
   return *offset;
 }
 
