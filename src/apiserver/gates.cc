@@ -35,6 +35,8 @@ void warn_of_unknown(Call& call, const Json& object, std::initializer_list<std::
 }  // namespace
 
 Result<void> admit_gate(Call& call, const Json& object) {
+  call.warnings.push_back(
+      fmt::format("a {} is kept, and nothing in this version acts on it yet", call.type().kind));
   if (call.type().resource() == kBudgets) {
     warn_of_unknown(call, object, {"spec", "scope"});
     return {};
