@@ -78,6 +78,7 @@ class Engine::Impl final : public store::Follower::Handler {
     Instant progress_at{};      // when it may be written again only to say how far it is
     bool untold = false;        // nodes changed since it was written
     bool reminded = false;      // of that, by a timer
+    WallTime again_at{};        // after something was refused
   };
   struct PodOf {
     std::string workflow;  // key text
@@ -142,6 +143,7 @@ class Engine::Impl final : public store::Follower::Handler {
       return;
     }
     const auto known = going_.find(key.text());
+    if (known != going_.end() && now < known->second.again_at) return;  // its timer comes
     if (known == going_.end() || object->revision != known->second.seen) {
       // New, or written by somebody else: what is stored says where it stands.
       const LockBook::Again again(locks_, turn, key);
@@ -164,12 +166,13 @@ class Engine::Impl final : public store::Follower::Handler {
     carry_out(turn, key, going, now);
     pods_left_ -= may - run.allowed();
     if (run.more() && going.ahead < kAhead) look_at(key.text());
-    write_status(turn, object, going, now);
+    if (!refused_) write_status(turn, object, going, now);
     run.read_config({});
     run.read_memory({});
     if (std::exchange(refused_, false)) {  // as on a full disk: what is stored says where it stands
       going.seen = Revision{};
-      timers_.emplace(now + kAgain, key.text());
+      going.again_at = now + kAgain;
+      timers_.emplace(going.again_at, key.text());
       return;
     }
     if (run.over()) return finished(turn, key, now);
