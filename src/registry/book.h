@@ -73,7 +73,7 @@ struct Run {
   std::unique_ptr<RunLinks> links;  // of the few that have any
 };
 inline constexpr size_t kRunBytes =
-    320;  // of memory, about: a run with its place in the index; and 40 a metric, 8 an entry
+    700;  // of memory, about: a run with its place in the index; and 40 a metric, 8 an entry
 
 struct Dataset {
   uint32_t experiment = 0;

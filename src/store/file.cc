@@ -60,26 +60,13 @@ Result<void> File::start() {
   db_ = std::move(*opened);
   if (sqlite3_db_readonly(db_->handle(), "main") == 1)
     return fail(explain({SQLITE_READONLY, "a read-only file or disk"}));
-  if (auto set =
-          db_->execute("PRAGMA page_size=8192; PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; "
-                       "PRAGMA cache_size=-8192;"
-                       "PRAGMA trusted_schema=OFF; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;");
-      !set)
-    return fail(explain(set.error()));
+  if (auto set = db_->own(8192); !set) return fail(explain(set.error()));
   // Before anything is changed: the file may be somebody else's.
   const Result<int64_t> format = identify();
   if (!format) return fail(format.error());
-  if (auto set = db_->execute("PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; COMMIT"); !set)
-    return fail(explain(set.error()));
+  if (auto set = db_->log(&wal_frames_); !set) return fail(explain(set.error()));
   if (auto migrated = migrate(*format); !migrated) return fail(explain(migrated.error()));
   if (auto ready = prepare(); !ready) return fail(explain(ready.error()));
-  sqlite3_wal_hook(
-      db_->handle(),
-      [](void* self, sqlite3*, const char*, int frames) {
-        static_cast<File*>(self)->wal_frames_ = frames;
-        return SQLITE_OK;
-      },
-      this);
   return {};
 }
 
@@ -246,9 +233,7 @@ Sql<void> File::write(const Batch& batch) {
 
 // A failure is tried again by the next commit; the log is never given up before it has been copied and synced.
 void File::checkpoint() {
-  if (sqlite3_wal_checkpoint_v2(db_->handle(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr) ==
-      SQLITE_OK)
-    wal_frames_ = 0;
+  if (db_->checkpoint()) wal_frames_ = 0;
 }
 
 Result<void> File::rows(const RowQuery& query, RowScan& scan) {

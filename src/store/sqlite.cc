@@ -78,6 +78,30 @@ Sql<Connection> Connection::open(const std::string& path, const std::string& vfs
   return connection;
 }
 
+Sql<void> Connection::own(int cache_kib) {
+  return execute(
+      "PRAGMA page_size=8192; PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-" +
+      std::to_string(cache_kib) +
+      "; PRAGMA trusted_schema=OFF; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;");
+}
+
+Sql<void> Connection::log(int* frames) {
+  if (auto set = execute("PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; COMMIT"); !set) return set;
+  sqlite3_wal_hook(
+      handle_.get(),
+      [](void* told, sqlite3*, const char*, int now) {
+        *static_cast<int*>(told) = now;
+        return SQLITE_OK;
+      },
+      frames);
+  return {};
+}
+
+bool Connection::checkpoint() {
+  return sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr) ==
+         SQLITE_OK;
+}
+
 Sql<void> Connection::execute(const std::string& sql) {
   if (sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
     return std::unexpected(error());

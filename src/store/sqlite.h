@@ -53,6 +53,13 @@ class Connection {
   // `vfs` "" is SQLite's own.
   static Sql<Connection> open(const std::string& path, const std::string& vfs);
 
+  // As every file here is held: by this process alone, a write-ahead log that is copied when checkpoint() says, each
+  // commit synced. Changes nothing in the file.
+  Sql<void> own(int cache_kib);
+  // Turns the log on, which changes the file; `frames`, which stays where it is as long as this, is how long it is.
+  Sql<void> log(int* frames);
+  bool checkpoint();  // copies the log and begins it anew
+
   Sql<void> execute(const std::string& sql);
   Sql<Statement> prepare(std::string_view sql);
   Sql<int64_t> integer(std::string_view sql);  // the first column of the first row; 0 where there is none

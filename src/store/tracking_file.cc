@@ -66,16 +66,10 @@ Result<void> TrackingFile::start() {
   Sql<Connection> opened = Connection::open(path_, vfs_);
   if (!opened) return fail(explain(opened.error()));
   db_ = std::move(*opened);
-  if (auto set =
-          db_->execute("PRAGMA page_size=8192; PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; "
-                       "PRAGMA cache_size=-4096; PRAGMA trusted_schema=OFF; PRAGMA synchronous=FULL; "
-                       "PRAGMA wal_autocheckpoint=0;");
-      !set)
-    return fail(explain(set.error()));
+  if (auto set = db_->own(4096); !set) return fail(explain(set.error()));
   const Result<int64_t> format = identify();
   if (!format) return fail(format.error());
-  if (auto set = db_->execute("PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; COMMIT"); !set)
-    return fail(explain(set.error()));
+  if (auto set = db_->log(&wal_frames_); !set) return fail(explain(set.error()));
   if (*format < kFormat) {
     std::string sql = "BEGIN IMMEDIATE; PRAGMA application_id=" + std::to_string(kApplicationId) + ";";
     for (int64_t step = *format; step < kFormat; ++step) sql += kMigrations[size_t(step)];
@@ -86,13 +80,6 @@ Result<void> TrackingFile::start() {
   const Sql<int64_t> last = db_->integer("SELECT max(seq) FROM tail");
   if (!last) return fail(explain(last.error()));
   next_tail_ = *last + 1;
-  sqlite3_wal_hook(
-      db_->handle(),
-      [](void* self, sqlite3*, const char*, int frames) {
-        static_cast<TrackingFile*>(self)->wal_frames_ = frames;
-        return SQLITE_OK;
-      },
-      this);
   return {};
 }
 
@@ -229,20 +216,26 @@ Sql<void> TrackingFile::write_points(const TrackingBatch& batch) {
   return {};
 }
 
+Sql<void> TrackingFile::each_of_tail(
+    int64_t run, const std::function<void(std::string_view key, std::string_view points)>& visit) {
+  const Rows rows{sql_->tail_of};
+  sql_->tail_of.bind(1, run);
+  for (;;) {
+    const Sql<bool> row = sql_->tail_of.step();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return {};
+    each_points(sql_->tail_of.blob(0), visit);
+  }
+}
+
 Sql<void> TrackingFile::fold(int64_t run) {
   std::map<std::string, std::vector<TrackedPoint>, std::less<>> by_key;
-  {
-    const Rows rows{sql_->tail_of};
-    sql_->tail_of.bind(1, run);
-    for (;;) {
-      const Sql<bool> row = sql_->tail_of.step();
-      if (!row) return std::unexpected(row.error());
-      if (!*row) break;
-      each_points(sql_->tail_of.blob(0), [&](std::string_view key, std::string_view bytes) {
-        decode_points(bytes, by_key.try_emplace(std::string(key)).first->second);
-      });
-    }
-  }
+  if (auto read = each_of_tail(run,
+                               [&](std::string_view key, std::string_view bytes) {
+                                 decode_points(bytes, by_key.try_emplace(std::string(key)).first->second);
+                               });
+      !read)
+    return read;
   for (auto& [key, points] : by_key)
     if (auto done = fold_one(run, key, std::move(points)); !done) return done;
   sql_->untail.bind(1, run);
@@ -297,24 +290,16 @@ Result<std::vector<TrackedPoint>> TrackingFile::points(int64_t run, std::string_
         decode_points(sql_->chunks.blob(0), out);
       }
     }
-    const Rows rows{sql_->tail_of};
-    sql_->tail_of.bind(1, run);
-    for (;;) {
-      const Sql<bool> row = sql_->tail_of.step();
-      if (!row) return std::unexpected(row.error());
-      if (!*row) break;
-      each_points(sql_->tail_of.blob(0), [&](std::string_view name, std::string_view bytes) {
-        if (name == key) decode_points(bytes, out);
-      });
-    }
+    const auto read = each_of_tail(run, [&](std::string_view name, std::string_view bytes) {
+      if (name == key) decode_points(bytes, out);
+    });
+    if (!read) return std::unexpected(read.error());
     return out;
   }());
 }
 
 void TrackingFile::checkpoint() {
-  if (sqlite3_wal_checkpoint_v2(db_->handle(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr) ==
-      SQLITE_OK)
-    wal_frames_ = 0;
+  if (db_->checkpoint()) wal_frames_ = 0;
 }
 
 Result<std::optional<TrackedArtifact>> TrackingFile::artifact(std::string_view path) {

@@ -2,8 +2,9 @@
 // What documents say is the registry's; here they are bytes.
 //
 // Points. Each commit appends the points of a run as one row of `tail`; when a run's tail has grown to some tens of KiB it
-// is folded into `chunks`, one row for each metric and at most kChunkPoints of its points. A point is thus written twice,
-// whatever else the run logs, and a history is read in a few hundred rows however long it is.
+// is folded into `chunks`, one row for each metric and at most kChunkPoints of its points. A fold writes the last chunk of
+// each of its metrics anew, so that a history is read in a few hundred rows however long it is; of a run that logs many
+// metrics a point is written more than twice.
 //
 // Thread rule: one thread at a time. Invariants: what commit() returned without error for is durable; a fold changes no
 // history; after an error the connection is closed and the next use opens it again.
@@ -97,6 +98,8 @@ class TrackingFile {
   Sql<void> prepare();
   Sql<void> write(const TrackingBatch&);
   Sql<void> write_points(const TrackingBatch&);
+  Sql<void> each_of_tail(int64_t run,
+                         const std::function<void(std::string_view key, std::string_view points)>&);
   Sql<void> fold(int64_t run);
   Sql<void> fold_one(int64_t run, std::string_view key, std::vector<TrackedPoint> points);
   void checkpoint();
