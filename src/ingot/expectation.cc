@@ -24,18 +24,18 @@ std::string start_text(const scheduler::Forecast& f, WallTime now) {
 }
 
 std::string money(const std::string& currency, int64_t micro) {
-  const std::string amount = shown_cost(metering::format_micro(micro));
+  const std::string amount = shown_cost(policy::format_micro(micro));
   return currency == "USD" ? "$" + amount : amount + " " + currency;
 }
 
 }  // namespace
 
-std::string expectation_text(const controllers::Estimate& e, const metering::Prices& prices, WallTime now) {
-  const metering::Load load{e.forecast.model, e.forecast.gpu_milli * e.pods, e.request.cpu_milli * e.pods,
-                            (e.request.memory_bytes >> 20) * e.pods};
+std::string expectation_text(const controllers::Estimate& e, const policy::Prices& prices, WallTime now) {
+  const policy::Load load{e.forecast.model, e.forecast.gpu_milli * e.pods, e.request.cpu_milli * e.pods,
+                          (e.request.memory_bytes >> 20) * e.pods};
   const Duration time = e.run_time.value_or(std::chrono::hours(1));
   const int64_t cost =
-      metering::cost(prices, load, std::chrono::duration_cast<std::chrono::microseconds>(time));
+      policy::cost(prices, load, std::chrono::duration_cast<std::chrono::microseconds>(time));
   std::string text = start_text(e.forecast, now);
   if (cost == 0) return text;
   return text + ", about " + money(prices.currency, cost) + (e.run_time ? "" : " an hour");

@@ -5,10 +5,10 @@
 
 #include "api/object.h"
 #include "controllers/placement_story.h"
-#include "metering/prices.h"
+#include "policy/prices.h"
 
 namespace ingot {
 
-std::string expectation_text(const controllers::Estimate&, const metering::Prices&, WallTime now);
+std::string expectation_text(const controllers::Estimate&, const policy::Prices&, WallTime now);
 
 }  // namespace ingot

@@ -226,15 +226,15 @@ Result<void> Factory::Impl::serve() {
     server->mount(queues_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
     server->expect_by(
-        [this, unset = metering::prices_from(nullptr),
-         read = std::make_shared<apiserver::Memo<metering::Prices>>(1)](
+        [this, unset = policy::prices_from(nullptr),
+         read = std::make_shared<apiserver::Memo<policy::Prices>>(1)](
             const apiserver::ClusterView& view, const api::Json& object, const api::ObjectPtr& list) {
           const controllers::Lookup own = [&](const api::Key& key) {
             return view.get(key.resource(), key.ns(), key.name());
           };
           const auto estimate = placement ? placement->estimate(view.cluster(), object, own) : std::nullopt;
           if (!estimate) return std::string();
-          const auto prices = [](const api::Json& said) { return metering::prices_from(&said); };
+          const auto prices = [](const api::Json& said) { return policy::prices_from(&said); };
           return expectation_text(*estimate, list ? read->of(list, prices) : unset, real.clock.wall());
         });
     server->mount(metrics_route(metric_sources));

@@ -1,14 +1,16 @@
-#include "metering/prices.h"
+#include "policy/prices.h"
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <limits>
 
-namespace ingot::metering {
+namespace ingot::policy {
 namespace {
 
 constexpr int64_t kMicro = 1'000'000;
 constexpr int64_t kMostPerHour = 1'000'000;
+constexpr int64_t kMostAmountOfMoney = 1'000'000'000'000;
 constexpr int64_t kMostTime = int64_t(100) * 366 * 86'400 * kMicro;  // the product below stays under 2^127
 constexpr int64_t kMostAmount = 1'000'000'000;
 
@@ -22,19 +24,40 @@ bool digits(std::string_view text) {
 
 }  // namespace
 
-std::optional<int64_t> parse_price(std::string_view text) {
+namespace {
+
+// Micro-units, of at most `most` units.
+std::optional<int64_t> parse_micro(std::string_view text, size_t most_digits, int64_t most) {
   const size_t dot = text.find('.');
   const std::string_view whole = text.substr(0, dot);
   const std::string_view part = dot == text.npos ? std::string_view{} : text.substr(dot + 1);
-  if (whole.empty() || whole.size() > 7 || !digits(whole) || !digits(part)) return std::nullopt;
+  if (whole.empty() || whole.size() > most_digits || !digits(whole) || !digits(part)) return std::nullopt;
   if (dot != text.npos && part.empty()) return std::nullopt;
   int64_t units = 0;
   std::from_chars(whole.data(), whole.data() + whole.size(), units);
   int64_t micro = 0;
   for (size_t i = 0; i < 6; ++i) micro = micro * 10 + (i < part.size() ? part[i] - '0' : 0);
   if (part.size() > 6 && part[6] >= '5') ++micro;
-  const int64_t price = units * kMicro + micro;
-  return price <= kMostPerHour * kMicro ? std::optional(price) : std::nullopt;
+  const int64_t all = units * kMicro + micro;
+  return all <= most * kMicro ? std::optional(all) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<int64_t> parse_price(std::string_view text) { return parse_micro(text, 7, kMostPerHour); }
+std::optional<int64_t> parse_amount(std::string_view text) {
+  return parse_micro(text, 13, kMostAmountOfMoney);
+}
+
+std::string shown_micro(int64_t micro) {
+  const int64_t size = std::abs(std::max(micro, -std::numeric_limits<int64_t>::max()));
+  constexpr int64_t kCent = 10'000;
+  // Fractions of a cent are told where there is little else.
+  std::string text = format_micro(size >= kMicro ? micro + (micro < 0 ? -kCent / 2 : kCent / 2) : micro);
+  const size_t least = text.find('.') + 3;
+  if (size >= kMicro) return text.substr(0, least);
+  while (text.size() > least && text.back() == '0') text.pop_back();
+  return text;
 }
 
 std::string format_micro(int64_t micro) {
@@ -82,4 +105,4 @@ int64_t cost(const Prices& prices, const Load& load, std::chrono::microseconds t
          cost(prices.memory_gib_hour, time, load.memory_mib, 1024);
 }
 
-}  // namespace ingot::metering
+}  // namespace ingot::policy

@@ -11,7 +11,7 @@
 #include "api/json.h"
 #include "base/time.h"
 
-namespace ingot::metering {
+namespace ingot::policy {
 
 struct Prices {
   std::string currency = "USD";
@@ -26,7 +26,10 @@ Prices prices_from(const api::Json* price_list);
 
 // "2.00" → 2,000,000. At most 1,000,000 an hour; digits past the sixth round half up. None: not a price.
 std::optional<int64_t> parse_price(std::string_view);
+// The same of an amount of money: at most 1,000,000,000,000.
+std::optional<int64_t> parse_amount(std::string_view);
 std::string format_micro(int64_t micro);  // "2.000000"
+std::string shown_micro(int64_t micro);   // for people: "2.00", "0.0004"
 
 // amount/unit of something for a time at price an hour: cost(p, t) one GPU, cost(p, t, milli, 1000) CPU,
 // cost(p, t, mib, 1024) memory. Negative times cost nothing.
@@ -39,4 +42,4 @@ struct Load {
 };
 int64_t cost(const Prices&, const Load&, std::chrono::microseconds time);
 
-}  // namespace ingot::metering
+}  // namespace ingot::policy
