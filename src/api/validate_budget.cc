@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kMostNames = 1'000;
 constexpr int64_t kMostPercent = 1'000;
+constexpr double kMostAmount = 1e12;
 
 void names(const Json& scope, std::string_view field, FieldErrors& errors) {
   const JsonArray& list = array_at(scope, {field});
@@ -37,6 +38,8 @@ void validate_budget(const Subject& s) {
   if (!amount.empty() && (!priced || amount.find_first_of("123456789") == amount.npos))
     s.errors.invalid("spec.amount", *find(*spec, {"amount"}),
                      "must be an amount above 0: digits with an optional fraction, such as \"500.00\"");
+  if (priced && std::stod(std::string(amount)) > kMostAmount)
+    s.errors.invalid("spec.amount", *find(*spec, {"amount"}), "must be at most 1000000000000");
   const std::string_view currency = string_at(*spec, {"currency"});
   if (currency.size() != 3 || currency.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != currency.npos)
     s.errors.invalid("spec.currency", Json(std::string(currency)),
