@@ -41,8 +41,8 @@ class ClusterView {
     return turn_.erase(api::Key(cluster_, resource, ns, name), expect);
   }
   // A row about this cluster (store::Row).
-  void append(std::string stream, WallTime at, std::string data) {
-    turn_.append({.stream = std::move(stream), .cluster = cluster_.value, .at = at, .data = std::move(data)});
+  void append(std::string stream, WallTime at, std::string data, std::string unique = {}) {
+    turn_.append({std::move(stream), std::move(unique), cluster_.value, at, std::move(data)});
   }
 
  private:

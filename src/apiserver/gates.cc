@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apiserver/quotas.h"
+#include "policy/verdict_record.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -32,7 +33,37 @@ void warn_of_unknown(Call& call, const Json& object, std::initializer_list<std::
             fmt::format("{}.{} names {} \"{}\", which does not exist", path, field, noun, name));
     }
 }
+
+// Promotions are rare, and most gates have nothing to say of them: those are not read.
+policy::GateSet quality_gates(Call& call) {
+  policy::GateSet gates;
+  call.factory.nodes().range(kGates, "", "", [&](const api::ObjectPtr& gate) {
+    if (!gate->mentions("\"quality\"")) return true;
+    const Json object = gate->parse();
+    gates.set_gate(gate->key.name(), &object);
+    return true;
+  });
+  if (gates.empty()) return gates;
+  call.factory.nodes().range(kGateExceptions, "", "", [&](const api::ObjectPtr& exception) {
+    const Json object = exception->parse();
+    if (!gates.digest_of(string_at(object, {"spec", "gate"})).empty())
+      gates.set_exception(exception->key.name(), &object);
+    return true;
+  });
+  return gates;
+}
 }  // namespace
+
+policy::PromotionVerdict judge_promotion(Call& call, const policy::Promotion& asked) {
+  const policy::GateSet gates = quality_gates(call);
+  const WallTime now = call.services.env.clock.wall();
+  policy::PromotionVerdict verdict = policy::judge_promotion(asked, gates, now);
+  if (!verdict.gates.gates.empty()) {
+    policy::VerdictRow row = policy::verdict_row(verdict.gates, policy::promotion_facts(asked), gates, now);
+    call.view.append(std::string(policy::kVerdicts), now, std::move(row.data), std::move(row.unique));
+  }
+  return verdict;
+}
 
 Result<void> admit_gate(Call& call, const Json& object) {
   call.warnings.push_back(

@@ -6,8 +6,8 @@
 
 #include "api/deletion.h"
 #include "api/model_names.h"
+#include "apiserver/gates.h"
 #include "apiserver/status.h"
-#include "policy/promotion.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -88,12 +88,19 @@ Result<void> move_alias(Call& call, const Json& before, Json& after, const std::
   const std::optional<int64_t> from = api::int_at(before, {"spec", "aliases", alias});
   Past past = past_of(before, alias, from, to);
   const Json current = from ? version_of(call, name, *from) : Json();
-  const policy::PromotionVerdict verdict =
-      policy::judge_promotion({.model = before,
-                               .version = version,
-                               .current = current.is_null() ? nullptr : &current,
-                               .alias = alias,
-                               .back = past.back});
+  const policy::Promotion asked{.model = before,
+                                .version = version,
+                                .current = current.is_null() ? nullptr : &current,
+                                .alias = alias,
+                                .back = past.back,
+                                .tenant = call.tenant,
+                                .metrics_of = [&](std::string_view other) -> std::optional<JsonObject> {
+                                  const auto names = api::int_at(before, {"spec", "aliases", other});
+                                  if (!names) return std::nullopt;
+                                  const Json there = version_of(call, name, *names);
+                                  return api::object_at(there, {"spec", "provenanceOf", "metrics"});
+                                }};
+  const policy::PromotionVerdict verdict = judge_promotion(call, asked);
   if (!verdict.allowed)
     return fail(forbidden(
         call.type(), name,

@@ -19,11 +19,11 @@
 #include "node/api.h"
 #include "node/devices.h"
 #include "node/events.h"
-#include "node/images.h"
 #include "node/node_config.h"
 #include "node/pod_worker.h"
 #include "node/registration.h"
 #include "node/runtime.h"
+#include "policy/images.h"
 
 namespace ingot::node {
 
@@ -75,7 +75,7 @@ class Agent {
   env::Env& env_;
   Api& api_;
   Runtime& runtime_;
-  Images images_;
+  policy::Images images_;
   Events events_;
   gpu::Inventory sampled_;  // config_.gpus before what devices_ knows of them
   std::unique_ptr<DeviceNews> device_news_;

@@ -1,4 +1,4 @@
-// Images, environment, volumes, resources, devices: from a pod to what the runtime is told.
+// Environment, volumes, resources, devices: from a pod to what the runtime is told.
 #include "node/container_spec.h"
 
 #include <gmock/gmock.h>
@@ -6,7 +6,6 @@
 
 #include "base/encoding.h"
 #include "gpu/description.h"
-#include "node/images.h"
 #include "node/resources.h"
 #include "node/testing.h"
 
@@ -39,31 +38,6 @@ PodConfig config_of() {
   config.config_maps["absent"] = std::nullopt;
   config.secrets["s"] = parsed(R"({"data":{"password":"aHVudGVyMg=="}})");
   return config;
-}
-
-TEST(Images, NamesAreReadAsDockerDoes) {
-  EXPECT_EQ(normalize_reference("nginx"), "docker.io/library/nginx:latest");
-  EXPECT_EQ(normalize_reference("team/app:1.2"), "docker.io/team/app:1.2");
-  EXPECT_EQ(normalize_reference("localhost/app"), "localhost/app:latest");
-  EXPECT_EQ(normalize_reference("registry.example:5000/a/b:x"), "registry.example:5000/a/b:x");
-  const std::string digest = "sha256:" + std::string(64, 'a');
-  EXPECT_EQ(normalize_reference("a:1@" + digest), "docker.io/library/a@" + digest);
-  for (const char* bad : {"", "UPPER", "a b", "a:", "/a", "a//b", "a@sha256:12", "a:\n"})
-    EXPECT_FALSE(normalize_reference(bad)) << bad;
-}
-
-TEST(Images, ATenantsOwnComesBeforeASharedOneAndNobodySeesAnothers) {
-  const auto image = [](std::string_view tenant, char fill) {
-    return parsed(fmt::format(R"({{"spec":{{"tenant":"{}","reference":"train","digest":"sha256:{}"}}}})",
-                              tenant, std::string(64, fill)));
-  };
-  Images images;
-  images.put(image("", 'a'));
-  images.put(image("vision", 'b'));
-  EXPECT_EQ(*images.find("vision", "train:latest"), "sha256:" + std::string(64, 'b'));
-  EXPECT_EQ(*images.find("speech", "docker.io/library/train"), "sha256:" + std::string(64, 'a'));
-  images.erase(image("", 'a'));
-  EXPECT_EQ(images.find("speech", "train").error().reason, Reason::NotFound);
 }
 
 TEST(Environment, ComesFromValuesObjectsAndFields) {

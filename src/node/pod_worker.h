@@ -22,7 +22,6 @@
 #include "node/config.h"
 #include "node/devices.h"
 #include "node/events.h"
-#include "node/images.h"
 #include "node/node_config.h"
 #include "node/pod.h"
 #include "node/probes.h"
@@ -31,6 +30,7 @@
 #include "node/status.h"
 #include "node/step.h"
 #include "node/volumes.h"
+#include "policy/images.h"
 
 namespace ingot::node {
 
@@ -41,7 +41,7 @@ struct WorkerContext {
   Api& api;
   Runtime& runtime;
   Files& files;
-  Images& images;
+  policy::Images& images;
   Events& events;
   Devices* devices = nullptr;  // where boards are not cut or cleared
   bool started = false;        // everything was listed once; before that no worker acts

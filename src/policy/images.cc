@@ -1,10 +1,10 @@
-#include "node/images.h"
+#include "policy/images.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace ingot::node {
+namespace ingot::policy {
 namespace {
 constexpr size_t kMaxReference = 512;
 
@@ -58,20 +58,44 @@ std::optional<std::string> normalize_reference(std::string_view text) {
   return fmt::format("{}:{}", name, tag.empty() ? "latest" : tag);
 }
 
-void Images::put(const api::Json& image) {
-  const std::string_view digest = api::string_at(image, {"spec", "digest"});
-  if (is_digest(digest)) digests_[key_of(image)] = digest;
+std::string_view repository_of(std::string_view normalized) {
+  if (const size_t at = normalized.find('@'); at != normalized.npos) return normalized.substr(0, at);
+  return normalized.substr(0, normalized.rfind(':'));
 }
 
-void Images::erase(const api::Json& image) { digests_.erase(key_of(image)); }
+void Images::put(const api::Json& image) {
+  erase(image);
+  const std::string_view digest = api::string_at(image, {"spec", "digest"});
+  if (!is_digest(digest)) return;
+  const auto key = key_of(image);
+  ++pinned_[{key.first, fmt::format("{}@{}", repository_of(key.second), digest)}];
+  digests_[key] = digest;
+}
+
+void Images::erase(const api::Json& image) {
+  const auto known = digests_.find(key_of(image));
+  if (known == digests_.end()) return;
+  const auto& [tenant, name] = known->first;
+  const auto pinned = pinned_.find({tenant, fmt::format("{}@{}", repository_of(name), known->second)});
+  if (pinned != pinned_.end() && --pinned->second == 0) pinned_.erase(pinned);
+  digests_.erase(known);
+}
+
+std::optional<std::string> Images::digest(std::string_view tenant, const std::string& normalized) const {
+  for (const std::string_view owner : {tenant, std::string_view()}) {
+    const std::pair key(std::string(owner), normalized);
+    if (const auto it = digests_.find(key); it != digests_.end()) return it->second;
+    if (pinned_.contains(key)) return normalized.substr(normalized.find('@') + 1);
+  }
+  return std::nullopt;
+}
 
 Result<std::string> Images::find(std::string_view tenant, std::string_view reference) const {
   const auto name = normalize_reference(reference);
   if (!name)
     return fail(Reason::BadRequest,
                 fmt::format("couldn't parse image name \"{}\": invalid reference format", reference));
-  for (const std::string_view owner : {tenant, std::string_view()})
-    if (const auto it = digests_.find({std::string(owner), *name}); it != digests_.end()) return it->second;
+  if (auto known = digest(tenant, *name)) return *std::move(known);
   return fail(
       Reason::NotFound,
       fmt::format("image \"{}\" is not in this factory, which pulls nothing by itself; an operator loads it "
@@ -79,4 +103,4 @@ Result<std::string> Images::find(std::string_view tenant, std::string_view refer
                   reference, tenant.empty() ? "NAME" : tenant));
 }
 
-}  // namespace ingot::node
+}  // namespace ingot::policy
