@@ -92,6 +92,8 @@ Result<void> resolve_type(const PrepareInputs& inputs, Prepared& in) {
     if (!extra.path.empty() || extra.group != route.group || extra.version != route.version ||
         extra.resource != route.resource)
       continue;
+    // What is told is of the whole cluster: a right in one namespace is no right to it.
+    if (!route.ns.empty() || !route.name.empty()) return fail(no_such_path());
     named = true;
     if (in.request.method != extra.method) continue;
     in.extra = &extra;

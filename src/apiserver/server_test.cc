@@ -188,6 +188,16 @@ TEST(Server, OtherRoomsMountRoutesUnderTheSameRights) {
   EXPECT_EQ(given.code, 200);
   EXPECT_EQ(given.body, "vision");
   EXPECT_EQ(plane.call({.name = "x", .home = kRootCluster}, "GET", path).code, 403);
+  EXPECT_EQ(plane
+                .call(TestControlPlane::operator_identity(), "GET",
+                      "/apis/factory.ingot.dev/v1alpha1/namespaces/default/usage")
+                .code,
+            404)
+      << "it is of the whole cluster, and so is the right to it";
+  EXPECT_EQ(
+      plane.call(TestControlPlane::operator_identity(), "GET", "/apis/factory.ingot.dev/v1alpha1/usage/x")
+          .code,
+      404);
   EXPECT_EQ(plane.call(TestControlPlane::operator_identity(), "POST", path).code, 405);
 }
 

@@ -5,6 +5,8 @@
 //   GET explain?namespace=N&pod=P        why a pod of the cluster waits, or where it is
 //   GET signingkeys                      the public keys of all that the factory signed
 //   POST signingkeys                     a new one signs from now on; in root alone
+//   GET lineage?of=KIND/NAME&way=W&depth=N&nodes=N   what something came from and what came of it (registry/lineage.h), in the
+//                                        cluster; in root also &cluster=ID, for those that are gone
 // Thread rule: the loop. Everything passed in outlives the routes.
 #pragma once
 
@@ -14,6 +16,7 @@
 #include "controllers/placement.h"
 #include "env/env.h"
 #include "env/signer.h"
+#include "registry/lineage.h"
 #include "store/shard.h"
 
 namespace ingot {
@@ -24,5 +27,6 @@ apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controll
 apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute keys_route(env::Signer&);
 apiserver::ExtraRoute rotate_route(env::Signer&, env::Worker&, env::Log&);
+apiserver::ExtraRoute lineage_route(const std::unique_ptr<registry::Lineage>&);
 
 }  // namespace ingot

@@ -18,6 +18,7 @@ void Signing::mount(apiserver::Server& server, env::Blobs& blobs, apiserver::Blo
                     host::TrackingService& tracking) {
   server.mount(keys_route(*keys_));
   server.mount(rotate_route(*keys_, worker_, real_.log));
+  server.mount(lineage_route(lineage_));
   models_ = std::make_unique<host::ModelService>(real_.loop, blobs, files, tracking);
   models_->use(&server);
   for (const char* prefix : {"registered-models/", "model-versions/"})
@@ -29,12 +30,16 @@ void Signing::mount(apiserver::Server& server, env::Blobs& blobs, apiserver::Blo
 
 void Signing::rest() {
   registrar_ = nullptr;
+  witness_ = nullptr;
+  lineage_ = nullptr;
   if (models_) models_->use(nullptr);
 }
 
 void Signing::run(store::Shard& shard, env::Blobs& blobs) {
   registrar_ = std::make_unique<registry::Registrar>(real_.env, shard, blobs, *keys_, worker_,
                                                      registry::RegistrarOptions{.factory = builder_});
+  witness_ = std::make_unique<registry::Witness>(real_.env, shard);
+  lineage_ = std::make_unique<registry::Lineage>(real_.env, shard, reader_);
 }
 
 }  // namespace ingot

@@ -1,0 +1,40 @@
+// What is written down of a run when it ends, and of a version of a data set when it comes and goes: rows of the stream
+// `lineage`, so that what used what is known when the objects are gone. Pure; any thread.
+//
+// A run is a Workflow, a Job, or a pod by itself; its uid names it. What an object says of itself in labels is not enough: a
+// pod belongs to the run whose uid its owner reference has if that object was there, and a commit is its Workflow's.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "api/object.h"
+#include "base/time.h"
+
+namespace ingot::registry {
+
+inline constexpr std::string_view kPods = "pods", kWorkflows = "workflows.argoproj.io", kJobs = "jobs.batch",
+                                  kDatasetVersions = "datasetversions.factory.ingot.dev",
+                                  kDatasets = "datasets.factory.ingot.dev",
+                                  kDatasetDriver = "datasets.ingot.dev",
+                                  kRunCommitLabel = "factory.ingot.dev/commit";
+
+// An object of the same cluster that is there, or was a moment ago; null otherwise.
+using LookBack =
+    std::function<api::Json(std::string_view resource, std::string_view ns, std::string_view name)>;
+
+// The controller that its ownerReferences name: a Workflow or a Job, {"", "", ""} for another.
+struct Owner {
+  std::string kind, name, uid;
+};
+Owner owner_of(const api::JsonArray& references);
+
+// Of a pod that had a node. `went`: it was deleted before it ended.
+api::JsonObject pod_row(const api::Json& pod, const LookBack&, bool went, WallTime now);
+// `pods`: of it, as far as they are still known.
+api::JsonObject workflow_row(const api::Json& workflow, const std::vector<api::Json>& pods, bool went,
+                             WallTime now);
+api::JsonObject data_row(const api::Json& version, const LookBack&, bool gone);
+
+}  // namespace ingot::registry
