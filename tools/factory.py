@@ -87,9 +87,8 @@ class Client:
     def __init__(self, connection):
         self.connection = connection
 
-    def call(self, method, path, body=None):
-        self.connection.request(method, path, json.dumps(body) if body is not None else None,
-                                {"Content-Type": "application/json"})
+    def call(self, method, path, body=None, content="application/json"):
+        self.connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": content})
         response = self.connection.getresponse()
         data = response.read()
         return response.status, data

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "api/deletion.h"
+#include "api/reserved.h"
 #include "apiserver/device_admission.h"
 #include "apiserver/gates.h"
 #include "apiserver/models.h"
@@ -94,6 +95,11 @@ void complete_namespace(Json& object) {
   api::set(object, {"status"}, {{"phase", "Active"}});
 }
 
+void keep_reserved(Call& call, std::string_view resource, const Json* before, Json& after) {
+  for (const std::string& field : api::keep_reserved(resource, before, after))
+    call.warnings.push_back(field + " is the factory's own: what you say of it has no effect");
+}
+
 Result<void> admit_pod_update(Call& call, const Json& before, Json& after) {
   const std::string_view name = call.route().name;
   if (api::find(before, {"spec", "nodeName"}) != nullptr ||
@@ -170,6 +176,7 @@ Result<void> admit_create(Call& call, Json& object) {
   }
   if (holds_templates(call.type())) {
     api::erase(object, {"status"});
+    keep_reserved(call, resource, nullptr, object);
     return check_templates(call, object);
   }
   if (is_model(call.type())) return admit_model_create(call, object);
@@ -191,6 +198,7 @@ Result<void> admit_create(Call& call, Json& object) {
 Result<void> admit_update(Call& call, const Json& before, Json& after) {
   const std::string resource = call.type().resource();
   if (const Result<void> own = admit_node_write(call, &before, after); !own) return own;
+  keep_reserved(call, resource, &before, after);
   if (resource == "pods") return admit_pod_update(call, before, after);
   if (is_workflow(call.type())) return check_begun(call, before, after);
   if (holds_templates(call.type())) return check_templates(call, after, &before);

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include "api/mlflow_error.h"
+#include "api/reserved.h"
 #include "apiserver/status.h"
 #include "apiserver/tenants.h"
-#include "git/start.h"
-#include "workflow/pod.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -34,19 +33,23 @@ std::vector<Header> origin_of(const Call& call) {
   const api::ObjectPtr pod = call.view.get("pods", claims->ns, claims->pod);
   if (!pod) return origin;
   const api::Json value = pod->parse();
-  // A label anybody may write; an owner that is there under its uid made the pod.
+  // Owners and labels are anybody's to write; which node of which run it is, is not.
+  const std::string_view of = api::string_at(value, {"metadata", "annotations", api::kRunNodeAnnotation});
+  const size_t slash = of.find('/');
+  if (slash == of.npos) return origin;
+  const std::string_view uid = of.substr(0, slash);
   for (const api::Json& owner : api::array_at(value, {"metadata", "ownerReferences"})) {
-    if (api::string_at(owner, {"kind"}) != "Workflow" || !api::bool_at(owner, {"controller"})) continue;
-    const std::string_view name = api::string_at(owner, {"name"}), uid = api::string_at(owner, {"uid"});
+    const std::string_view name = api::string_at(owner, {"name"});
+    if (api::string_at(owner, {"kind"}) != "Workflow" || name.empty() || name.find('/') != name.npos)
+      continue;
     const api::ObjectPtr workflow = call.view.get("workflows.argoproj.io", claims->ns, name);
-    if (!workflow) continue;
-    const api::Json run = workflow->parse();
-    if (uid.empty() || api::string_at(run, {"metadata", "uid"}) != uid) continue;
+    const api::Json run = workflow ? workflow->parse() : api::Json();
+    if (api::string_at(run, {"metadata", "uid"}) != uid) continue;
     add("workflow", name);
     add("workflow-uid", uid);
-    add("node-id", api::string_at(value, {"metadata", "annotations", workflow::kNodeIdAnnotation}));
-    add("repository", api::string_at(run, {"metadata", "labels", git::kRepositoryLabel}));
-    add("commit", api::string_at(run, {"metadata", "labels", git::kCommitLabel}));
+    add("node-id", of.substr(slash + 1));
+    add("repository", api::string_at(run, {"metadata", "labels", api::kRepositoryLabel}));
+    add("commit", api::string_at(run, {"metadata", "labels", api::kCommitLabel}));
     break;
   }
   return origin;

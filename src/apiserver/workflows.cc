@@ -1,6 +1,9 @@
 #include "apiserver/workflows.h"
 
+#include <span>
+
 #include "api/json_text.h"
+#include "api/reserved.h"
 #include "apiserver/status.h"
 #include "workflow/cron.h"
 #include "workflow/reading.h"
@@ -86,14 +89,18 @@ Result<void> check_begun(Call& call, const Json& before, const Json& after) {
       {"spec", "synchronization"},
       {"status", "storedTemplates"},
       {"status", "storedWorkflowTemplateSpec"},
+      {"spec", "arguments"},  // the last: of a commit's run only
   };
-  if (!api::find(before, {"status", "startedAt"})) return check_templates(call, after);
-  for (const auto& [part, name] : kKept) {
+  const bool of_commit = !api::string_at(before, {"metadata", "labels", api::kCommitLabel}).empty();
+  if (!of_commit && !api::find(before, {"status", "startedAt"})) return check_templates(call, after);
+  for (const auto& [part, name] : std::span(kKept).first(std::size(kKept) - !of_commit)) {
     const Json *was = api::find(before, {part, name}), *is = api::find(after, {part, name});
     if ((!was && !is) || (was && is && api::same(*was, *is))) continue;
     const std::string field = std::string(part) + "." + std::string(name);
     Error error{.reason = Reason::Invalid,
-                .message = field + ": field is immutable once the run has begun; submit another"};
+                .message = field + ": field is immutable " +
+                           (of_commit ? "in the run of a commit" : "once the run has begun") +
+                           "; submit another"};
     error.causes.push_back({"FieldValueInvalid", field, error.message});
     return fail(about(std::move(error), call.type(), call.route().name));
   }

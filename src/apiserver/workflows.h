@@ -16,7 +16,7 @@ NodeEdits take_nodes(const ClusterView&, const api::ObjectPtr& stored, api::Json
 // To be written with the Workflow, once nothing can be refused any more.
 Result<void> write_nodes(ClusterView&, NodeEdits);
 
-// A run that has begun keeps what it runs.
+// A run that has begun keeps what it runs, and that of a commit does so from the first, its arguments too.
 Result<void> check_begun(Call&, const api::Json& before, const api::Json& after);
 
 // Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow: what is wrong with its text. What a CronWorkflow runs is

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/parse.h"
+#include "api/reserved.h"
 #include "base/encoding.h"
 
 namespace ingot::git {
@@ -125,10 +126,10 @@ Result<Json> make_run(Json workflow, const Push& push, const Digest* source) {
   for (const std::string_view kept : {"labels", "annotations"})
     if (const Json* map = api::find(workflow, {"metadata", kept})) metadata[kept] = *map;
   workflow.get_object()["metadata"] = std::move(metadata);
-  api::set(workflow, {"metadata", "labels", kRepositoryLabel}, push.repository);
-  api::set(workflow, {"metadata", "labels", kCommitLabel}, push.commit);
+  api::set(workflow, {"metadata", "labels", api::kRepositoryLabel}, push.repository);
+  api::set(workflow, {"metadata", "labels", api::kCommitLabel}, push.commit);
   api::set(workflow, {"metadata", "annotations", kBranchAnnotation}, push.branch);
-  api::set(workflow, {"metadata", "annotations", kUrlAnnotation}, push.url);
+  api::set(workflow, {"metadata", "annotations", api::kUrlAnnotation}, push.url);
   set_parameter(workflow, "repository", push.repository);
   set_parameter(workflow, "branch", push.branch);
   set_parameter(workflow, "ref", "refs/heads/" + push.branch);

@@ -14,10 +14,7 @@
 
 namespace ingot::git {
 
-inline constexpr std::string_view kRepositoryLabel = "factory.ingot.dev/repository",
-                                  kCommitLabel = "factory.ingot.dev/commit",
-                                  kBranchAnnotation = "factory.ingot.dev/branch",
-                                  kUrlAnnotation = "factory.ingot.dev/repository-url",
+inline constexpr std::string_view kBranchAnnotation = "factory.ingot.dev/branch",
                                   // The state of a run that is over, as its Git host was told last.
     kReportedAnnotation = "factory.ingot.dev/reported";
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "api/reserved.h"
+
 namespace ingot::git {
 namespace {
 
@@ -46,7 +48,7 @@ TEST(Start, ARunIsToldWhatItRunsOn) {
   EXPECT_EQ(api::string_at(*run, {"metadata", "name"}), run_name(kPush));
   EXPECT_EQ(api::find(*run, {"metadata", "generateName"}), nullptr);
   EXPECT_EQ(api::string_at(*run, {"metadata", "labels", "team"}), "vision");
-  EXPECT_EQ(api::string_at(*run, {"metadata", "labels", kRepositoryLabel}), "digits");
+  EXPECT_EQ(api::string_at(*run, {"metadata", "labels", api::kRepositoryLabel}), "digits");
   EXPECT_EQ(api::string_at(*run, {"spec", "serviceAccountName"}), "default");
   EXPECT_EQ(parameter(*run, "commit"), kPush.commit);
   EXPECT_EQ(parameter(*run, "ref"), "refs/heads/main");

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 
+#include "api/reserved.h"
 #include "base/encoding.h"
 #include "git/repository.h"
 #include "git/start.h"
@@ -28,7 +29,7 @@ struct Paths : Place {
   std::string secrets() const { return path("v1", "secrets"); }
   std::string workflows(const std::string& repository) const {
     return fmt::format("{}?labelSelector={}", path("argoproj.io/v1alpha1", "workflows"),
-                       query_value(fmt::format("{}={}", git::kRepositoryLabel, repository)));
+                       query_value(fmt::format("{}={}", api::kRepositoryLabel, repository)));
   }
   std::string hook(const std::string& name) const {
     return fmt::format("/clusters/{}/hooks/{}/{}", query_value(tenant), query_value(ns), query_value(name));
@@ -305,7 +306,7 @@ int repo_runs(const Common& common, const RepoOptions& options) {
     table.row(
         {std::string(api::string_at(run, {"metadata", "name"})),
          std::string(api::string_at(run, {"metadata", "annotations", git::kBranchAnnotation})),
-         std::string(api::string_at(run, {"metadata", "labels", git::kCommitLabel}).substr(0, kShownCommit)),
+         std::string(api::string_at(run, {"metadata", "labels", api::kCommitLabel}).substr(0, kShownCommit)),
          std::string(api::string_at(run, {"status", "phase"})),
          std::string(api::string_at(run, {"status", "progress"})), age_of(run)});
   table.print();

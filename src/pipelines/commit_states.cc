@@ -6,6 +6,7 @@
 #include <set>
 
 #include "api/remote_url.h"
+#include "api/reserved.h"
 #include "git/report.h"
 #include "git/repository.h"
 #include "git/start.h"
@@ -74,7 +75,7 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
 
   void look_at(store::Turn& turn, const Key& key) {
     const ObjectPtr object = turn.get(key);
-    if (!object || !object->mentions(git::kRepositoryLabel)) {
+    if (!object || !object->mentions(api::kRepositoryLabel)) {
       runs_.erase(key.text());
       return;
     }
@@ -111,7 +112,7 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
     if (!repository) return std::nullopt;
     const Json json = repository->parse();
     // Who writes labels must not speak for commits that this Repository did not start.
-    const std::string_view commit = string_at(workflow, {"metadata", "labels", git::kCommitLabel});
+    const std::string_view commit = string_at(workflow, {"metadata", "labels", api::kCommitLabel});
     if (!git::speaks_for(git::read_state(json), key.name(), commit)) return std::nullopt;
     const std::string_view secret = string_at(json, {"spec", "statusTokenRef", "name"});
     if (secret.empty() || secret.find('/') != secret.npos) return std::nullopt;
@@ -133,7 +134,7 @@ class CommitStates::Impl final : public store::Follower::Handler, public std::en
   }
 
   static std::optional<Key> repository_key(const Key& workflow, const Json& json) {
-    const std::string_view name = string_at(json, {"metadata", "labels", git::kRepositoryLabel});
+    const std::string_view name = string_at(json, {"metadata", "labels", api::kRepositoryLabel});
     if (name.empty() || name.find('/') != name.npos) return std::nullopt;
     return Key(ClusterId{std::string(workflow.cluster())}, git::kRepositories, workflow.ns(), name);
   }

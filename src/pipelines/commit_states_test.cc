@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "api/parse.h"
+#include "api/reserved.h"
 #include "git/repository.h"
 #include "git/start.h"
 #include "store/testing.h"
@@ -53,8 +54,8 @@ struct CommitStatesTest : testing::Test {
   }
   void put_run(const std::string& name, const std::string& commit, const std::string& phase) {
     put("workflows.argoproj.io", name,
-        "metadata: {labels: {" + std::string(git::kRepositoryLabel) + ": digits, " +
-            std::string(git::kCommitLabel) + ": '" + commit + "'}}\nstatus: {phase: " + phase + "}");
+        "metadata: {labels: {" + std::string(api::kRepositoryLabel) + ": digits, " +
+            std::string(api::kCommitLabel) + ": '" + commit + "'}}\nstatus: {phase: " + phase + "}");
   }
   git::RepositoryState state() {
     git::RepositoryState out;

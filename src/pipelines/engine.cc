@@ -317,11 +317,18 @@ class Engine::Impl final : public store::Follower::Handler {
       refused_ = true;
       return;
     }
-    if (made || made.error().reason == Reason::AlreadyExists)
+    const bool stands = !made && made.error().reason == Reason::AlreadyExists;
+    if (stands && !is_pod_of(turn, pod, run.facts().uid, node.id))
+      return run.pod(wanted.node,
+                     {.phase = Phase::Error,
+                      .message = "pod " + std::string(pod.name()) +
+                                 " exists and is not of this run: delete it, and retry"},
+                     now);
+    if (made || stands)
       expect(going, pod, {key.text(), wanted.node, gang});
     else
       run.pod(wanted.node, {.phase = Phase::Error, .message = made.error().message}, now);
-    if (made || made.error().reason != Reason::AlreadyExists) return;
+    if (!stands) return;
     going.pods.insert(pod.text());  // of an attempt that was forgotten: it says how it is
     look_at(key.text());
   }

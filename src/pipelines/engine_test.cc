@@ -113,6 +113,18 @@ TEST(Engine, RowsOfADeletedWorkflowGoThoughACrashCutsThemOff) {
   EXPECT_THAT(f.rows("w"), IsEmpty());
 }
 
+TEST(Engine, APodOfItsNameThatIsNotOfTheRunIsNotTakenForIt) {
+  Factory f;
+  f.put("pods", "w", R"({metadata: {labels: {workflows.argoproj.io/workflow: w},
+      annotations: {workflows.argoproj.io/node-id: w, workflows.argoproj.io/workflow-uid: uid-w}},
+    spec: {containers: [{name: main, image: other}]}, status: {phase: Succeeded}})");
+  f.submit("w", "entrypoint: say\ntemplates: [{name: say, container: {image: i}}]");
+  const api::Json run = f.get("workflows.argoproj.io", "w");
+  EXPECT_EQ(api::string_at(run, {"status", "phase"}), "Error");
+  EXPECT_EQ(api::string_at(run, {"status", "message"}),
+            "pod w exists and is not of this run: delete it, and retry");
+}
+
 constexpr std::string_view kLocked = R"(
 entrypoint: say
 synchronization: {mutexes: [{name: m}]}

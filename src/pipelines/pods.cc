@@ -2,9 +2,11 @@
 
 #include "api/decode.h"
 #include "api/deletion.h"
+#include "api/reserved.h"
 #include "api/validate.h"
 #include "base/encoding.h"
 #include "policy/pod_admission.h"
+#include "workflow/pod.h"
 
 namespace ingot::pipelines {
 namespace {
@@ -17,6 +19,10 @@ constexpr std::string_view kPriorityClasses = "priorityclasses.scheduling.k8s.io
 
 Found parsed(const api::ObjectPtr& object) {
   return object ? std::make_shared<const Json>(object->parse()) : nullptr;
+}
+
+std::string run_node(std::string_view run_uid, std::string_view node) {
+  return std::string(run_uid) + "/" + std::string(node);
 }
 
 }  // namespace
@@ -59,10 +65,22 @@ Result<void> create_pod(store::Turn& turn, env::Env& env, const api::Registry& r
       .random = env.entropy.next()};
   if (const auto admitted = policy::admit_pod(pod, facts); !admitted) return fail(admitted.error());
   if (const auto valid = api::validate(type, pod, nullptr); !valid) return fail(valid.error());
+  // As workflow/pod.h wrote them; from here on nobody else can.
+  const auto said = [&](std::string_view what) {
+    return api::string_at(pod, {"metadata", "annotations", what});
+  };
+  api::set(pod, {"metadata", "annotations", api::kRunNodeAnnotation},
+           run_node(said(workflow::kRunUidAnnotation), said(workflow::kNodeIdAnnotation)));
   api::set(pod, {"metadata", "uid"}, uuid(env.entropy.next(), env.entropy.next()));
   api::set(pod, {"metadata", "creationTimestamp"}, to_rfc3339(env.clock.wall()));
   if (const auto stored = turn.put(key, std::move(pod), Revision{0}); !stored) return fail(stored.error());
   return {};
+}
+
+bool is_pod_of(const store::Turn& turn, const Key& key, std::string_view run_uid, std::string_view node) {
+  const api::ObjectPtr pod = turn.get(key);
+  return pod && api::string_at(pod->parse(), {"metadata", "annotations", api::kRunNodeAnnotation}) ==
+                    run_node(run_uid, node);
 }
 
 void delete_object(store::Turn& turn, const Key& key, WallTime now) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/reserved.h"
 #include "base/encoding.h"
 #include "base/quantity.h"
 
@@ -243,6 +244,7 @@ Result<std::vector<std::string>> admit_pod(Json& pod, const AdmissionFacts& fact
   if (!pod.is_object() || !api::find(pod, {"spec"})) return forbidden(pod, "spec is required");
   if (!pod.at("spec").is_object()) return forbidden(pod, "spec must be an object");
   detach_from_nodes(pod);
+  (void)api::keep_reserved("pods", nullptr, pod);
   if (auto given = give_service_account(pod, facts); !given) return fail(given.error());
   if (auto given = give_priority(pod, facts); !given) return fail(given.error());
   give_tolerations(pod);

@@ -4,7 +4,7 @@
 //
 // Invariants: an admitted pod names a service account that exists, carries its priority, passes the floor `baseline`
 // (and the stricter level its namespace enforces), is bound to no node (a nodeName becomes a proposal in an
-// annotation), names which version of a data set it mounts, and starts with the status of a pod nobody has run.
+// annotation), says of no run that it is its node, names which version of a data set it mounts, and starts with the status of a pod nobody has run.
 #pragma once
 
 #include <functional>

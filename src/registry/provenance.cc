@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "api/reserved.h"
 #include "registry/statement.h"
 
 namespace ingot::registry {
@@ -13,9 +14,6 @@ using api::JsonObject;
 using api::string_at;
 
 constexpr size_t kMostSubjects = 1'000;  // cosign reads 1,024
-constexpr std::string_view kRepositoryLabel = "factory.ingot.dev/repository",
-                           kCommitLabel = "factory.ingot.dev/commit",
-                           kUrlAnnotation = "factory.ingot.dev/repository-url";
 
 void keep(JsonObject& to, std::string_view name, std::string_view value) {
   if (!value.empty()) to[name] = value;
@@ -48,7 +46,7 @@ JsonArray subjects_of(std::string_view name, const Digest& manifest, const data:
 
 std::string_view commit_of(const Json& version, const Made& made) {
   return first(string_at(version, {"spec", "provenanceOf", "commit"}),
-               string_at(made.workflow, {"metadata", "labels", kCommitLabel}));
+               string_at(made.workflow, {"metadata", "labels", api::kCommitLabel}));
 }
 
 // The images of the pod's containers, by what ran.
@@ -70,7 +68,7 @@ JsonArray dependencies(const Json& version, const Made& made) {
   if (const std::string_view commit = commit_of(version, made); !commit.empty()) {
     JsonObject source{{"name", "source"}, {"digest", JsonObject{{"gitCommit", commit}}}};
     keep(source, "uri",
-         first(string_at(made.workflow, {"metadata", "annotations", kUrlAnnotation}),
+         first(string_at(made.workflow, {"metadata", "annotations", api::kUrlAnnotation}),
                string_at(version, {"spec", "provenanceOf", "repository"})));
     all.push_back(std::move(source));
   }
@@ -134,7 +132,7 @@ JsonObject said(const Json& version, const Made& made) {
              string_at(made.workflow, {"spec", "workflowTemplateRef", "name"})));
   keep(all, "repository",
        first(string_at(version, {"spec", "provenanceOf", "repository"}),
-             string_at(made.workflow, {"metadata", "labels", kRepositoryLabel})));
+             string_at(made.workflow, {"metadata", "labels", api::kRepositoryLabel})));
   keep(all, "source", string_at(version, {"spec", "source"}));
   return all;
 }

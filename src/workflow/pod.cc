@@ -165,7 +165,7 @@ Or<Json> make_pod(const Flow& flow, const Facts& facts, const Node& node, const 
   set(pod, {"metadata", "annotations", kNodeIdAnnotation}, node.id);
   set(pod, {"metadata", "annotations", kNodeNameAnnotation}, node.name);
   set(pod, {"metadata", "annotations", "workflows.argoproj.io/workflow-name"}, facts.name);
-  set(pod, {"metadata", "annotations", "workflows.argoproj.io/workflow-uid"}, facts.uid);
+  set(pod, {"metadata", "annotations", kRunUidAnnotation}, facts.uid);
   set(pod, {"metadata", "ownerReferences"},
       JsonArray{JsonObject{{"apiVersion", "argoproj.io/v1alpha1"},
                            {"kind", "Workflow"},

@@ -10,6 +10,7 @@ namespace ingot::workflow {
 inline constexpr std::string_view kWorkflowLabel = "workflows.argoproj.io/workflow";
 inline constexpr std::string_view kCompletedLabel = "workflows.argoproj.io/completed";
 inline constexpr std::string_view kPhaseLabel = "workflows.argoproj.io/phase";
+inline constexpr std::string_view kRunUidAnnotation = "workflows.argoproj.io/workflow-uid";
 inline constexpr std::string_view kNodeIdAnnotation = "workflows.argoproj.io/node-id";
 inline constexpr std::string_view kNodeNameAnnotation = "workflows.argoproj.io/node-name";
 inline constexpr std::string_view kOutputsAnnotation = "workflows.argoproj.io/outputs";

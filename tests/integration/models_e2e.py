@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import sigstore  # noqa: E402
 from factory import Factory  # noqa: E402
+from git_remote import Remote  # noqa: E402
 from mlflow_venv import python_with  # noqa: E402
 
 BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
@@ -191,8 +192,7 @@ def a_tenant_reads_keys_and_turns_none(desk):
 
 
 PIPELINE = {
-    "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-    "metadata": {"name": "train", "labels": {"factory.ingot.dev/repository": "digits", "factory.ingot.dev/commit": "9a1c2e7" + "0" * 33}},
+    "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"generateName": "train-"},
     "spec": {"entrypoint": "main", "arguments": {"parameters": [{"name": "epochs", "value": "3"}]},
              "templates": [{"name": "main", "container": {"image": "train:1", "command": ["train"]}}]}}
 
@@ -221,15 +221,13 @@ print(json.dumps({"run": run.info.run_id, "version": version.version, "status": 
 """
 
 
-class Pipeline:
-    """A workflow's pod on a node that runs nothing, and somebody who has its token."""
+class Pod:
+    """A pod on a node that runs nothing, and somebody who has its token."""
 
-    def __init__(self, desk):
+    def __init__(self, desk, selector):
         client, api = desk.factory.client(), "/clusters/vision"
-        code, body = client.call("POST", f"{api}/apis/argoproj.io/v1alpha1/namespaces/default/workflows", PIPELINE)
-        assert code in (201, 409), body
         client.connection.timeout = 60
-        client.connection.request("GET", f"{api}/api/v1/namespaces/default/pods?watch=true&labelSelector=workflows.argoproj.io/workflow=train")
+        client.connection.request("GET", f"{api}/api/v1/namespaces/default/pods?watch=true&labelSelector={selector}")
         for line in client.connection.getresponse():
             self.pod = json.loads(line)["object"]
             if self.pod["spec"].get("nodeName"):
@@ -240,6 +238,19 @@ class Pipeline:
                 "apiVersion": "v1", "kind": "Pod", "name": self.pod["metadata"]["name"], "uid": self.pod["metadata"]["uid"]}}})
         assert code == 201, body
         self.token = json.loads(body)["status"]["token"]
+
+
+class Pipeline(Pod):
+    """The pod of a run that a push started."""
+
+    def __init__(self, desk):
+        remote = Remote(desk.git, "digits")
+        self.commit = remote.commit({".ingot/pipeline.yaml": json.dumps(PIPELINE)})
+        remote.push()
+        self.repository = remote.url
+        command(desk.ingot, "repo", "add", "digits", remote.url, "--tenant", "vision", "--data", desk.factory.data)
+        super().__init__(desk, "workflows.argoproj.io/workflow")
+        self.workflow = self.pod["metadata"]["labels"]["workflows.argoproj.io/workflow"]
 
 
 def mlflow(desk, code, *args, token=None, check=True):
@@ -288,17 +299,42 @@ def a_version_from_a_pipeline_is_signed_with_what_made_it(desk):
     folder, _, provenance = exported(desk, "digits", version)
     pub = factory_key(desk)
     told = desk.offline("verify", folder, "--key", pub)
-    assert "2 files" in told and "commit 9a1c2e7" in told and "workflow train" in told, told
+    commit, run = desk.pipeline.commit, desk.pipeline.workflow
+    assert "2 files" in told and f"commit {commit[:7]}" in told and f"workflow {run}" in told, told
     said = payload(provenance)
     build = said["predicate"]["buildDefinition"]
     pod = desk.pipeline.pod
     inside, outside = build["internalParameters"], build["externalParameters"]
     assert inside["pod"] == pod["metadata"]["name"] and inside["podUid"] == pod["metadata"]["uid"], inside
-    assert inside["node"] == pod["spec"]["nodeName"] and inside["workflow"] == "train", inside
+    assert inside["node"] == pod["spec"]["nodeName"] and inside["workflow"] == run, inside
     assert outside["parameters"] == {"hidden": "64"} and outside["metrics"] == {"accuracy": "0.978"}, outside
-    assert outside["workflowParameters"] == {"epochs": "3"}, outside
-    assert any(d.get("digest", {}).get("gitCommit", "").startswith("9a1c2e7") for d in build["resolvedDependencies"]), build
+    assert outside["workflowParameters"]["epochs"] == "3" and outside["repository"] == "digits", outside
+    sources = [(d["digest"]["gitCommit"], d["uri"]) for d in build["resolvedDependencies"] if d["name"] == "source"]
+    assert sources == [(commit, desk.pipeline.repository)], build
     assert "as they were signed" in desk.model("verify", f"vision/digits@{version}")
+
+
+def nobody_speaks_for_a_commit_that_the_factory_did_not_run(desk):
+    """A tenant's administrator writes a run's commit, and a pod that claims to be of a real run: neither is believed."""
+    registered(desk, "digits", "before")  # so that there is one
+    real, client = desk.pipeline, desk.factory.client()
+    runs, pods = "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows", "/clusters/vision/api/v1/namespaces/default/pods"
+    code, body = client.call("PATCH", f"{runs}/{real.workflow}", {"spec": {"arguments": {"parameters": [{"name": "epochs", "value": "9"}]}}},
+                             "application/merge-patch+json")
+    assert code == 422 and b"spec.arguments: field is immutable in the run of a commit" in body, body
+    code, body = client.call("POST", runs, PIPELINE | {"metadata": {"name": "forged", "labels": {
+        "factory.ingot.dev/repository": "digits", "factory.ingot.dev/commit": real.commit}}})
+    assert code == 201 and "factory.ingot.dev/commit" not in json.loads(body)["metadata"].get("labels", {}), body
+    owned = {"name": "borrowed", "labels": {"borrowed": "yes"},
+             "ownerReferences": real.pod["metadata"]["ownerReferences"], "annotations": real.pod["metadata"]["annotations"]}
+    assert "factory.ingot.dev/run-node" in owned["annotations"], owned
+    code, body = client.call("POST", pods, {"metadata": owned, "spec": {"containers": [{"name": "main", "image": "train:1"}]}})
+    assert code == 201, body
+    for selector in ("workflows.argoproj.io/workflow=forged", "borrowed=yes"):
+        told = json.loads(mlflow(desk, REGISTER, "claims", selector, token=Pod(desk, selector).token).splitlines()[-1])
+        build = payload(exported(desk, "claims", told["version"])[2])["predicate"]["buildDefinition"]
+        assert real.commit not in json.dumps(build) and "repository" not in build["externalParameters"], build
+        assert build["internalParameters"].get("workflow") in (None, "forged"), build
 
 
 def others_verify_what_the_factory_signed(desk):
@@ -415,7 +451,7 @@ def a_pod_registers_and_neither_promotes_nor_deletes(desk):
 def main():
     tests = [what_it_signs_others_verify, what_others_sign_it_verifies, hostile_bundles_are_refused,
              imports_are_of_unsigned_origin, an_alias_moves_and_moves_back, numbers_are_not_used_again,
-             a_version_from_a_pipeline_is_signed_with_what_made_it, others_verify_what_the_factory_signed,
+             a_version_from_a_pipeline_is_signed_with_what_made_it, nobody_speaks_for_a_commit_that_the_factory_did_not_run, others_verify_what_the_factory_signed,
              provenance_of_another_model_says_nothing, a_new_key_leaves_old_signatures_valid,
              the_unmodified_client_reads_and_names_them, sources_lead_nowhere_else,
              a_pod_registers_and_neither_promotes_nor_deletes,
@@ -423,9 +459,13 @@ def main():
     wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
     scratch = Path(tempfile.mkdtemp(prefix="ingot-models-", dir="/var/tmp"))
     try:
-        with Factory(BUILD, "--gpus", "none", "--hollow", "1x1xH100-80GB") as factory:
+        os.chmod(scratch, 0o755)  # the worker that reads file remotes is nobody in particular
+        git = scratch / "git"
+        git.mkdir()
+        with Factory(BUILD, "--gpus", "none", "--hollow", "1x1xH100-80GB", "--git-root", str(git)) as factory:
             factory.run("tenant", "create", "vision")
             desk = Desk(factory, scratch)
+            desk.git = git
             for test in wanted:
                 name = test.__name__.replace("_", " ")
                 try:
