@@ -15,6 +15,19 @@ bool is_lower(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 char lowered(char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; }
 
+std::string slug_of(std::string_view model) {
+  std::string slug;
+  for (const char raw : model.substr(0, kLongestSlug)) {
+    const char c = lowered(raw);
+    if (is_lower(c))
+      slug += c;
+    else if (!slug.empty() && slug.back() != '-')
+      slug += '-';
+  }
+  while (!slug.empty() && slug.back() == '-') slug.pop_back();
+  return slug.empty() ? "model" : slug;
+}
+
 }  // namespace
 
 std::string model_name_fault(std::string_view name) {
@@ -40,18 +53,14 @@ std::string alias_fault(std::string_view alias) {
 
 std::string model_object_name(std::string_view model) {
   if (model.size() <= kLongestModelObject && dns_subdomain_fault(model).empty()) return std::string(model);
-  std::string slug;
-  for (const char raw : model.substr(0, kLongestSlug)) {
-    const char c = lowered(raw);
-    if (is_lower(c))
-      slug += c;
-    else if (!slug.empty() && slug.back() != '-')
-      slug += '-';
-  }
-  while (!slug.empty() && slug.back() == '-') slug.pop_back();
-  if (slug.empty()) slug = "model";
-  return slug + "-" + hex(sha256(model)).substr(0, 8);
+  return slug_of(model) + "-" + hex(sha256(model)).substr(0, 8);
 }
+
+std::string model_object_name(std::string_view model, uint64_t random) {
+  return slug_of(model) + "-" + hex(sha256(std::to_string(random))).substr(0, 8);
+}
+
+std::string model_naming_key(std::string_view model) { return hex(sha256(model)); }
 
 std::string model_version_name(std::string_view model_object, int64_t version) {
   return std::string(model_object) + "-v" + std::to_string(version);

@@ -63,12 +63,8 @@ void validate_model(const Subject& s) {
   if (!spec) return;
   const std::string_view name = string_at(s.object, {"metadata", "name"}), said = string_at(*spec, {"name"}),
                          called = said.empty() ? name : said;
-  if (s.before) immutable(s, {"spec", "name"});
   if (const std::string fault = model_name_fault(called); !fault.empty())
     s.errors.invalid("spec.name", Json(shorten(std::string(called), 100)), fault);
-  else if (!name.empty() && name != model_object_name(called))
-    s.errors.invalid("metadata.name", Json(std::string(name)),
-                     "must be \"" + model_object_name(called) + "\", as spec.name says");
   if (name.size() > kLongestModelObject) s.errors.too_long("metadata.name", kLongestModelObject);
   short_text(*spec, "description", "spec", kLongestText, s.errors);
   texts(*spec, "tags", "spec", kMostTags, s.errors);

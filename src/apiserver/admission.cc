@@ -238,8 +238,9 @@ Result<void> after_create(Call& call, const api::ObjectPtr& stored) {
   return make_cluster(call.factory.fresh_cluster(cluster), call.services);
 }
 
-void after_update(Call& call, const Json& before, const Json& after) {
-  if (is_model(call.type())) after_model_update(call, before, after);
+Result<void> after_update(Call& call, const Json& before, const Json& after) {
+  if (is_model(call.type())) return after_model_update(call, before, after);
+  return {};
 }
 
 Result<void> check_escalation(Call& call, const Json& object) {

@@ -13,7 +13,7 @@ Result<void> admit_update(Call&, const api::Json& before, api::Json& after);
 Result<void> admit_delete(Call&, const api::ObjectPtr&);
 // What else is written together with a new object.
 Result<void> after_create(Call&, const api::ObjectPtr&);
-void after_update(Call&, const api::Json& before, const api::Json& after);
+Result<void> after_update(Call&, const api::Json& before, const api::Json& after);
 
 // Names nobody may write in this cluster: built-in objects, a tenant's nodes.
 Result<void> check_writable(Call&, std::string_view name);

@@ -7,6 +7,7 @@
 #include "api/deletion.h"
 #include "api/model_names.h"
 #include "apiserver/gates.h"
+#include "apiserver/model_naming.h"
 #include "apiserver/status.h"
 
 namespace ingot::apiserver {
@@ -78,17 +79,20 @@ Json version_of(Call& call, std::string_view model, int64_t number) {
   return stored ? stored->parse() : Json();
 }
 
-// One alias that names another version than before.
-Result<void> move_alias(Call& call, const Json& before, Json& after, const std::string& alias, int64_t to) {
+// Whether an alias may name that version, as the model is called in `after`; and the alias' past once it does.
+Result<Past> judge_alias(Call& call, const Json& before, const Json& after, const std::string& alias,
+                         int64_t to) {
+  Json model = before;
+  api::set(model, {"spec", "name"}, std::string(model_name(after)));
   const std::string name(name_of(before));
   const Json version = version_of(call, name, to);
   if (version.is_null() || api::is_deleting(version))
     return fail(Reason::Invalid,
                 fmt::format("spec.aliases[{}]: model {} has no version {}", alias, name, to));
   const std::optional<int64_t> from = api::int_at(before, {"spec", "aliases", alias});
-  Past past = past_of(before, alias, from, to);
+  Past past = from == to ? Past{} : past_of(before, alias, from, to);
   const Json current = from ? version_of(call, name, *from) : Json();
-  const policy::Promotion asked{.model = before,
+  const policy::Promotion asked{.model = model,
                                 .version = version,
                                 .current = current.is_null() ? nullptr : &current,
                                 .alias = alias,
@@ -105,11 +109,17 @@ Result<void> move_alias(Call& call, const Json& before, Json& after, const std::
     return fail(forbidden(
         call.type(), name,
         fmt::format("alias {} stays where it is: {}\n  {}", alias, verdict.reason, verdict.way_out)));
+  return past;
+}
+
+Result<void> move_alias(Call& call, const Json& before, Json& after, const std::string& alias, int64_t to) {
+  Result<Past> past = judge_alias(call, before, after, alias, to);
+  if (!past) return fail(past.error());
   api::set(after, {"status", "aliases", alias},
            JsonObject{{"version", to},
                       {"by", call.who.name},
                       {"moved", to_rfc3339(call.services.env.clock.wall())},
-                      {"before", std::move(past.before)}});
+                      {"before", std::move(past->before)}});
   return {};
 }
 
@@ -133,6 +143,22 @@ Result<void> admit_aliases(Call& call, const Json& before, Json& after) {
     if (api::int_at(before, {"spec", "aliases", alias}) == member.value().get_int64()) continue;
     if (auto moved = move_alias(call, before, after, alias, member.value().get_int64()); !moved) return moved;
   }
+  return {};
+}
+
+// What its aliases name is judged once more, as if they moved under the new name: rules go by names.
+Result<void> admit_name(Call& call, const Json& before, Json& after) {
+  if (api::string_at(after, {"spec", "name"}).empty())
+    api::set(after, {"spec", "name"}, std::string(model_name(before)));
+  if (model_name(before) == model_name(after)) return {};
+  if (api::is_deleting(before))
+    return fail(conflict(call.type(), name_of(before), "the model is being deleted"));
+  if (auto good = check_model_name(call, after); !good) return good;
+  for (const auto& member : api::object_at(before, {"spec", "aliases"}))
+    if (auto judged =
+            judge_alias(call, before, after, std::string(alias_of(member)), member.value().get_int64());
+        !judged)
+      return fail(judged.error());
   return {};
 }
 
@@ -190,7 +216,7 @@ Result<void> admit_model_create(Call& call, Json& object) {
     return fail(Reason::Invalid, "spec.aliases: a new model has no versions that they could name");
   if (api::string_at(object, {"spec", "name"}).empty())
     api::set(object, {"spec", "name"}, std::string(name_of(object)));
-  return {};
+  return check_model_name(call, object);
 }
 
 Result<void> admit_model_update(Call& call, const Json& before, Json& after) {
@@ -198,7 +224,10 @@ Result<void> admit_model_update(Call& call, const Json& before, Json& after) {
   if (call.route().subresource == "status")
     return fail(forbidden(call.type(), name, "its status is written by the factory alone"));
   if (api::has_finalizer(before, api::kLineageFinalizer)) api::add_finalizer(after, api::kLineageFinalizer);
-  if (!is_version(call.type())) return admit_aliases(call, before, after);
+  if (!is_version(call.type())) {
+    if (auto named = admit_name(call, before, after); !named) return named;
+    return admit_aliases(call, before, after);
+  }
   for (const std::string_view field : {"labels", "ownerReferences"}) {
     const std::string_view own = api::kUnsignedOriginLabel;
     const bool label = field == "labels";
@@ -219,7 +248,7 @@ Result<void> after_model_create(Call& call, const api::ObjectPtr& stored) {
   if (!is_version(call.type())) {
     note(call, "model.created",
          {{"model", stored->key.name()}, {"uid", api::string_at(object, {"metadata", "uid"})}});
-    return {};
+    return keep_model_name(call, Json(), object);
   }
   const std::string model(api::string_at(object, {"spec", "model"}));
   const int64_t number = api::int_at(object, {"spec", "version"}).value_or(0);
@@ -243,9 +272,17 @@ Result<void> after_model_create(Call& call, const api::ObjectPtr& stored) {
   return {};
 }
 
-void after_model_update(Call& call, const Json& before, const Json& after) {
-  if (is_version(call.type()) || same_aliases(before, after)) return;
+Result<void> after_model_update(Call& call, const Json& before, const Json& after) {
+  if (is_version(call.type())) return {};
   const std::string name(name_of(after));
+  if (model_name(before) != model_name(after)) {
+    if (auto kept = keep_model_name(call, before, after); !kept) return kept;
+    note(call, "model.renamed",
+         {{"model", name},
+          {"uid", api::string_at(after, {"metadata", "uid"})},
+          {"from", model_name(before)},
+          {"to", model_name(after)}});
+  }
   const auto moved = [&](std::string_view alias, std::optional<int64_t> from, std::optional<int64_t> to) {
     JsonObject row{{"model", name}, {"alias", alias}};
     if (from) row["from"] = *from;
@@ -260,6 +297,7 @@ void after_model_update(Call& call, const Json& before, const Json& after) {
     const auto from = api::int_at(before, {"spec", "aliases", alias_of(member)});
     if (from != member.value().get_int64()) moved(alias_of(member), from, member.value().get_int64());
   }
+  return {};
 }
 
 }  // namespace ingot::apiserver

@@ -15,12 +15,12 @@ inline constexpr std::string_view kRegistryRemote = "mlflow";
 
 bool is_model(const api::Resource&);  // or a version of one
 
-// Before a new version has a name.
+// Before a new version has a name. What models are called: model_naming.h.
 Result<void> number_version(Call&, api::Json& version);
 Result<void> admit_model_create(Call&, api::Json& object);
 Result<void> admit_model_update(Call&, const api::Json& before, api::Json& after);
 // What is written together with one that was stored.
 Result<void> after_model_create(Call&, const api::ObjectPtr&);
-void after_model_update(Call&, const api::Json& before, const api::Json& after);
+Result<void> after_model_update(Call&, const api::Json& before, const api::Json& after);
 
 }  // namespace ingot::apiserver

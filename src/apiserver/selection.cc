@@ -29,6 +29,7 @@ const std::vector<std::string_view>& selectable(std::string_view resource) {
       {"resourceslices.resource.k8s.io", {"spec.nodeName", "spec.driver"}},
       {"allocations.factory.ingot.dev", {"spec.node", "spec.tenant", "spec.cluster", "status.phase"}},
       {"images.factory.ingot.dev", {"spec.tenant", "spec.reference"}},
+      {"models.factory.ingot.dev", {"spec.name"}},
   };
   static const std::vector<std::string_view> kNone;
   const auto it = kFields.find(resource);
@@ -38,9 +39,10 @@ const std::vector<std::string_view>& selectable(std::string_view resource) {
 Result<void> check_fields(const api::Resource& type, std::string_view text) {
   const std::vector<std::string_view>& known = selectable(type.resource());
   while (!text.empty()) {
-    const size_t comma = text.find(',');
-    const std::string_view term = text.substr(0, comma);
-    text = comma == text.npos ? std::string_view{} : text.substr(comma + 1);
+    size_t comma = 0;
+    while (comma < text.size() && text[comma] != ',') comma += text[comma] == '\\' ? 2 : 1;
+    const std::string_view term = text.substr(0, std::min(comma, text.size()));
+    text.remove_prefix(std::min(comma + 1, text.size()));
     const std::string_view path = term.substr(0, term.find_first_of("=!"));
     if (path == "metadata.name" || (path == "metadata.namespace" && type.namespaced)) continue;
     if (!path.empty() && std::ranges::find(known, path) == known.end())

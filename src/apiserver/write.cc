@@ -9,6 +9,7 @@
 #include "apiserver/admission.h"
 #include "apiserver/encode.h"
 #include "apiserver/managers.h"
+#include "apiserver/model_naming.h"
 #include "apiserver/models.h"
 #include "apiserver/prepare.h"
 #include "apiserver/source.h"
@@ -95,6 +96,8 @@ Result<Outcome> store_new(Call& call, Json object) {
   api::erase(object, {"metadata", "resourceVersion"});
   if (call.type().resource() == api::kModelVersions)
     if (const Result<void> numbered = number_version(call, object); !numbered) return fail(numbered.error());
+  if (call.type().resource() == api::kModels)
+    if (const Result<void> named = name_model(call, object); !named) return fail(named.error());
   const Result<std::string> name = pick_name(call, object);
   if (!name) return fail(name.error());
   if (const Result<void> writable = check_writable(call, *name); !writable) return fail(writable.error());
@@ -245,7 +248,7 @@ Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const J
 
   const std::string resource = call.type().resource();
   const bool released = api::deletion_complete(after);
-  after_update(call, before, after);
+  if (const Result<void> more = after_update(call, before, after); !more) return fail(more.error());
   Result<api::ObjectPtr> written =
       call.view.put(resource, stored->key.ns(), stored->key.name(), std::move(after), stored->revision);
   if (written && released) written = call.view.erase(resource, stored->key.ns(), stored->key.name());

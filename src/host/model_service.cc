@@ -7,7 +7,6 @@
 #include <map>
 
 #include "api/mlflow_error.h"
-#include "api/model_names.h"
 #include "apiserver/mlflow.h"
 #include "apiserver/models.h"
 #include "apiserver/status.h"
@@ -76,9 +75,10 @@ Result<T> kept(std::future<Result<T>>& answer) {
   }
 }
 
-// "models/NAME/VERSION/path" of a version's files.
+// "models/OBJECT/VERSION/path" of a version's files; or of a model by what it is called.
 struct VersionFile {
   std::string name, version, path;
+  bool called = false;
 };
 std::optional<VersionFile> version_file(std::string_view path) {
   if (!path.starts_with(kVersionFiles)) return std::nullopt;
@@ -99,7 +99,7 @@ std::optional<VersionFile> file_asked_for(const MlflowTarget& target) {
   if (target.op == "proxy/list") return version_file(at(target.query, "path"));
   if (target.op == "model-versions/get-artifact")
     return VersionFile{std::string(at(target.query, "name")), std::string(at(target.query, "version")),
-                       std::string(at(target.query, "path"))};
+                       std::string(at(target.query, "path")), true};
   return std::nullopt;
 }
 
@@ -153,8 +153,13 @@ class ModelService::Request final : public registry::ModelApi {
   }
 
   Result<data::Manifest> files_of(const VersionFile& file) {
-    auto version = call(
-        "GET", fmt::format("modelversions/{}-v{}", api::model_object_name(file.name), file.version), nullptr);
+    std::string object = file.name;
+    if (file.called) {
+      auto model = registry::model_called(*this, file.name);
+      if (!model) return fail(model.error());
+      object = api::string_at(*model, {"metadata", "name"});
+    }
+    auto version = call("GET", registry::version_path(object, file.version), nullptr);
     if (!version) return fail(version.error());
     const auto digest = Digest::parse(api::string_at(*version, {"spec", "manifest"}));
     if (!digest) return fail(digest.error());

@@ -62,6 +62,9 @@ void CommandLine::add_models() {
                     named("rollback", "Let an alias name the version again that it named before",
                           "ingot model rollback vision/digits", model_rollback, "NAME")})
     sub->add_option("--alias", in.alias, "which alias; production if not given")->type_name("A");
+  auto* rename = named("rename", "Call a model otherwise; versions, aliases and signatures stay",
+                       "ingot model rename vision/digits handwriting", model_rename, "NAME");
+  rename->add_option("NEW", in.other, "its new name")->required();
   named("delete", "Delete a version, or a model with all of them", "ingot model delete vision/digits@2",
         model_delete, "NAME[@VERSION]");
   auto* key = command(*model, "key", "The keys that the factory signs with", nullptr, nullptr);

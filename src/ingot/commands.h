@@ -85,7 +85,7 @@ int dataset_get(const Common&, const DatasetOptions&);
 
 struct ModelOptions {
   std::string name;   // [TENANT/]NAME[@VERSION]; of verify also a directory, of `key export` a key
-  std::string other;  // of diff
+  std::string other;  // of diff and rename
   std::string path, tenant, alias, bundle, source, description;
   std::vector<std::string> keys, attestations;  // files
 };
@@ -98,6 +98,7 @@ int model_diff(const Common&, const ModelOptions&);
 int model_import(const Common&, const ModelOptions&);
 int model_promote(const Common&, const ModelOptions&);
 int model_rollback(const Common&, const ModelOptions&);
+int model_rename(const Common&, const ModelOptions&);
 int model_delete(const Common&, const ModelOptions&);
 int model_key_list(const Common&, const ModelOptions&);
 int model_key_export(const Common&, const ModelOptions&);

@@ -49,13 +49,29 @@ std::string signed_text(const api::Json& version) {
   return key.empty() ? std::string(phase_of(version)) : "signed " + short_key(key);
 }
 
+// A model that was renamed keeps its object's name.
+std::string object_called(Client& client, const ModelPlace& place) {
+  std::string plain = api::model_object_name(place.name);
+  auto model = client.get(place.models() + "/" + query_value(plain));
+  if (model && api::string_at(*model, {"spec", "name"}) == place.name) return plain;
+  std::string selector = "spec.name=";
+  for (const char c : place.name) {
+    if (c == '\\' || c == ',' || c == '=') selector += '\\';
+    selector += c;
+  }
+  auto found = client.get(place.models() + "?fieldSelector=" + query_value(selector));
+  if (found && !api::array_at(*found, {"items"}).empty())
+    return std::string(api::string_at(api::array_at(*found, {"items"}).front(), {"metadata", "name"}));
+  return plain;
+}
+
 }  // namespace
 
 std::string ModelPlace::models() const { return fmt::format("/clusters/{}{}models", tenant, kGroup); }
 std::string ModelPlace::versions() const {
   return fmt::format("/clusters/{}{}modelversions", tenant, kGroup);
 }
-std::string ModelPlace::model() const { return models() + "/" + query_value(api::model_object_name(name)); }
+std::string ModelPlace::model() const { return models() + "/" + query_value(object); }
 
 int64_t model_number(const api::Json& version) {
   return api::int_at(version, {"spec", "version"}).value_or(0);
@@ -66,7 +82,7 @@ bool unsigned_origin(const api::Json& version) {
 }
 
 Result<ModelPlace> model_place(Client& client, const ModelOptions& options, const std::string& text) {
-  ModelPlace place{.tenant = options.tenant, .name = text, .version = {}};
+  ModelPlace place{.tenant = options.tenant, .name = text, .version = {}, .object = {}};
   if (const size_t slash = place.name.find('/'); slash != place.name.npos) {
     const std::string tenant = place.name.substr(0, slash);
     if (!place.tenant.empty() && place.tenant != tenant)
@@ -84,12 +100,14 @@ Result<ModelPlace> model_place(Client& client, const ModelOptions& options, cons
   auto found = place_of(client, place.tenant, "default", "model");
   if (!found) return fail(found.error());
   place.tenant = found->tenant;
+  place.object = object_called(client, place);
   return place;
 }
 
 Result<api::Json> find_model(Client& client, const ModelPlace& place) {
   auto model = client.get(place.model());
-  if (!model && model.error().reason == Reason::NotFound)
+  if (model ? api::string_at(*model, {"spec", "name"}) != place.name
+            : model.error().reason == Reason::NotFound)
     return fail(Reason::NotFound,
                 fmt::format("tenant {} has no model {}\n  `ingot model list` shows what there is",
                             place.tenant, place.name));
@@ -99,7 +117,7 @@ Result<api::Json> find_model(Client& client, const ModelPlace& place) {
 Result<api::JsonArray> model_versions(Client& client, const ModelPlace& place) {
   auto all = client.list(place.versions());
   if (!all) return all;
-  const std::string model = place.name.empty() ? "" : api::model_object_name(place.name);
+  const std::string& model = place.object;
   api::JsonArray versions;
   for (api::Json& version : *all)
     if (model.empty() || api::string_at(version, {"spec", "model"}) == model)
@@ -117,8 +135,7 @@ Result<api::Json> find_model_version(Client& client, const ModelPlace& place) {
     if (!wanted) wanted = number_in(place.version);
     if (!wanted) return fail(no_version(place));
     auto version =
-        client.get(place.versions() + "/" +
-                   query_value(api::model_version_name(api::model_object_name(place.name), *wanted)));
+        client.get(place.versions() + "/" + query_value(api::model_version_name(place.object, *wanted)));
     return !version && version.error().reason == Reason::NotFound ? fail(no_version(place)) : version;
   }
   auto versions = model_versions(client, place);
@@ -133,7 +150,7 @@ int model_list(const Common& common, const ModelOptions& options) {
   if (!client) return failed(client.error());
   auto found = place_of(*client, options.tenant, "default", "model");
   if (!found) return failed(found.error());
-  const ModelPlace place{.tenant = found->tenant, .name = {}, .version = {}};
+  const ModelPlace place{.tenant = found->tenant, .name = {}, .version = {}, .object = {}};
   auto models = client->list(place.models());
   if (!models) return failed(models.error());
   if (common.json) {
@@ -194,6 +211,27 @@ int model_show(const Common& common, const ModelOptions& options) {
                    ? std::string(api::string_at(version, {"status", "message"}))
                    : std::string(api::string_at(version, {"spec", "description"}))});
   table.print();
+  return kOk;
+}
+
+int model_rename(const Common& common, const ModelOptions& options) {
+  auto client = Client::open(common);
+  if (!client) return failed(client.error());
+  auto place = model_place(*client, options, options.name);
+  if (!place) return failed(place.error());
+  if (!place->version.empty()) return failed("a version has no name of its own: name the model alone");
+  if (const std::string fault = api::model_name_fault(options.other); !fault.empty())
+    return failed("NEW: " + fault);
+  if (auto model = find_model(*client, *place); !model) return failed(model.error());
+  const api::Json patch = api::JsonObject{{"spec", api::JsonObject{{"name", options.other}}}};
+  auto renamed = client->call("PATCH", place->model(), &patch);
+  if (!renamed) return failed(renamed.error());
+  if (common.json) {
+    print_json(*renamed);
+    return kOk;
+  }
+  fmt::print("{}/{} is called {} now; what was signed before says {}\n", place->tenant, place->name,
+             options.other, place->object);
   return kOk;
 }
 

@@ -15,6 +15,7 @@ inline constexpr std::string_view kDefaultAlias = "production";
 
 struct ModelPlace {
   std::string tenant, name, version;  // version: "", "4", "v4", or an alias
+  std::string object;                 // what the model's is called, if there is one; "" of all
   std::string models() const;         // the path of the collection
   std::string versions() const;
   std::string model() const;  // of the object

@@ -24,10 +24,10 @@ api::JsonObject object_of(std::string_view kind, api::JsonObject metadata, api::
 }
 
 Result<api::Json> ensure_model(Client& client, const ModelPlace& place) {
-  auto model = client.get(place.model());
+  auto model = find_model(client, place);
   if (model || model.error().reason != Reason::NotFound) return model;
-  const api::Json made =
-      object_of("Model", {{"name", api::model_object_name(place.name)}}, {{"name", place.name}});
+  const api::Json made = object_of("Model", {{"generateName", api::model_object_name(place.name) + "-"}},
+                                   {{"name", place.name}});
   return client.call("POST", place.models(), &made);
 }
 
@@ -143,8 +143,9 @@ int model_import(const Common& common, const ModelOptions& options) {
   if (!sent) return failed(sent.error());
   auto attestations = send_attestations(*client, place->tenant, options.attestations);
   if (!attestations) return failed(attestations.error());
-  if (auto model = ensure_model(*client, *place); !model) return failed(model.error());
-  const std::string object = api::model_object_name(place->name);
+  auto model = ensure_model(*client, *place);
+  if (!model) return failed(model.error());
+  const std::string object(api::string_at(*model, {"metadata", "name"}));
   api::JsonObject spec{{"model", object},
                        {"manifest", sent->digest.text()},
                        {"files", int64_t(sent->manifest.files.size())},

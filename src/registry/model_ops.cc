@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "api/mlflow_error.h"
 #include "api/model_names.h"
 #include "registry/model_filter.h"
 
@@ -37,13 +36,10 @@ Result<JsonArray> versions_of(ModelApi& api) { return all_of(api, "modelversions
 
 // A merge patch of the model, and what it is then.
 Result<Json> patched(ModelApi& api, const Args& args, JsonObject spec, std::string_view part = "") {
-  const auto name = args.required("name");
-  if (!name) return fail(name.error());
+  auto model = model_named(api, args);
+  if (!model) return model;
   const Json patch = JsonObject{{"spec", std::move(spec)}};
-  auto model = api.call("PATCH", model_path(*name) + std::string(part), &patch);
-  if (!model && model.error().reason == Reason::NotFound)
-    return fail(Reason::NotFound, fmt::format("Registered Model with name={} not found", *name));
-  return model;
+  return api.call("PATCH", model_path(*model) + std::string(part), &patch);
 }
 
 Result<std::string> create(ModelApi& api, const Args& args) {
@@ -58,7 +54,8 @@ Result<std::string> create(ModelApi& api, const Args& args) {
   JsonObject spec{{"name", *name}};
   if (!description->empty()) spec["description"] = *description;
   if (!tags->empty()) spec["tags"] = std::move(*tags);
-  const Json asked = object_of("Model", {{"name", api::model_object_name(*name)}}, std::move(spec));
+  const Json asked =
+      object_of("Model", {{"generateName", api::model_object_name(*name) + "-"}}, std::move(spec));
   auto made = api.call("POST", "models", &asked);
   if (!made && made.error().reason == Reason::AlreadyExists)
     return fail(Reason::AlreadyExists, fmt::format("Registered Model (name={}) already exists.", *name));
@@ -66,12 +63,19 @@ Result<std::string> create(ModelApi& api, const Args& args) {
   return shown(*made, {});
 }
 
-// What was signed under a name keeps it.
+// The object keeps its name, which signatures and history say, and with it versions, aliases and tags.
 Result<std::string> rename(ModelApi& api, const Args& args) {
-  auto model = model_named(api, args);
+  const auto now = args.required("new_name");
+  if (!now) return fail(now.error());
+  if (const std::string fault = api::model_name_fault(*now); !fault.empty())
+    return fail(invalid("new_name: " + fault));
+  auto model = patched(api, args, {{"name", *now}});
+  if (!model && model.error().reason == Reason::AlreadyExists)
+    return fail(Reason::AlreadyExists, fmt::format("Registered Model (name={}) already exists.", *now));
   if (!model) return fail(model.error());
-  return fail(api::mlflow_not_implemented(
-      "models keep their names, for signatures and history name them: register a new one"));
+  auto versions = versions_of(api);
+  if (!versions) return fail(versions.error());
+  return shown(*model, *versions);
 }
 
 Result<std::string> update(ModelApi& api, const Args& args) {
@@ -87,7 +91,7 @@ Result<std::string> update(ModelApi& api, const Args& args) {
 Result<std::string> remove(ModelApi& api, const Args& args) {
   auto model = model_named(api, args);
   if (!model) return fail(model.error());
-  auto gone = api.call("DELETE", model_path(string_at(*model, {"spec", "name"})));
+  auto gone = api.call("DELETE", model_path(*model));
   return gone ? Result<std::string>(empty_answer()) : fail(gone.error());
 }
 
@@ -220,8 +224,8 @@ Result<std::string> by_alias(ModelApi& api, const Args& args) {
   if (!alias) return fail(alias.error());
   const auto number = api::int_at(*model, {"spec", "aliases", *alias});
   if (!number) return fail(Reason::BadRequest, fmt::format("Registered model alias {} not found.", *alias));
-  auto version = api.call(
-      "GET", "modelversions/" + api::model_version_name(string_at(*model, {"metadata", "name"}), *number));
+  auto version =
+      api.call("GET", version_path(string_at(*model, {"metadata", "name"}), std::to_string(*number)));
   if (!version) return fail(version.error());
   Out out;
   out.open('{').key("model_version");

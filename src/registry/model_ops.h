@@ -23,15 +23,17 @@ ModelHandler find_model_handler(std::string_view name);
 std::span<const ModelOp> registered_model_ops();
 std::span<const ModelOp> model_version_ops();
 
-// What both share.
+// What both share. A model is found by what it is called, which need not be its object's name.
+Result<api::Json> model_called(ModelApi&, std::string_view name);
 Result<api::Json> model_named(ModelApi&, const Args&);    // by `name`
 Result<api::Json> version_named(ModelApi&, const Args&);  // by `name` and `version`
 Result<api::JsonArray> all_of(ModelApi&, const std::string& collection);
-std::string model_path(std::string_view name);  // "models/digits"
+std::string model_path(const api::Json& model);  // "models/digits"
+std::string version_path(std::string_view model_object, std::string_view number);
 void write_model(Out&, const api::Json& model, const api::JsonArray& versions);
 void write_version(Out&, const api::Json& version, const api::Json* model);
 int64_t changed_ms(const api::Json& object);  // when anybody last wrote it
 Result<api::JsonObject> read_tags(const Args&);
-std::string artifact_uri(const api::Json& version, std::string_view model_name);
+std::string artifact_uri(const api::Json& version);
 
 }  // namespace ingot::registry

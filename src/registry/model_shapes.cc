@@ -63,15 +63,32 @@ int64_t changed_ms(const Json& object) {
   return last;
 }
 
-std::string model_path(std::string_view name) { return "models/" + escaped(api::model_object_name(name)); }
+std::string model_path(const Json& model) {
+  return "models/" + escaped(string_at(model, {"metadata", "name"}));
+}
+std::string version_path(std::string_view model_object, std::string_view number) {
+  return fmt::format("modelversions/{}-v{}", escaped(model_object), escaped(number));
+}
+
+Result<Json> model_called(ModelApi& api, std::string_view name) {
+  auto model = api.call("GET", "models/" + escaped(api::model_object_name(name)));
+  if (model ? string_at(*model, {"spec", "name"}) == name : model.error().reason != Reason::NotFound)
+    return model;
+  // One that was renamed, or came to a name that another's object has.
+  std::string selector = "spec.name=";
+  for (const char c : name) {
+    if (c == '\\' || c == ',' || c == '=') selector += '\\';
+    selector += c;
+  }
+  auto found = api.call("GET", "models?fieldSelector=" + escaped(selector));
+  if (found && !api::array_at(*found, {"items"}).empty()) return api::array_at(*found, {"items"}).front();
+  return fail(Reason::NotFound, fmt::format("Registered Model with name={} not found", name));
+}
 
 Result<Json> model_named(ModelApi& api, const Args& args) {
   const auto name = args.required("name");
   if (!name) return fail(name.error());
-  auto model = api.call("GET", model_path(*name));
-  if (!model && model.error().reason == Reason::NotFound)
-    return fail(Reason::NotFound, fmt::format("Registered Model with name={} not found", *name));
-  return model;
+  return model_called(api, *name);
 }
 
 Result<Json> version_named(ModelApi& api, const Args& args) {
@@ -80,8 +97,11 @@ Result<Json> version_named(ModelApi& api, const Args& args) {
   const auto number = args.number("version");
   if (!number) return fail(number.error());
   if (!*number || **number < 1) return fail(invalid("version: the number of a version is wanted"));
-  auto version = api.call(
-      "GET", "modelversions/" + escaped(api::model_version_name(api::model_object_name(*name), **number)));
+  auto model = model_called(api, *name);
+  auto version =
+      !model
+          ? fail(model.error())
+          : api.call("GET", version_path(string_at(*model, {"metadata", "name"}), std::to_string(**number)));
   if (!version && version.error().reason == Reason::NotFound)
     return fail(Reason::NotFound,
                 fmt::format("Model Version (name={}, version={}) not found", *name, **number));
@@ -116,8 +136,9 @@ Result<JsonObject> read_tags(const Args& args) {
   return tags;
 }
 
-std::string artifact_uri(const Json& version, std::string_view model_name) {
-  return fmt::format("mlflow-artifacts:/models/{}/{}", escaped(model_name),
+// By its object's name, which is plain in any URL and stays when the model is called otherwise.
+std::string artifact_uri(const Json& version) {
+  return fmt::format("mlflow-artifacts:/models/{}/{}", string_at(version, {"spec", "model"}),
                      api::int_at(version, {"spec", "version"}).value_or(0));
 }
 

@@ -26,7 +26,7 @@ std::string path_of(const Json& version) {
 }
 
 Result<std::string> shown(ModelApi& api, const Json& version, std::string_view name) {
-  auto model = api.call("GET", model_path(name));
+  auto model = model_called(api, name);
   Out out;
   out.open('{').key("model_version");
   write_version(out, version, model ? &*model : nullptr);
@@ -42,13 +42,12 @@ Result<Json> patched(ModelApi& api, const Args& args, JsonObject spec) {
 
 // A copy of a version of this registry is made of the same files, and carries on whose they were.
 Result<TrackedFiles> copied(ModelApi& api, const ModelSource& source, JsonObject& spec) {
-  auto model = api.call("GET", model_path(source.name));
+  auto model = model_called(api, source.name);
   if (!model) return fail(model.error());
   std::string number = source.version;
   if (const auto aliased = api::int_at(*model, {"spec", "aliases", source.version}))
     number = std::to_string(*aliased);
-  auto version = api.call(
-      "GET", "modelversions/" + std::string(string_at(*model, {"metadata", "name"})) + "-v" + number);
+  auto version = api.call("GET", version_path(string_at(*model, {"metadata", "name"}), number));
   if (!version) return fail(version.error());
   for (const std::string_view field : {"manifest", "files", "bytes", "origin", "attestations"})
     if (const Json* value = api::find(*version, {"spec", field})) spec[field] = *value;
@@ -124,7 +123,7 @@ Result<std::string> download_uri(ModelApi& api, const Args& args) {
   auto version = version_named(api, args);
   if (!version) return fail(version.error());
   Out out;
-  return out.open('{').field("artifact_uri", artifact_uri(*version, *args.text("name"))).close('}').take();
+  return out.open('{').field("artifact_uri", artifact_uri(*version)).close('}').take();
 }
 
 Result<std::string> set_tag(ModelApi& api, const Args& args) {

@@ -195,10 +195,19 @@ class Registrar::Impl final : public store::Follower::Handler, public std::enabl
                  .at = env_.clock.wall(),
                  .data = api::to_text(row)});
     api::remove_finalizer(object, api::kLineageFinalizer);
+    if (!version) forget_name(turn, key, object);
     if (api::deletion_complete(object))
       (void)turn.erase(key);
     else
       (void)turn.put(key, std::move(object));
+  }
+
+  // What it was called is free again.
+  void forget_name(store::Turn& turn, const Key& key, const Json& model) {
+    const Key naming(ClusterId{std::string(key.cluster())}, api::kModelNamings, "",
+                     api::model_naming_key(string_at(model, {"spec", "name"})));
+    const ObjectPtr stored = turn.get(naming);
+    if (stored && string_at(stored->parse(), {"model"}) == key.name()) (void)turn.erase(naming);
   }
 
   // No alias names what is gone.

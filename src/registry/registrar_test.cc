@@ -221,5 +221,24 @@ TEST_F(RegistrarTest, LeavesATombstoneAndNoAliasBehind) {
   EXPECT_EQ(string_at(rows[1], {"model"}), "digits");
 }
 
+TEST_F(RegistrarTest, FreesWhatADeletedModelWasCalled) {
+  start();
+  const auto naming = [](std::string_view name) {
+    return key(api::kModelNamings, api::model_naming_key(name));
+  };
+  put(naming("faces"), JsonObject{{"model", "digits"}});
+  put(naming("others"), JsonObject{{"model", "others-1"}});
+  for (const auto& [object, called] : {std::pair{"digits", "faces"}, std::pair{"others", "others"}}) {
+    Json model = JsonObject{
+        {"metadata", JsonObject{{"uid", object}, {"finalizers", JsonArray{api::kLineageFinalizer}}}},
+        {"spec", JsonObject{{"name", called}}}};
+    api::begin_deletion(model, {}, f.t.clock.wall());
+    put(key(api::kModels, object), std::move(model));
+  }
+  EXPECT_TRUE(get(key(api::kModels, "digits")).is_null());
+  EXPECT_TRUE(get(naming("faces")).is_null());
+  EXPECT_FALSE(get(naming("others")).is_null());
+}
+
 }  // namespace
 }  // namespace ingot::registry

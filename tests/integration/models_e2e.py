@@ -448,13 +448,73 @@ def a_pod_registers_and_neither_promotes_nor_deletes(desk):
     mlflow(desk, POD_MAY_NOT, token=desk.pipeline.token)
 
 
+RENAMED = """
+import mlflow
+from mlflow import MlflowClient
+client = MlflowClient()
+
+def refused(code, what, *args, **kwargs):
+    try:
+        what(*args, **kwargs)
+    except mlflow.exceptions.MlflowException as error:
+        assert error.error_code == code, error
+    else:
+        raise AssertionError(what)
+
+client.create_registered_model("other")
+client.set_registered_model_tag("before", "team", "ocr")
+client.set_registered_model_alias("before", "champion", "1")
+refused("RESOURCE_ALREADY_EXISTS", client.rename_registered_model, "before", "other")
+refused("INVALID_PARAMETER_VALUE", client.rename_registered_model, "before", "a/b")
+refused("RESOURCE_DOES_NOT_EXIST", client.rename_registered_model, "nobody", "somebody")
+client.rename_registered_model("before", "Called afterwards, = so")
+model = client.get_registered_model("Called afterwards, = so")
+assert model.name == "Called afterwards, = so" and model.tags == {"team": "ocr"}, model
+assert [str(v) for v in model.aliases.values()] == ["1"] and len(model.latest_versions) == 1, model
+refused("RESOURCE_DOES_NOT_EXIST", client.get_registered_model, "before")
+refused("RESOURCE_DOES_NOT_EXIST", client.get_model_version, "before", "1")
+version = client.get_model_version_by_alias(model.name, "champion")
+assert version.name == model.name and version.status == "READY", version
+client.set_model_version_tag(model.name, "1", "checked", "yes")
+assert [v.name for v in client.search_model_versions("tags.checked = 'yes'")] == [model.name]
+import pathlib
+path = mlflow.artifacts.download_artifacts(f"models:/{model.name}@champion")
+assert pathlib.Path(path, "data", "weights.bin").read_bytes() == b"one" * 5000, path
+# What it was called is free for another, which is another.
+again = client.create_registered_model("before")
+assert again.aliases == {} and again.tags == {}, again
+refused("RESOURCE_DOES_NOT_EXIST", client.get_model_version, "before", "1")
+refused("RESOURCE_ALREADY_EXISTS", client.create_registered_model, "before")
+refused("RESOURCE_ALREADY_EXISTS", client.rename_registered_model, model.name, "before")
+client.rename_registered_model("before", "third")
+client.rename_registered_model(model.name, "before")
+assert client.get_model_version("before", "1").tags == {"checked": "yes"}
+client.delete_registered_model("third")
+client.delete_registered_model("other")
+client.rename_registered_model("before", "handwriting")
+"""
+
+
+def a_renamed_model_keeps_what_it_has(desk):
+    version = registered(desk, "before", "one")
+    mlflow(desk, RENAMED)
+    folder = exported(desk, "handwriting", version)[0]
+    assert "2 files" in desk.offline("verify", folder, "--key", factory_key(desk))
+    assert "as they were signed" in desk.model("verify", f"vision/handwriting@{version}")
+    assert "is called digits by hand now" in desk.model("rename", "vision/handwriting", "digits by hand")
+    assert "no model handwriting" in desk.model("show", "vision/handwriting", check=False)
+    assert "champion" in desk.model("show", "vision/digits by hand")
+    assert "before v1" in desk.model("import", "vision/before", desk.files())
+    assert "already exists" in desk.model("rename", "vision/digits by hand", "before", check=False)
+
+
 def main():
     tests = [what_it_signs_others_verify, what_others_sign_it_verifies, hostile_bundles_are_refused,
              imports_are_of_unsigned_origin, an_alias_moves_and_moves_back, numbers_are_not_used_again,
              a_version_from_a_pipeline_is_signed_with_what_made_it, nobody_speaks_for_a_commit_that_the_factory_did_not_run, others_verify_what_the_factory_signed,
              provenance_of_another_model_says_nothing, a_new_key_leaves_old_signatures_valid,
              the_unmodified_client_reads_and_names_them, sources_lead_nowhere_else,
-             a_pod_registers_and_neither_promotes_nor_deletes,
+             a_pod_registers_and_neither_promotes_nor_deletes, a_renamed_model_keeps_what_it_has,
              a_new_key_signs_and_old_ones_stay_valid, a_tenant_reads_keys_and_turns_none]
     wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
     scratch = Path(tempfile.mkdtemp(prefix="ingot-models-", dir="/var/tmp"))
