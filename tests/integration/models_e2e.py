@@ -475,8 +475,8 @@ refused("RESOURCE_DOES_NOT_EXIST", client.get_registered_model, "before")
 refused("RESOURCE_DOES_NOT_EXIST", client.get_model_version, "before", "1")
 version = client.get_model_version_by_alias(model.name, "champion")
 assert version.name == model.name and version.status == "READY", version
-client.set_model_version_tag(model.name, "1", "checked", "yes")
-assert [v.name for v in client.search_model_versions("tags.checked = 'yes'")] == [model.name]
+client.set_model_version_tag(model.name, "1", "renamed", "yes")
+assert [v.name for v in client.search_model_versions("tags.renamed = 'yes'")] == [model.name]
 import pathlib
 path = mlflow.artifacts.download_artifacts(f"models:/{model.name}@champion")
 assert pathlib.Path(path, "data", "weights.bin").read_bytes() == b"one" * 5000, path
@@ -488,7 +488,7 @@ refused("RESOURCE_ALREADY_EXISTS", client.create_registered_model, "before")
 refused("RESOURCE_ALREADY_EXISTS", client.rename_registered_model, model.name, "before")
 client.rename_registered_model("before", "third")
 client.rename_registered_model(model.name, "before")
-assert client.get_model_version("before", "1").tags == {"checked": "yes"}
+assert client.get_model_version("before", "1").tags == {"renamed": "yes"}
 client.delete_registered_model("third")
 client.delete_registered_model("other")
 client.rename_registered_model("before", "handwriting")
