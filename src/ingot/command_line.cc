@@ -43,6 +43,7 @@ CommandLine::CommandLine() {
   add_listings();
   add_datasets();
   add_models();
+  add_history();
   add_repositories();
   add_run();
   add_runs();

@@ -28,6 +28,13 @@ void CommandLine::add_models() {
   };
   add(*model, "list", "Models, and their newest versions", "ingot model list --tenant vision", model_list);
   named("show", "The versions of a model", "ingot model show vision/digits", model_show, "NAME");
+  lineage_command(
+      *model,
+      "What a version came from: run, commit, data, images, cost; who promoted it, and what came of it",
+      "ingot model lineage vision/digits@4 -o svg > digits.svg", model_lineage)
+      ->add_option("NAME[@VERSION]", in_.lineage.of,
+                   "[TENANT/]NAME, and which version: the newest if not given")
+      ->required();
   auto* verify = add(*model, "verify",
                      "Check that files are those that were signed: a directory, offline with the public "
                      "key alone, or a version in the factory",

@@ -21,6 +21,7 @@ struct Parsed {
   ImageOptions image;
   DatasetOptions dataset;
   ModelOptions model;
+  LineageOptions lineage;
   RepoOptions repo;
   RunOptions run;
   RunsOptions runs;
@@ -45,6 +46,9 @@ class CommandLine {
   void add_listings();
   void add_datasets();
   void add_models();
+  void add_history();
+  CLI::App* lineage_command(CLI::App& parent, const char* what, const char* example,
+                            int (*run)(const Common&, const LineageOptions&));
   void add_repositories();
   void add_run();
   void add_runs();

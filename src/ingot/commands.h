@@ -104,6 +104,14 @@ int model_key_list(const Common&, const ModelOptions&);
 int model_key_export(const Common&, const ModelOptions&);
 int model_key_rotate(const Common&, const ModelOptions&);
 
+struct LineageOptions {
+  std::string of;  // KIND/NAME, or of a model [TENANT/]NAME[@VERSION]
+  std::string tenant, ns = "default", way = "both", format;
+  int nodes = 500;
+};
+int lineage(const Common&, const LineageOptions&);
+int model_lineage(const Common&, const LineageOptions&);
+
 struct RepoOptions {
   std::string name, url;
   std::string tenant, ns = "default";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "policy/prices.h"
 #include "registry/lineage_names.h"
 
 namespace ingot::registry {
@@ -27,26 +28,6 @@ void keep(JsonObject& to, std::string_view field, std::string_view value) {
 }
 void keep_all(JsonObject& to, const Json& from, std::initializer_list<std::string_view> fields) {
   for (const std::string_view field : fields) keep(to, field, api::find(from, {field}));
-}
-
-// "0.012300": micro-units of the currency; 0 of what is no price.
-int64_t micro_of(std::string_view text) {
-  int64_t whole = 0, part = 0, unit = 1'000'000;
-  bool after = false;
-  for (const char c : text) {
-    if (c == '.' && !after) {
-      after = true;
-    } else if (c >= '0' && c <= '9' && whole < INT64_MAX / 100'000'000) {
-      if (!after) whole = whole * 10 + (c - '0');
-      if (after) part += (c - '0') * (unit /= 10);
-    } else {
-      return 0;
-    }
-  }
-  return whole * 1'000'000 + part;
-}
-std::string micro_text(int64_t micro) {
-  return fmt::format("{}.{:06}", micro / 1'000'000, micro % 1'000'000);
 }
 
 std::string place(std::string_view ns, std::string_view name) { return fmt::format("{}/{}", ns, name); }
@@ -158,7 +139,6 @@ void LineageGraph::read_build(const std::string& version, const Json& build) {
   link(run, version);
   if (const Json* given = api::find(build, {"externalParameters", "workflowParameters"}))
     keep(at(run), "parameters", given);
-  keep(at(run), "template", api::find(build, {"externalParameters", "template"}));
   if (const std::string_view pod = string_at(inside, {"podUid"}); !pod.empty()) {
     JsonObject facts{{"pod", string_at(inside, {"pod"})}, {"uid", pod}};
     keep_all(facts, inside, {"node", "gpus"});
@@ -167,7 +147,9 @@ void LineageGraph::read_build(const std::string& version, const Json& build) {
   for (const Json& resolved : api::array_at(build, {"resolvedDependencies"})) {
     const Dependency of = dependency_of(resolved);
     if (of.kind == Dependency::Kind::Commit) {
-      source(run, JsonObject{{"commit", of.digest}, {"url", of.uri}});
+      // Where there was no address, the repository's name stands there.
+      const bool address = of.uri.find_first_of(":@") != of.uri.npos;
+      source(run, JsonObject{{"commit", of.digest}, {address ? "url" : "repository", of.uri}});
     } else if (of.kind == Dependency::Kind::Image) {
       const std::string image = image_node(of.digest);
       link(image, run);
@@ -273,7 +255,7 @@ void LineageGraph::read_ledger(const store::StoredRow& stored, const Json& row) 
   Pod& pod = found->second;
   if (pod.booked.empty()) pod.gpus.clear();  // those of the ledger say more
   if (!pod.booked.insert(stored.sequence).second) return;
-  pod.cost_micro += micro_of(string_at(row, {"cost"}));
+  pod.cost_micro += policy::parse_amount(string_at(row, {"cost"})).value_or(0);
   keep_all(pod.facts, row, {"node", "pod"});
   keep(pod.facts, "currency", string_at(row, {"currency"}));
   keep(pod.facts, "held", api::find(row, {"microseconds"}));
@@ -362,7 +344,7 @@ JsonObject LineageGraph::part(const std::set<std::string, std::less<>>& kept) co
       JsonObject one = pod.facts;
       if (!pod.gpus.empty()) one["gpus"] = pod.gpus;
       if (!pod.booked.empty()) {
-        one["cost"] = micro_text(pod.cost_micro);
+        one["cost"] = policy::format_micro(pod.cost_micro);
         cost += pod.cost_micro;
         currency = string_at(pod.facts, {"currency"});
       }
@@ -370,7 +352,7 @@ JsonObject LineageGraph::part(const std::set<std::string, std::less<>>& kept) co
     }
     if (!told.empty()) node["pods"] = std::move(told);
     if (!currency.empty()) {
-      node["cost"] = micro_text(cost);
+      node["cost"] = policy::format_micro(cost);
       node["currency"] = currency;
     }
     nodes.push_back(std::move(node));

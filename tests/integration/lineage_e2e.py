@@ -1,0 +1,284 @@
+"""Lineage on a real factory: a pipeline that reads a data set and registers a model, asked both ways, also when all of it is deleted."""
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from factory import Factory  # noqa: E402
+
+BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
+API, FACTORY, WORKFLOWS = "/clusters/vision", "/apis/factory.ingot.dev/v1alpha1", "/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
+COMMIT = "9a1c2e7" + "0" * 33
+IMAGE = "sha256:" + hashlib.sha256(b"train").hexdigest()
+
+
+def pipeline(name, seconds=4, commit=True, data="digits"):
+    labels = {"factory.ingot.dev/repository": "digits", "factory.ingot.dev/commit": COMMIT} if commit else {}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name, "labels": labels},
+            "spec": {"entrypoint": "main", "arguments": {"parameters": [{"name": "epochs", "value": "3"}]},
+                     "volumes": [{"name": "data", "csi": {"driver": "datasets.ingot.dev", "readOnly": True,
+                                                          "volumeAttributes": {"dataset": data}}}] if data else [],
+                     "templates": [{"name": "main", "metadata": {"annotations": {"ingot.dev/hollow": json.dumps({"runSeconds": seconds})}},
+                                    "container": {"image": f"train@{IMAGE}", "command": ["train"],
+                                                  "resources": {"limits": {"nvidia.com/gpu": 1}}}}]}}
+
+
+class Desk:
+    def __init__(self, factory, scratch):
+        self.factory, self.scratch = factory, scratch
+        self.client = factory.client()
+
+    def ingot(self, *args, check=True):
+        ran = subprocess.run([self.factory.ingot, *args, "--data", str(self.factory.data)], capture_output=True, text=True)
+        assert (ran.returncode == 0) == check, f"{args}: {ran.stdout}{ran.stderr}"
+        return ran.stdout if check else ran.stderr
+
+    def call(self, method, path, body=None, wanted=(200, 201)):
+        code, text = self.client.call(method, path, body)
+        assert code in wanted, f"{method} {path}: {code} {text[:500]}"
+        return json.loads(text) if text else None
+
+    def until(self, what, ask, seconds=30):
+        deadline = time.monotonic() + seconds
+        while True:
+            found = ask()
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+            time.sleep(0.05)
+
+    def lineage(self, of, **query):
+        more = "".join(f"&{k}={v}" for k, v in query.items())
+        return self.call("GET", f"{API}{FACTORY}/lineage?of={of}{more}")
+
+    def known(self, of, kind, **query):
+        """The answer, once it has a node of a kind."""
+        def ask():
+            code, text = self.client.call("GET", f"{API}{FACTORY}/lineage?of={of}" + "".join(f"&{k}={v}" for k, v in query.items()))
+            assert code in (200, 404), text
+            answer = json.loads(text)
+            return answer if code == 200 and nodes(answer, kind) else None
+        return self.until(f"lineage of {of} with a {kind}", ask)
+
+    def pod_of(self, workflow):
+        path = f"{API}/api/v1/namespaces/default/pods?labelSelector=workflows.argoproj.io/workflow={workflow}"
+        return self.until(f"pod of {workflow}", lambda: next(
+            (p for p in self.call("GET", path)["items"] if p["spec"].get("nodeName")), None))
+
+    def ended(self, workflow):
+        return self.until(f"end of {workflow}", lambda: self.call("GET", f"{API}{WORKFLOWS}/{workflow}").get("status", {}).get("finishedAt"))
+
+
+class Inside:
+    """Whoever has the token of a pod, as its container has: MLflow's API, as its client speaks it."""
+
+    def __init__(self, desk, pod):
+        told = desk.call("POST", f"{API}/api/v1/namespaces/default/serviceaccounts/default/token", {
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"boundObjectRef": {
+                "apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}}})
+        self.token = told["status"]["token"]
+        ca, _, _ = desk.factory.credentials("vision")
+        self.connection = http.client.HTTPSConnection("127.0.0.1", desk.factory.port, context=ssl.create_default_context(cafile=ca))
+
+    def send(self, method, path, body):
+        data = body if isinstance(body, bytes) else json.dumps(body)
+        self.connection.request(method, f"/mlflow/api/2.0/{path}", data,
+                                {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        text = answer.read()
+        assert answer.status == 200 or b"RESOURCE_ALREADY_EXISTS" in text, f"{path}: {answer.status} {text[:500]}"
+        return json.loads(text or b"{}")
+
+    def register(self, model, note):
+        run = self.send("POST", "mlflow/runs/create", {"experiment_id": "0"})["run"]["info"]
+        self.send("POST", "mlflow/runs/log-batch", {"run_id": run["run_id"], "params": [{"key": "hidden", "value": "64"}],
+                                                    "metrics": [{"key": "accuracy", "value": 0.978, "timestamp": 1, "step": 0}]})
+        self.send("PUT", f"mlflow-artifacts/artifacts/0/{run['run_id']}/artifacts/model/MLmodel", note.encode())
+        self.send("POST", "mlflow/registered-models/create", {"name": model})
+        return self.send("POST", "mlflow/model-versions/create", {
+            "name": model, "source": f"runs:/{run['run_id']}/model", "run_id": run["run_id"]})["model_version"]["version"]
+
+
+def nodes(answer, kind):
+    return [n for n in answer["nodes"] if n["kind"] == kind]
+
+
+def trained(desk, name, **more):
+    """A pipeline that has ended, and the version that it registered."""
+    desk.call("POST", f"{API}{WORKFLOWS}", pipeline(name, **more))
+    version = Inside(desk, desk.pod_of(name)).register("digits", name)
+    desk.ended(name)
+    return f"digits@{version}"
+
+
+def a_model_tells_all_that_made_it(desk):
+    of = trained(desk, "first")
+    desk.ingot("model", "promote", f"vision/{of}")
+    desk.until("costs", lambda: nodes(desk.known(f"model/{of}", "data"), "run")[0].get("cost"))
+    answer = desk.lineage(f"model/{of}")
+    version, run, data = (nodes(answer, kind)[0] for kind in ("version", "run", "data"))
+    assert version["metrics"] == {"accuracy": "0.978"} and version["parameters"] == {"hidden": "64"}, version
+    assert version["phase"] == "Ready" and version["keyId"], version
+    assert [(a["alias"], a["event"], a["by"]) for a in version["aliases"]] == [("production", "promoted", "operator")], version
+    assert run["name"] == "first" and run["phase"] == "Succeeded" and run["parameters"] == {"epochs": "3"}, run
+    pod = run["pods"][0]
+    assert pod["node"] == "hollow-0" and pod["gpus"][0]["model"] == "H100-80GB" and float(pod["cost"]) > 0, pod
+    assert nodes(answer, "commit")[0]["id"] == f"commit/{COMMIT}", answer
+    assert nodes(answer, "image")[0]["id"] == f"image/{IMAGE}", answer
+    assert data["names"] == ["default/digits-v1"] and data["classification"] == "internal", data
+    assert "cut" not in answer, answer
+    return of
+
+
+def data_commits_images_and_runs_tell_what_came_of_them(desk):
+    of = trained(desk, "second")
+    digest = nodes(desk.known(f"model/{of}", "data"), "data")[0]["manifest"]
+    for start in ("data/default/digits-v1", f"data/{digest}", f"commit/{COMMIT}", "commit/9a1c2e7", f"image/{IMAGE}", "run/default/second"):
+        answer = desk.until(start, lambda: [a for a in [desk.known(start, "run", way="down")]
+                                            if f"version/{of}" in [n["id"] for n in a["nodes"]]])[0]
+        assert "second" in [n["name"] for n in nodes(answer, "run")], answer
+
+
+def runs_without_a_model_are_known_too(desk):
+    desk.call("POST", f"{API}{WORKFLOWS}", pipeline("barren", seconds=1, commit=False))
+    desk.ended("barren")
+    desk.until("the run", lambda: "barren" in [n["name"] for n in nodes(desk.known("data/default/digits-v1", "run", way="down"), "run")])
+    desk.call("POST", f"{API}{WORKFLOWS}", pipeline("dataless", seconds=1, data=""))
+    desk.ended("dataless")
+    desk.until("the run", lambda: "dataless" in [n["name"] for n in nodes(desk.known(f"commit/{COMMIT}", "run", way="down"), "run")])
+
+
+def a_deleted_pod_has_seen_the_data(desk):
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "peek"}, "spec": {
+        "containers": [{"name": "c", "image": f"train@{IMAGE}"}],
+        "volumes": pipeline("x")["spec"]["volumes"]}}
+    desk.call("POST", f"{API}/api/v1/namespaces/default/pods", pod)
+    desk.until("its node", lambda: desk.call("GET", f"{API}/api/v1/namespaces/default/pods/peek")["spec"].get("nodeName"))
+    desk.call("DELETE", f"{API}/api/v1/namespaces/default/pods/peek?gracePeriodSeconds=0")
+    found = desk.until("the run", lambda: [n for n in nodes(desk.known("data/default/digits-v1", "run", way="down"), "run")
+                                           if n["name"] == "peek"])
+    assert found[0]["phase"] == "Deleted" and found[0]["gone"], found
+
+
+def deletion_leaves_tombstones(desk):
+    of = trained(desk, "third")
+    before = desk.known(f"model/{of}", "data")
+    desk.call("DELETE", f"{API}{WORKFLOWS}/third")
+    desk.ingot("model", "delete", f"vision/{of}")
+    desk.until("it is gone", lambda: nodes(desk.lineage(f"model/{of}"), "version")[0].get("deleted"))
+    desk.factory.run("down")
+    desk.factory.up()
+    desk.client = desk.factory.client()
+    answer = desk.until("its run is gone", lambda: [a for a in [desk.lineage(f"model/{of}")] if nodes(a, "run")[0].get("gone")])[0]
+    assert {n["id"] for n in answer["nodes"]} == {n["id"] for n in before["nodes"]}, (answer, before)
+    version = nodes(answer, "version")[0]
+    assert version["gone"] and version["deleted"] and version["metrics"] == {"accuracy": "0.978"}, version
+    told = desk.ingot("model", "lineage", f"vision/{of}")
+    assert "deleted" in told and "commit    9a1c2e7" in told, told
+
+
+def its_forms_are_whole(desk):
+    of = trained(desk, "fourth")
+    desk.known(f"model/{of}", "data")
+    desk.until("the end", lambda: nodes(desk.lineage(f"model/{of}"), "run")[0].get("finished"))
+    told = desk.ingot("model", "lineage", f"vision/{of}")
+    for part in ("digits v", "signed ", "accuracy=0.978", "run       fourth   Workflow Succeeded", "commit    9a1c2e7", "digits-v1",
+                 "hidden=64", "epochs=3", "on hollow-0", "image     train@sha256:"):
+        assert part in told, (part, told)
+    drawn = xml.fromstring(desk.ingot("model", "lineage", f"vision/{of}", "-o", "svg"))
+    assert drawn.tag.endswith("svg") and len(drawn.findall(".//{*}g")) >= 5, drawn
+    events = [json.loads(line) for line in desk.ingot("model", "lineage", f"vision/{of}", "-o", "openlineage").splitlines()]
+    assert [e["eventType"] for e in events] == ["START", "COMPLETE"], events
+    end = events[1]
+    assert end["job"]["name"] == "default/digits" and end["inputs"][0]["name"] == "datasets/default/digits", end
+    assert end["outputs"][0]["name"] == "models/digits" and end["schemaURL"].endswith("2-0-2/OpenLineage.json#/$defs/RunEvent"), end
+    answer = json.loads(desk.ingot("lineage", "dataset/digits@1", "--tenant", "vision", "-o", "json"))
+    assert answer["of"].startswith("data/sha256:"), answer
+    assert "led to" in desk.ingot("lineage", "dataset/digits", "--tenant", "vision", "--way", "down")
+    assert "write model/NAME" in desk.ingot("lineage", "cat/digits", "--tenant", "vision", check=False)
+    assert "nothing is written down" in desk.ingot("lineage", "commit/1234567", "--tenant", "vision", check=False)
+
+
+def another_tenant_learns_nothing(desk):
+    of = trained(desk, "fifth")
+    digest = nodes(desk.known(f"model/{of}", "data"), "data")[0]["manifest"]
+    for start in (f"model/{of}", f"commit/{COMMIT}", f"data/{digest}", "run/default/fifth", f"image/{IMAGE}"):
+        desk.call("GET", f"/clusters/speech{FACTORY}/lineage?of={start}", wanted=(404,))
+
+    def as_user(cluster, user, path, *group):
+        out = desk.scratch / f"{cluster}-{user}.kubeconfig"
+        desk.ingot("tenant", "kubeconfig", cluster, "--user", user, *[a for g in group for a in ("--group", g)], "--out", str(out))
+        run = subprocess.run([sys.executable, "-c", ASK, str(out), path], capture_output=True, text=True)
+        return int(run.stdout.split()[0])
+
+    path = f"{FACTORY}/lineage?of=model/{of}"
+    assert as_user("vision", "admin", path) == 200
+    assert as_user("speech", "admin", "/clusters/vision" + path) == 401
+    assert as_user("vision", "guest", path, "guests") == 403
+    # Who may look at one namespace sees no more of the cluster by this.
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "guests"},
+               "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+               "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "guests"}]}
+    desk.call("POST", f"{API}/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
+    assert as_user("vision", "guest", path, "guests") == 403
+    assert as_user("vision", "guest", path.replace("/lineage", "/namespaces/default/lineage"), "guests") in (403, 404)
+
+
+ASK = """
+import base64, http.client, os, re, ssl, sys, tempfile
+text = open(sys.argv[1]).read()
+files = {}
+for field in ("certificate-authority-data", "client-certificate-data", "client-key-data"):
+    handle, files[field] = tempfile.mkstemp()
+    os.write(handle, base64.b64decode(re.search(field + ": (.*)", text).group(1)))
+    os.close(handle)
+context = ssl.create_default_context(cafile=files["certificate-authority-data"])
+context.load_cert_chain(files["client-certificate-data"], files["client-key-data"])
+server = re.search("server: .?https://([^/]*)", text).group(1)
+connection = http.client.HTTPSConnection(server, context=context)
+connection.request("GET", sys.argv[2])
+answer = connection.getresponse()
+print(answer.status, answer.read()[:300])
+for path in files.values():
+    os.unlink(path)
+"""
+
+
+def main():
+    tests = [a_model_tells_all_that_made_it, data_commits_images_and_runs_tell_what_came_of_them, runs_without_a_model_are_known_too,
+             a_deleted_pod_has_seen_the_data, deletion_leaves_tombstones, its_forms_are_whole, another_tenant_learns_nothing]
+    wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
+    scratch = Path(tempfile.mkdtemp(prefix="ingot-lineage-", dir="/var/tmp"))
+    try:
+        with Factory(BUILD, "--gpus", "none", "--hollow", "1x4xH100-80GB") as factory:
+            for tenant in ("vision", "speech"):
+                factory.run("tenant", "create", tenant)
+            desk = Desk(factory, scratch)
+            files = scratch / "digits"
+            files.mkdir()
+            (files / "one.csv").write_text("1,2,3\n")
+            desk.ingot("dataset", "add", "digits", str(files), "--tenant", "vision")
+            for test in wanted:
+                name = test.__name__.replace("_", " ")
+                try:
+                    test(desk)
+                    print(f"ok {name}", flush=True)
+                except Exception as error:
+                    text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
+                    print(f"fail {name}\n  {text}", flush=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
