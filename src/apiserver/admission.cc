@@ -112,7 +112,7 @@ Result<void> admit_pod_update(Call& call, const Json& before, Json& after) {
   }
   if (call.route().subresource == "status" && !holds_pod(call, before))
     return fail(forbidden(call.type(), name, "only the node that runs a pod may write its status"));
-  return {};
+  return call.route().subresource.empty() ? keep_images(call, before, after) : Result<void>{};
 }
 // What a claim holds follows from Allocations; who could write it would tell others what they do not have.
 Result<void> admit_claim_update(Call& call, const Json& before, const Json& after) {

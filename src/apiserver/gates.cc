@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apiserver/quotas.h"
+#include "apiserver/status.h"
 #include "policy/verdict_record.h"
 
 namespace ingot::apiserver {
@@ -66,20 +69,58 @@ policy::PromotionVerdict judge_promotion(Call& call, const policy::Promotion& as
 }
 
 Result<void> admit_gate(Call& call, const Json& object) {
-  call.warnings.push_back(
-      fmt::format("a {} is kept, and nothing in this version acts on it yet", call.type().kind));
   if (call.type().resource() == kBudgets) {
+    call.warnings.push_back("a Budget is kept, and nothing in this version acts on it yet");
     warn_of_unknown(call, object, {"spec", "scope"});
     return {};
   }
   warn_of_unknown(call, object, {"spec", "match"});
+  const bool of_models = !api::array_at(object, {"spec", "match", "models"}).empty();
   const api::JsonArray& rules = api::array_at(object, {"spec", "rules"});
-  for (size_t i = 0; i < rules.size(); ++i)
+  for (size_t i = 0; i < rules.size(); ++i) {
     for (const Json& budget : api::array_at(rules[i], {"budget", "budgets"}))
       if (const std::string_view name = string_at(budget, {}); !exists(call, kBudgets, name))
         call.warnings.push_back(
             fmt::format("spec.rules[{}].budget.budgets names budget \"{}\", which does not exist", i, name));
+    if (of_models && !api::find(rules[i], {"quality"}))
+      call.warnings.push_back(fmt::format(
+          "spec.rules[{}] is never asked: a gate with spec.match.models is for promotions, and this rule "
+          "is for pods; make a gate without models for it",
+          i));
+  }
   return {};
+}
+
+Result<void> keep_images(Call& call, const Json& before, const Json& after) {
+  if (string_at(before, {"spec", "nodeName"}).empty()) return {};
+  std::string_view changed;
+  for (const std::string_view list : {"containers", "initContainers"}) {
+    const api::JsonArray &was = api::array_at(before, {"spec", list}),
+                         &now = api::array_at(after, {"spec", list});
+    for (size_t i = 0; i < now.size(); ++i)
+      if (i >= was.size() || string_at(was[i], {"image"}) != string_at(now[i], {"image"}))
+        changed = string_at(now[i], {"image"});
+  }
+  if (changed.data() == nullptr) return {};
+  std::string gate;
+  call.factory.nodes().range(kGates, "", "", [&](const api::ObjectPtr& object) {
+    if (!object->mentions("\"security\"")) return true;
+    const Json json = object->parse();
+    const api::JsonArray& tenants = api::array_at(json, {"spec", "match", "tenants"});
+    const bool mine = tenants.empty() || std::ranges::any_of(tenants, [&](const Json& t) {
+                        return string_at(t, {}) == call.tenant;
+                      });
+    const bool secures = std::ranges::any_of(api::array_at(json, {"spec", "rules"}),
+                                             [](const Json& rule) { return api::find(rule, {"security"}); });
+    if (mine && secures && string_at(json, {"spec", "enforcement"}) != "Warn") gate = object->key.name();
+    return gate.empty();
+  });
+  if (gate.empty()) return {};
+  return fail(
+      forbidden(call.type(), call.route().name,
+                fmt::format("gate {} judged its images before it was placed, so they stay as they are: "
+                            "delete the pod, and create one with image \"{}\"",
+                            gate, changed)));
 }
 
 Result<void> admit_exception(Call& call, Json& object) {
@@ -88,6 +129,14 @@ Result<void> admit_exception(Call& call, Json& object) {
     if (const std::string_view name = string_at(object, {"spec", field});
         !name.empty() && !exists(call, resource, name))
       errors.not_found(api::child("spec", field), Json(std::string(name)));
+  const std::string_view named_gate = string_at(object, {"spec", "gate"});
+  const api::ObjectPtr gate = named_gate.empty() ? nullptr : call.factory.nodes().get(kGates, "", named_gate);
+  if (const std::string_view rule = string_at(object, {"spec", "rule"}); gate && !rule.empty()) {
+    const Json of = gate->parse();
+    const api::JsonArray& rules = api::array_at(of, {"spec", "rules"});
+    if (std::ranges::none_of(rules, [&](const Json& r) { return string_at(r, {"name"}) == rule; }))
+      errors.not_found("spec.rule", Json(std::string(rule)));
+  }
   const std::string_view tenant = string_at(object, {"spec", "target", "tenant"});
   if (!is_tenant(call, tenant)) errors.not_found("spec.target.tenant", Json(std::string(tenant)));
   const std::string_view expires = string_at(object, {"spec", "expires"});

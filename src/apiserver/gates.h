@@ -13,6 +13,8 @@ using policy::kGates;
 
 Result<void> admit_gate(Call&, const api::Json& object);  // or a Budget
 Result<void> admit_exception(Call&, api::Json& object);   // a new one
+// A pod that was placed under a gate on images runs those that were judged, and no others.
+Result<void> keep_images(Call&, const api::Json& before, const api::Json& after);
 // With the factory's gates as they are in this turn; what they say is a row of the stream `verdicts`.
 policy::PromotionVerdict judge_promotion(Call&, const policy::Promotion&);
 

@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <span>
 
 #include "api/device_class.h"
-#include "base/assert.h"
-#include "base/encoding.h"
-#include "base/text_map.h"
 #include "controllers/announcer.h"
+#include "controllers/binder.h"
 #include "controllers/claim_charge.h"
 #include "controllers/claims.h"
+#include "controllers/gatekeeper.h"
 #include "controllers/group_book.h"
 #include "controllers/nominations.h"
 #include "controllers/placement_claims.h"
@@ -84,8 +82,8 @@ class Placement::Impl final : store::Follower::Handler {
     units_.clear();
     claims_.clear();
     later_.clear();
-    own_.clear();
-    read_.clear();
+    binder_.clear();
+    gates_.clear();
     announcer_.clear();
     loaded_ = again_ = false;
     passed_ = 0;
@@ -93,11 +91,14 @@ class Placement::Impl final : store::Follower::Handler {
 
   bool follow(store::Turn& turn, const std::vector<Key>& changed, bool rest) override {
     claims_.enter(turn);
+    gates_.enter(turn);
     if (loaded_) usage_.advance(env_.clock.wall());
-    if (!changed.empty()) read_.clear();
+    if (!changed.empty()) binder_.forget_read();
     for (const Key& key : changed) load(turn, key);
+    judge_again();
     settle(turn);
     take_later(turn);
+    if (gates_.write(turn, env_.clock.wall())) follower_.wake();
     // The first pass waits for every object: an Allocation not yet seen would be a device given twice.
     if (rest && !loaded_) return false;
     if (!loaded_) {
@@ -130,11 +131,7 @@ class Placement::Impl final : store::Follower::Handler {
   void load(store::Turn& turn, const Key& key) {
     const ObjectPtr object = turn.get(key);
     const std::string_view resource = key.resource();
-    if (const auto own = own_.find(key.text()); own != own_.end()) {
-      const bool known = object && object->revision == own->second;
-      own_.erase(own);
-      if (known) return;
-    }
+    if (binder_.wrote(key, object)) return;
     if (resource == kPods) return load_pod(key, object);
     if (resource == kNamespaces) return load_namespace(key, object);
     if (resource == kGroups) {
@@ -145,6 +142,7 @@ class Placement::Impl final : store::Follower::Handler {
     if (resource == kClaims || resource == kClaimTemplates)
       return set_waiting(turn, claims_.waiting_for(key));
     if (resource == kClasses) return set_later(claims_.waiting_in(key.cluster()));
+    if (gates_.load(key, object)) return;
     if (key.cluster() != kRootCluster.value) return;
     if (resource == kAllocations) return load_allocation(turn, key, object);
     if (resource == kTenants) return load_tenant(turn, key, object);
@@ -157,17 +155,9 @@ class Placement::Impl final : store::Follower::Handler {
       load_node(turn, key.name().substr(0, key.name().size() - kSliceSuffix.size()));
   }
 
-  // Most are bound in the same turn: then they need not be read again.
   void load_pod(const Key& key, const ObjectPtr& object) {
     if (Json pod = units_.set_pod(key, object.get()); pod.is_object())
-      read_.insert_or_assign(key.text(), Read{object->revision, std::move(pod)});
-  }
-  Json read(const ObjectPtr& object) {
-    const auto known = read_.find(object->key.text());
-    if (known == read_.end() || known->second.revision != object->revision) return object->parse();
-    Json pod = std::move(known->second.pod);
-    read_.erase(known);
-    return pod;
+      binder_.keep(key, object->revision, std::move(pod));
   }
 
   void load_allocation(const store::Turn& turn, const Key& key, const ObjectPtr& object) {
@@ -209,15 +199,21 @@ class Placement::Impl final : store::Follower::Handler {
     if (tenant && env_.faults.fires("placement.forget_limit")) tenant->gpu_limit.reset();
     const bool queues = tenant ? book_.set_tenant(key.name(), tenant->id, tenant->queue)
                                : book_.set_tenant(key.name(), "", "");
+    gates_.set_tenant(key.name(), tenant ? tenant->id : "", object ? &said : nullptr);
     set_again(turn, units_.set_tenant(key.name(), std::move(tenant)));
-    if (queues) set_again(turn, units_.of_named_queues());
+    if (queues) queues_changed(turn);
   }
 
   void load_queue(store::Turn& turn, const Key& key, const ObjectPtr& object) {
     Json queue = object ? object->parse() : Json{};
     usage_.load(key, std::string(key.name()), object ? &queue : nullptr);
     if (object && env_.faults.fires("placement.any_queue")) open_to_all(turn, queue);
-    if (book_.set_queue(key.name(), object ? &queue : nullptr)) set_again(turn, units_.of_named_queues());
+    if (book_.set_queue(key.name(), object ? &queue : nullptr)) queues_changed(turn);
+  }
+
+  void queues_changed(store::Turn& turn) {
+    set_again(turn, units_.of_named_queues());
+    gates_.all_again();
   }
 
   // Planted bug for the simulation.
@@ -250,6 +246,14 @@ class Placement::Impl final : store::Follower::Handler {
       set_again(turn, {later_.extract(later_.begin()).value()});
     settle(turn);
     if (!later_.empty()) follower_.wake();
+  }
+
+  // Who waits under gates that have changed, or that time has.
+  void judge_again() {
+    const Gatekeeper::Again again = gates_.take_again(env_.clock.wall());
+    set_later({again.pods.begin(), again.pods.end()});
+    for (const std::string& cluster : again.clusters) set_later(units_.waiting_in(cluster));
+    if (const auto due = gates_.next_due()) wake_after(*due - env_.clock.wall());
   }
 
   // The first few at once: it is they who can get it.
@@ -294,7 +298,12 @@ class Placement::Impl final : store::Follower::Handler {
     for (auto first = bindings.begin(); first != bindings.end();) {
       const auto last =
           std::find_if(first, bindings.end(), [&](const auto& b) { return b.unit != first->unit; });
-      if (!bind({first, last}, turn, now)) wake_after(kRejectedAgain);
+      if (binder_.bind({first, last}, turn, now)) {
+        stats_.bound += size_t(last - first);
+      } else {
+        ++stats_.rejected;
+        wake_after(kRejectedAgain);
+      }
       settle(turn);
       first = last;
     }
@@ -337,92 +346,9 @@ class Placement::Impl final : store::Follower::Handler {
     }
   }
 
-  struct Bound {
-    const scheduler::Binding* binding;
-    ObjectPtr before;
-    Json pod;
-    Claimed claims;
-  };
-
-  // All of a unit or nothing: what could fail is looked at before the first write. False: the pods are not what they
-  // were when the unit was made; the model is put right and the unit comes again.
-  bool bind(std::span<const scheduler::Binding> unit, store::Turn& turn, WallTime now) {
-    std::vector<Bound> pods;
-    std::vector<Key> keys;
-    ClaimWrites claims;
-    for (const scheduler::Binding& b : unit) {
-      const WaitingPod* waiting = units_.waiting(b.pod);
-      if (!waiting) continue;
-      keys.push_back(waiting->key);
-      const ObjectPtr before = turn.get(waiting->key);
-      if (!before || turn.get(root_key(kAllocations, b.pod))) continue;
-      Bound bound{&b, before, read(before)};
-      auto claimed = claims_.grant(waiting->key, b, claims, now);
-      if (!claimed || api::string_at(bound.pod, {"metadata", "uid"}) != b.pod ||
-          scheduler::state_of(bound.pod) != scheduler::PodState::Pending || tenant_of(waiting->key).empty())
-        continue;
-      bound.claims = *std::move(claimed);
-      pods.push_back(std::move(bound));
-    }
-    if (pods.size() == unit.size() && write(pods, claims, turn, now)) return true;
-    ++stats_.rejected;
-    for (const scheduler::Binding& b : unit) load_allocation(turn, b.pod);
-    for (const Key& key : keys) units_.set_pod(key, turn.get(key).get());
-    return false;
-  }
-
   void load_allocation(store::Turn& turn, std::string_view uid) {
     const Key key = root_key(kAllocations, uid);
     load_allocation(turn, key, turn.get(key));
-  }
-
-  std::string_view tenant_of(const Key& pod) const { return units_.tenant_of(pod.cluster()); }
-
-  // False: nothing was written (the disk is full).
-  bool write(std::vector<Bound>& pods, ClaimWrites& claims, store::Turn& turn, WallTime now) {
-    for (Bound& bound : pods) {
-      const std::string& uid = bound.binding->pod;
-      const auto granted =
-          turn.put(root_key(kAllocations, uid), allocation_object(grant(bound), now), Revision{0});
-      if (!granted && &bound == &pods.front()) return false;
-      bind_pod(bound.pod, bound.binding->node, now);
-      const auto placed = turn.put(bound.before->key, std::move(bound.pod), bound.before->revision);
-      ASSERT(granted && placed);
-      if (bound.claims.any()) {
-        load_allocation(turn, uid);  // with the claims that it has
-      } else {
-        runs_.opened(uid, bound.before->key, model_.allocation(uid)->work);
-        own_.insert_or_assign((*granted)->key.text(), (*granted)->revision);
-      }
-      announcer_.say(turn, {bound.before->key, uid, assigned(bound.before->key, *bound.binding), now});
-      units_.set_placed(bound.before->key, **placed);
-      own_.insert_or_assign(bound.before->key.text(), (*placed)->revision);
-      ++stats_.bound;
-    }
-    for (auto& [key, claim] : claims) ASSERT(turn.put(key, std::move(claim.after), claim.before->revision));
-    return true;
-  }
-
-  Grant grant(const Bound& bound) {
-    const scheduler::Binding& b = *bound.binding;
-    const scheduler::Allocation* open = model_.allocation(b.pod);
-    const scheduler::Labels& labels = model_.node(b.node)->labels;
-    const auto simulated = labels.find("ingot.dev/simulated");
-    return {.pod = bound.before->key,
-            .pod_uid = b.pod,
-            .tenant = std::string(tenant_of(bound.before->key)),
-            .node = b.node,
-            .uid = uuid(env_.entropy.next(), env_.entropy.next()),
-            .devices = b.devices,
-            .claims = bound.claims.devices,
-            .joined = bound.claims.joined,
-            .cpu_milli = open->cpu_milli,
-            .memory_bytes = open->memory_bytes,
-            .work = open->work,
-            .why = bound.claims.joined.empty() ? b.why : "where the claim is that it shares",
-            .created = std::string(api::string_at(bound.pod, {"metadata", "creationTimestamp"})),
-            .models = b.devices.empty() ? std::vector<std::string>{} : scheduler::gpu_models_of(bound.pod),
-            .simulated = simulated != labels.end() && simulated->second == "true"};
   }
 
   // Returns whether reasons are left that may be written now.
@@ -445,14 +371,9 @@ class Placement::Impl final : store::Follower::Handler {
   RunBook runs_{model_};
   PlacementClaims claims_{model_};
   GroupBook told_;
-  PlacementUnits units_{model_, book_, claims_, told_};
-  std::set<Key> later_;    // pods to be set again
-  HashMap<Revision> own_;  // what we wrote, until the follower tells of it
-  struct Read {
-    Revision revision;
-    Json pod;
-  };
-  HashMap<Read> read_;  // pods of the last keys
+  Gatekeeper gates_{env_, book_};
+  PlacementUnits units_{model_, book_, claims_, gates_, told_};
+  std::set<Key> later_;  // pods to be set again
   bool loaded_ = false;
   bool again_ = false;   // the last pass left something to do
   uint64_t passed_ = 0;  // the model's version it left
@@ -461,6 +382,8 @@ class Placement::Impl final : store::Follower::Handler {
   size_t estimates_ = 0;
   PlacementStats stats_;
   Announcer announcer_;
+  Binder binder_{{env_, model_, units_, claims_, gates_, runs_, announcer_},
+                 [this](store::Turn& turn, std::string_view uid) { load_allocation(turn, uid); }};
   store::Follower follower_;  // last: what it calls outlives it
 };
 

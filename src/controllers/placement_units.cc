@@ -71,6 +71,7 @@ scheduler::Unit PlacementUnits::unit_of(const api::Key& key, const Json& pod, st
   unit.pods[0].request.models = scheduler::models_of(unit.pods[0].request.where, model_);
   claims_.ask(key, pod, unit, imagined);
   unit.work.origin = scheduler::origin_of(key.ns(), pod, unit.pods[0].request);
+  gates_.judge(key, pod, tenant, unit, imagined);
   const auto asks = scheduler::affinity_of(pod);
   const Subject subject =
       scheduler::subject_of(key.cluster(), pod, asks.value_or(Affinity()), unit.pods[0].request.where);
@@ -163,6 +164,7 @@ void PlacementUnits::forget(const std::string& key) {
   const Place place = std::move(found->second);
   places_.erase(found);
   named_.erase(key);
+  gates_.leave(key);
   waiting_.erase(place.uid);
   nominated_.erase(place.uid);
   if (place.gang.empty()) {
@@ -178,6 +180,17 @@ void PlacementUnits::forget(const std::string& key) {
 std::vector<api::Key> PlacementUnits::of_named_queues() const {
   std::vector<api::Key> keys;
   for (const std::string& key : named_) keys.emplace_back(key);
+  return keys;
+}
+
+std::vector<api::Key> PlacementUnits::waiting_in(std::string_view cluster) const {
+  const std::string prefix = cluster.empty() ? "" : std::string(cluster) + "/";
+  std::vector<api::Key> keys;
+  for (auto at = places_.ordered().lower_bound(prefix); at != places_.end() && at->first.starts_with(prefix);
+       ++at)
+    if (const auto waits = waiting_.find(at->second.uid);
+        waits != waiting_.end() && waits->second.key.text() == at->first)
+      keys.emplace_back(at->first);
   return keys;
 }
 
@@ -262,6 +275,7 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     waiting_.erase(now.uid);
     nominated_.erase(now.uid);
     named_.erase(key.text());
+    gates_.leave(key.text());
   }
   if (now.gang.empty()) {
     scheduler::Unit unit = unit_of(key, pod, now.uid);

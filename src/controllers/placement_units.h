@@ -12,6 +12,7 @@
 
 #include "api/object.h"
 #include "base/text_map.h"
+#include "controllers/gatekeeper.h"
 #include "controllers/group_book.h"
 #include "controllers/placement_claims.h"
 #include "controllers/queue_book.h"
@@ -29,8 +30,9 @@ struct WaitingPod {
 
 class PlacementUnits {
  public:
-  PlacementUnits(scheduler::Model& model, const QueueBook& book, PlacementClaims& claims, GroupBook& told)
-      : model_(model), book_(book), claims_(claims), told_(told) {}
+  PlacementUnits(scheduler::Model& model, const QueueBook& book, PlacementClaims& claims, Gatekeeper& gates,
+                 GroupBook& told)
+      : model_(model), book_(book), claims_(claims), gates_(gates), told_(told) {}
 
   // nullptr: the pod is gone. Returns the pod as it was read; null where it was not.
   api::Json set_pod(const api::Key&, const api::Object*);
@@ -42,6 +44,8 @@ class PlacementUnits {
   void set_group(const api::Key&, std::optional<int64_t> least);
   // Waiting pods that name a queue: to be set again when it is another whose queues are.
   std::vector<api::Key> of_named_queues() const;
+  // All that wait, of one cluster or ("") of any.
+  std::vector<api::Key> waiting_in(std::string_view cluster) const;
   // Brings the model's gangs up to date; to be called after the above.
   void settle();
   void clear();
@@ -92,6 +96,7 @@ class PlacementUnits {
   scheduler::Model& model_;
   const QueueBook& book_;
   PlacementClaims& claims_;
+  Gatekeeper& gates_;
   GroupBook& told_;                             // what groups are told of their pods
   std::set<std::string> nominated_;             // uids
   std::set<std::string, std::less<>> leaving_;  // uids

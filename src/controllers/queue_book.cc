@@ -101,6 +101,20 @@ std::expected<std::string, std::string> QueueBook::resolve(std::string_view tena
       scheduler::kQueueLabel, label, tenant));
 }
 
+std::vector<std::string> QueueBook::chain(std::string_view tenant, std::string_view queue) const {
+  std::vector<std::string> out{std::string(queue.empty() ? tenant : queue)};
+  std::string_view from = queue;
+  if (queue.empty()) {
+    const auto found = tenants_.find(tenant);
+    if (found != tenants_.end()) from = found->second.queue;
+  }
+  upwards(from, [&](const QueueObject& q) {
+    if (q.queue.name != out.back()) out.push_back(q.queue.name);
+    return false;
+  });
+  return out;
+}
+
 Duration QueueBook::least_run(std::string_view tenant, std::string_view queue) const {
   std::string_view from = queue;
   if (const auto found = tenants_.find(tenant); from.empty() && found != tenants_.end())

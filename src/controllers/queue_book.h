@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/json.h"
 #include "scheduler/model.h"
@@ -31,6 +32,8 @@ class QueueBook {
 
   // The queue that work of the tenant counts in: "" for its own leaf. Or why it may not be there.
   std::expected<std::string, std::string> resolve(std::string_view tenant, std::string_view label) const;
+  // That queue and those above it, itself first; of "" the tenant's own leaf, by the tenant's name.
+  std::vector<std::string> chain(std::string_view tenant, std::string_view queue) const;
   // How long such work runs before it may be a victim.
   Duration least_run(std::string_view tenant, std::string_view queue) const;
 

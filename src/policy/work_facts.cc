@@ -22,7 +22,7 @@ constexpr size_t kDeepest = 32;  // steps within steps, written inline
 bool filled_later(std::string_view text) { return text.find("{{") != text.npos; }
 
 void add_image(Facts& facts, std::string where, std::string_view reference, const Surroundings& around) {
-  if (reference.empty() || (facts.kind == WorkKind::Workflow && filled_later(reference))) return;
+  if (facts.kind == WorkKind::Workflow && (reference.empty() || filled_later(reference))) return;
   if (std::ranges::any_of(facts.images, [&](const ImageUse& i) { return i.reference == reference; })) return;
   if (facts.images.size() == kMostImages) {
     facts.complete = false;

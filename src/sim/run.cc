@@ -18,6 +18,8 @@ constexpr const char* kTenants = "/clusters/root/apis/factory.ingot.dev/v1alpha1
 constexpr const char* kImages = "/clusters/root/apis/factory.ingot.dev/v1alpha1/images";
 constexpr const char* kQueues = "/clusters/root/apis/factory.ingot.dev/v1alpha1/queues";
 constexpr const char* kPools = "/clusters/root/apis/factory.ingot.dev/v1alpha1/pools";
+constexpr const char* kGates = "/clusters/root/apis/factory.ingot.dev/v1alpha1/gates";
+constexpr const char* kExceptions = "/clusters/root/apis/factory.ingot.dev/v1alpha1/gateexceptions";
 constexpr const char* kOwnNode = "/clusters/root/api/v1/nodes/node-2";  // robotics', nobody else's
 constexpr int kNodes = 3, kGpus = 4;
 
@@ -120,6 +122,17 @@ class Run {
     return false;
   }
 
+  bool make_gate() {
+    const std::string gate =
+        R"({"metadata":{"name":"registries"},"spec":{"match":{"tenants":[")" + std::string(kGated) +
+        R"("]},"rules":[{"name":"own","security":{"registries":["docker.io/library/*"]}}]}})";
+    const std::string exception =
+        R"({"metadata":{"name":"let"},"spec":{"gate":"registries","rule":"own","reason":"they asked","expires":"2199-01-01T00:00:00Z",
+            "target":{"tenant":")" +
+        std::string(kGated) + R"(","pod":")" + std::string(kExceptedPods) + R"(*"}}})";
+    return make(kGates, gate) && make(kExceptions, exception);
+  }
+
   void build() {
     if (!plane_.start())
       return report_.violations.push_back("the control plane does not start on an empty disk");
@@ -150,11 +163,12 @@ class Run {
     if (!make(kQueues, night) ||
         !make(kPools, R"({"metadata":{"name":"own"},"spec":{"dedicated":true,"tenants":["robotics"]}})"))
       return;
-    const std::string reference = "docker.io/library/hollow:latest";
-    if (!make(kImages, R"({"metadata":{"name":"shared.)" + hex(sha256(reference)).substr(0, 16) +
-                           R"("},"spec":{"tenant":"","reference":")" + reference + R"(","digest":"sha256:)" +
-                           hex(sha256("hollow")) + R"("}})"))
-      return;
+    for (const std::string reference : {"docker.io/library/hollow:latest", "docker.io/loose/hollow:latest"})
+      if (!make(kImages, R"({"metadata":{"name":"shared.)" + hex(sha256(reference)).substr(0, 16) +
+                             R"("},"spec":{"tenant":"","reference":")" + reference +
+                             R"(","digest":"sha256:)" + hex(sha256("hollow")) + R"("}})"))
+        return;
+    if (!make_gate()) return;
     for (int i = 0; i < kNodes; ++i)
       machines_.push_back(std::make_unique<Machine>(world_, disk_, faults_, network_, truth_,
                                                     "node-" + std::to_string(i), kGpus));
@@ -270,6 +284,12 @@ class Run {
       machine->mend_boards();
     }
     start_plane();
+    // Who was held may run from now on.
+    for (int tries = 0; tries < 60; ++tries) {
+      const auto gone = call("DELETE", std::string(kGates) + "/registries");
+      if (gone && (gone->code == 200 || gone->code == 404)) break;
+      world_.run_until(world_.now() + 1s);
+    }
     // Everybody who still waits may send somebody away, and be made again himself, but not over and over.
     (void)look([this](store::Turn& turn) { look_at(turn); });
     const size_t before = scheduling_->evictions(), most = 2 * scheduling_->unfinished() + 4;
@@ -429,6 +449,7 @@ const std::vector<PlantedBug>& planted_bugs() {
       {"a partial gang", "scheduler.partial_gang", "partial gang"},
       {"a forgotten limit", "placement.forget_limit", "quota exceeded"},
       {"a pool open to all", "placement.forget_pool", "pool entered"},
+      {"gates that nobody asks", "placement.ignore_gates", "gate passed"},
       {"a queue open to all", "placement.any_queue", "queue not open"},
       {"equals that preempt each other", "scheduler.preempt_equals", "preemption loop"},
       {"equals that never come to rest", "scheduler.preempt_equals", "does not converge"},

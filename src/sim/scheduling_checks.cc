@@ -4,6 +4,7 @@
 
 #include "gpu/mig.h"
 #include "scheduler/objects.h"
+#include "sim/user.h"
 
 namespace ingot::sim {
 namespace {
@@ -46,6 +47,7 @@ void SchedulingChecks::look(store::Turn& turn) {
   pods(turn);
   gangs();
   claims(turn);
+  gates(turn);
 }
 
 void SchedulingChecks::factory(store::Turn& turn) {
@@ -184,6 +186,9 @@ SchedulingChecks::Pod SchedulingChecks::read(const api::Object& object) {
   for (const Json& c : api::array_at(json, {"status", "conditions"}))
     if (string_at(c, {"type"}) == "DisruptionTarget" && string_at(c, {"reason"}) == "PreemptionByScheduler")
       pod.evicted = true;
+  for (const Json& container : api::array_at(json, {"spec", "containers"}))
+    pod.loose = pod.loose || (string_at(container, {"image"}).starts_with(kLooseImages) &&
+                              !object.key.name().starts_with(kExceptedPods));
   return pod;
 }
 
@@ -287,6 +292,20 @@ void SchedulingChecks::claims(store::Turn& turn) {
           violate("claim not its Allocation: " + object.key.text());
       }
     });
+}
+
+// While the gate is there nobody whom it holds has got anything: it is there before the first pod.
+void SchedulingChecks::gates(store::Turn& turn) {
+  if (!turn.get(api::Key(kRootCluster, "gates.factory.ingot.dev", "", "registries"))) return;
+  each(turn, kRootCluster, "allocations.factory.ingot.dev", [&](const api::Object& object) {
+    const Json allocation = object.parse();
+    const auto at = [&](std::string_view field) { return string_at(allocation, {"spec", field}); };
+    if (at("tenant") != kGated) return;
+    const api::Key key(ClusterId(std::string(at("cluster"))), "pods", at("namespace"), at("pod"));
+    const auto pod = pods_.find(key.text());
+    if (pod != pods_.end() && pod->second.loose && pod->second.uid == object.key.name())
+      violate("gate passed: " + key.text() + " has an Allocation");
+  });
 }
 
 }  // namespace ingot::sim

@@ -1,5 +1,5 @@
 // What the scheduler must never be seen to do, whatever happens: a part of a board given twice, a tenant or a queue
-// above its limit, work in a queue or a pool that is not open to it, a gang that runs in part, work that is sent away
+// above its limit, work in a queue or a pool that is not open to it or that a gate holds, a gang that runs in part, work that is sent away
 // again and again. Each violation is one line. Thread rule: the simulation's loop.
 #pragma once
 
@@ -43,6 +43,7 @@ class SchedulingChecks {
     std::string uid, job, gang;  // gang: cluster/namespace/name
     int64_t gang_size = 0, gang_least = 0;
     bool bound = false, deleting = false, finished = false, evicted = false;
+    bool loose = false;  // of an image that the gate holds, and no exception lets go
   };
   struct Part {
     std::string pod, model, profile;
@@ -65,6 +66,7 @@ class SchedulingChecks {
   void note(const std::string& key, const Pod&);
   int64_t least(const Pod&) const;
   void claims(store::Turn&);
+  void gates(store::Turn&);
   void violate(std::string);
 
   std::vector<std::string>& violations_;

@@ -30,6 +30,9 @@ struct TenantHome {
   std::string queue, pool;  // open to it besides its own; "" when none is
 };
 
+// In tenant kGated a gate holds pods of these images, but for those so named.
+inline constexpr std::string_view kGated = "speech", kLooseImages = "loose/", kExceptedPods = "let-";
+
 class User {
  public:
   User(World&, Network&, Disk&, FaultPlan&, Diary&, TenantHome home, std::vector<TenantHome> others,
