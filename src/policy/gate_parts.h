@@ -71,6 +71,8 @@ struct GateSet::Judge {
   Verdict out;
   std::array<std::optional<std::string>, 3> security_faults{};  // of all shapes, by level; "": none
 
+  std::vector<std::pair<std::string_view, const Scan*>> scans_seen{};  // by digest of the work's images
+
   void ask(const Gate&);
   void ask(const Gate&, const api::JsonObject& metrics, const MetricsOf&);
   void object(const Gate&, const Rule&, std::string_view kind, Objection);
@@ -80,6 +82,7 @@ struct GateSet::Judge {
   std::optional<Objection> security(const Rule&);
   std::optional<Objection> image(const Rule&, const ImageUse&);
   std::optional<Objection> scan(const Rule&, const ImageUse&);
+  const Scan* newest_scan(const std::string& digest);
   std::optional<Objection> privacy(const Gate&, const Rule&);
   std::optional<Objection> budget(const Rule&);
   std::optional<Objection> quality(const Rule&, const api::JsonObject& metrics, const MetricsOf&) const;

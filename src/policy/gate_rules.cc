@@ -112,25 +112,20 @@ std::optional<Objection> GateSet::Judge::scan(const Rule& rule, const ImageUse& 
         cut(fmt::format("image \"{}\" of {} is not in this factory, so that no scan speaks for it",
                         use.reference, use.where)),
         "have it loaded with `ingot image load FILE`, and then scanned"};
-  const auto found = set.scans_.find(digest);
-  const Scan* newest = nullptr;
-  if (found != set.scans_.end())
-    for (const auto& [name, one] : found->second)
-      if (!newest || one.at > newest->at) newest = &one;
-  const std::string add = fmt::format(
-      "scan it, and add the report: `ingot image scan add REPORT.json --image {}`", use.reference);
+  const Scan* newest = newest_scan(digest);
+  const auto add = [&] {
+    return fmt::format("scan it, and add the report: `ingot image scan add REPORT.json --image {}`",
+                       use.reference);
+  };
   if (!newest)
     return Objection{cut(fmt::format("image \"{}\" of {} ({}) has no scan report", use.reference, use.where,
                                      short_digest(digest))),
-                     add};
+                     add()};
   if (now - newest->at > *rule.scan_age)
     return Objection{
         cut(fmt::format("the scan of image \"{}\" of {} is of {}, and older than {}", use.reference,
                         use.where, to_rfc3339(newest->at), human_duration(*rule.scan_age))),
-        add};
-  if (std::ranges::none_of(out.inputs,
-                           [&](const VerdictInput& i) { return i.uri.ends_with("/" + newest->name); }))
-    out.inputs.push_back({"imagescans/" + newest->name, newest->report});
+        add()};
   good_until(newest->at + std::chrono::ceil<WallTime::duration>(*rule.scan_age));
   for (size_t severity = kSeverities.size() - 1; severity > rule.most_severe; --severity) {
     const int64_t count = newest->findings[severity];
@@ -146,6 +141,19 @@ std::optional<Objection> GateSet::Judge::scan(const Rule& rule, const ImageUse& 
 }
 
 // Looked for once, however many gates ask.
+const GateSet::Scan* GateSet::Judge::newest_scan(const std::string& digest) {
+  for (const auto& [of, scan] : scans_seen)
+    if (of == digest) return scan;
+  const Scan* newest = nullptr;
+  if (const auto found = set.scans_.find(digest); found != set.scans_.end())
+    for (const auto& [name, one] : found->second)
+      if (!newest || one.at > newest->at) newest = &one;
+  scans_seen.emplace_back(digest, newest);
+  if (newest) out.inputs.push_back({"imagescans/" + newest->name, newest->report});
+  return newest;
+}
+
+// Looked for once, too.
 const std::string& GateSet::Judge::shape_faults(PodSecurityLevel level) {
   static const Json kNone;
   auto& known = security_faults[size_t(level)];
@@ -165,7 +173,7 @@ const std::string& GateSet::Judge::shape_faults(PodSecurityLevel level) {
 std::optional<Objection> GateSet::Judge::privacy(const Gate& gate, const Rule& rule) {
   const Clearance allowed = std::min(facts.clearance, rule.clearance.value_or(Clearance::Restricted));
   const bool of_tenant = facts.clearance <= allowed;
-  std::set<std::string> regions;
+  std::set<std::string_view> regions;
   for (const DatasetUse& use : facts.datasets) {
     if (!use.known)
       return Objection{cut(fmt::format("data set \"{}\" is not known, nor how secret it is", use.name)),
@@ -181,17 +189,17 @@ std::optional<Objection> GateSet::Judge::privacy(const Gate& gate, const Rule& r
     const auto outside = [&](const std::vector<std::string>& of) {
       return !of.empty() && std::ranges::find(of, fact.region) == of.end();
     };
-    for (const auto& [of, whose] :
-         {std::pair(&rule.regions, std::string("this rule")), {&facts.regions, "tenant " + facts.tenant}})
-      if (outside(*of))
-        return Objection{
-            fact.region.empty()
-                ? cut(fmt::format("data set \"{}\" does not say its region, and {} allows only {}", use.name,
-                                  whose, listed(*of)))
-                : cut(fmt::format("data set \"{}\" is of region {}, and {} allows only {}", use.name,
-                                  fact.region, whose, listed(*of))),
-            fact.region.empty() ? "set the data set's spec.region"
-                                : fmt::format("use data of {}", listed(*of))};
+    for (const std::vector<std::string>* of : {&rule.regions, &facts.regions}) {
+      if (!outside(*of)) continue;
+      const std::string whose = of == &rule.regions ? "this rule" : "tenant " + facts.tenant;
+      return Objection{fact.region.empty()
+                           ? cut(fmt::format("data set \"{}\" does not say its region, and {} allows only {}",
+                                             use.name, whose, listed(*of)))
+                           : cut(fmt::format("data set \"{}\" is of region {}, and {} allows only {}",
+                                             use.name, fact.region, whose, listed(*of))),
+                       fact.region.empty() ? "set the data set's spec.region"
+                                           : fmt::format("use data of {}", listed(*of))};
+    }
     if (!fact.region.empty()) regions.insert(fact.region);
   }
   if (gate.enforced && !out.region.empty() && !exception(gate, rule)) regions.insert(out.region);

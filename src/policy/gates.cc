@@ -250,7 +250,9 @@ bool GateSet::privacy() const { return index().privacy; }
 
 Verdict GateSet::judge(const Facts& facts, WallTime now) const {
   Judge judge{.set = *this, .facts = facts, .now = now};
-  for (const Gate* gate : candidates(facts.tenant, facts.queues)) {
+  const std::vector<const Gate*> asked = candidates(facts.tenant, facts.queues);
+  judge.out.gates.reserve(asked.size());
+  for (const Gate* gate : asked) {
     if (!gate->of_work || !one_of(gate->queues, facts.queues) || !may_be_of(gate->pipelines, facts)) continue;
     judge.ask(*gate);
     if (judge.out.findings.size() >= kMostFindings && judge.out.holds()) break;
