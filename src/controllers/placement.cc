@@ -36,8 +36,8 @@ constexpr size_t kKeysPerTurn = 8;  // half a millisecond, as are the units of a
 constexpr size_t kLongQueue = 1'000, kLaterPerTurn = 100;
 constexpr Duration kPassPerUnit =
     std::chrono::microseconds(20);  // ten times what a waiting unit costs a pass
-// How many estimates may look at every node in that time.
-constexpr size_t kEstimates = 10;
+// How many estimates may look at every node in that time, and how many are made at all: a flood of new work is told of none.
+constexpr size_t kEstimates = 10, kQuickEstimates = 250;
 constexpr Duration kEstimatesEvery = std::chrono::seconds(1);
 constexpr Duration kRejectedAgain = std::chrono::seconds(1);
 
@@ -61,7 +61,8 @@ class Placement::Impl final : store::Follower::Handler {
       estimates_since_ = now;
       estimates_ = 0;
     }
-    return controllers::estimate(scene(), cluster, object, own, ++estimates_ > kEstimates);
+    if (++estimates_ > kQuickEstimates) return std::nullopt;
+    return controllers::estimate(scene(), cluster, object, own, estimates_ > kEstimates);
   }
 
   PlacementStats stats() const {

@@ -45,7 +45,7 @@ class Placement {
   // placement_story.h
   Result<api::Json> explain(const store::Turn&, const api::Key& pod, bool everyone);
   api::JsonArray queues(const store::Turn&, std::string_view tenant);
-  // While many ask at once, most answers are quick ones. The look-up is for what is in that cluster.
+  // While many ask at once, most answers are quick ones, and who asks after hundreds of others gets none. The look-up is for what is in that cluster.
   std::optional<Estimate> estimate(const ClusterId&, const api::Json& object, const Lookup&);
   std::vector<scheduler::QueueLine> queue_lines();  // as they are now
 

@@ -18,6 +18,7 @@
 #include "cri.pb.h"
 #include "host/containerd_config.h"
 #include "host/images.h"
+#include "host/processors.h"
 
 namespace ingot::host {
 namespace {
@@ -220,6 +221,7 @@ Result<void> Containerd::Impl::start() {
 }
 
 void Containerd::Impl::watch() {
+  const AnyProcessor any;
   watcher =
       std::thread([this, pidfd = process_fd.get(), stop = stop_event.get(), weak = std::weak_ptr(alive)] {
         pollfd watched[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
@@ -298,6 +300,7 @@ void Containerd::Impl::check_pause() {
 
 void Containerd::Impl::import_pause() {
   if (importer.joinable()) importer.join();
+  const AnyProcessor any;
   importer = std::thread([this, at = generation, weak = std::weak_ptr(alive)] {
     const std::string path = options.paths.containerd() + "/pause.tar";
     Result<void> result = write_file(path, pause.archive, 0600);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "host/pidfd.h"
+#include "host/processors.h"
 
 #include <cerrno>
 #include <cstring>
@@ -109,6 +110,7 @@ Result<ProcessIdentity> start_daemon(const std::vector<std::string>& argv, const
   const std::vector<std::string> environment{kPath};
   std::vector<char*> variables = pointers(environment);
 
+  const AnyProcessor any;
   pid_t pid = fork();
   if (pid < 0) return fail(Reason::InternalError, "fork: " + errno_text());
   if (pid == 0) {
@@ -142,6 +144,7 @@ Result<std::string> run_child(const std::vector<std::string>& argv, Duration dea
   const std::vector<std::string> environment{kPath};
   std::vector<char*> variables = pointers(environment);
   pid_t pid = 0;
+  const AnyProcessor any;
   int error = posix_spawn(&pid, argv[0].c_str(), &actions, nullptr, arguments.data(), variables.data());
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0)

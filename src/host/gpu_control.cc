@@ -10,6 +10,7 @@
 #include "gpu/description.h"
 #include "host/disk_file.h"
 #include "host/inventory.h"
+#include "host/processors.h"
 #include "host/worker.h"
 
 namespace ingot::host {
@@ -80,6 +81,7 @@ class GpuControl final : public node::DeviceControl {
   void off_loop(Work work, node::Callback<T> done) {
     std::erase_if(threads_, [](const Running& r) { return r.over->load(); });
     auto over = std::make_shared<std::atomic<bool>>(false);
+    const AnyProcessor any;
     std::jthread thread([&loop = loop_, alive = std::weak_ptr(alive_), over, work = std::move(work),
                          done = std::move(done)]() mutable {
       Result<T> result = work();

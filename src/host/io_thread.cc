@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "host/processors.h"
 #include "host/short_slices.h"
 
 namespace ingot::host {
@@ -64,6 +65,7 @@ IoThread::~IoThread() { stop(Duration::zero()); }
 void IoThread::run() {
   pthread_setname_np(pthread_self(), "http");
   go_first();
+  leave_that_processor();
   sigset_t pipe;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);

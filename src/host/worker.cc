@@ -21,6 +21,7 @@
 #include "base/assert.h"
 #include "host/disk_file.h"
 #include "host/pidfd.h"
+#include "host/processors.h"
 
 namespace ingot::host {
 namespace {
@@ -159,6 +160,7 @@ Result<pid_t> spawn(const WorkerJob& job, int in, int out, int err) {
   arguments.insert(arguments.end(), job.arguments.begin(), job.arguments.end());
   for (const auto& [name, value] : job.environment) environment.push_back(name + "=" + value);
   const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
+  const AnyProcessor any;
   const pid_t child = fork();
   if (child < 0)
     return fail(Reason::InternalError, std::string("cannot start a worker: ") + std::strerror(errno));

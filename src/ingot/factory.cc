@@ -25,6 +25,7 @@
 #include "host/logs.h"
 #include "host/pki.h"
 #include "host/pod_ends.h"
+#include "host/processors.h"
 #include "host/real_env.h"
 #include "host/side_lane.h"
 #include "host/teardown.h"
@@ -357,8 +358,9 @@ Result<void> Factory::Impl::open_machine() {
   return {};
 }
 
-// Where clients find it: the operator's kubeconfig and factory.json.
+// Where clients find it: the operator's kubeconfig and factory.json. All threads have been started by now.
 Result<void> Factory::Impl::publish() {
+  real.loop.call(host::keep_one_processor);
   auto pair = pki->operator_certificate();
   if (!pair) return fail(pair.error());
   const std::string text = host::kubeconfig({.server = "https://" + address + "/clusters/root",
