@@ -55,9 +55,10 @@ TEST_F(OpenApiTest, TenantsDoNotSeeTheFactory) {
   const Json own = *api_resource_list(*registry, false, "factory.ingot.dev", "v1alpha1");
   std::set<std::string> names;
   for (const Json& r : array_at(own, {"resources"})) names.emplace(string_at(r, {"name"}));
-  EXPECT_EQ(names, (std::set<std::string>{"datasets", "datasetversions", "models", "models/aliases",
-                                          "models/status", "modelversions", "modelversions/status",
-                                          "repositories", "repositories/status"}));
+  EXPECT_EQ(names,
+            (std::set<std::string>{"datasets", "datasetversions", "models", "models/aliases", "models/status",
+                                   "modelversions", "modelversions/status", "repositories",
+                                   "repositories/status", "webhooks", "webhooks/status"}));
   EXPECT_NE(openapi_v3(*registry, true, "factory.ingot.dev", "v1alpha1"), std::nullopt);
   EXPECT_EQ(to_text(openapi_v2(*registry, false)).find("dev.ingot.factory.v1alpha1.Tenant"),
             std::string::npos);

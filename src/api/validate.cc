@@ -45,6 +45,7 @@ constexpr Row kRules[] = {
     {kFactory, "Queue", validate_queue},
     {kFactory, "Repository", validate_repository},
     {kFactory, "Tenant", validate_tenant},
+    {kFactory, "Webhook", validate_webhook},
 };
 
 // Required fields and enums as the facts say. `status` is the server's own and left alone, as upstream does.

@@ -55,6 +55,7 @@ void validate_dataset_version(const Subject&);
 void validate_model(const Subject&);  // validate_model.cc
 void validate_model_version(const Subject&);
 void validate_repository(const Subject&);  // validate_repository.cc
+void validate_webhook(const Subject&);     // validate_webhook.cc
 void validate_image(const Subject&);       // validate_factory.cc
 void validate_price_list(const Subject&);
 bool is_price(std::string_view);  // digits, perhaps with a fraction; money is never binary

@@ -13,6 +13,7 @@
 #include "apiserver/source.h"
 #include "apiserver/status.h"
 #include "apiserver/tenants.h"
+#include "apiserver/webhooks.h"
 #include "policy/pod_admission.h"
 
 namespace ingot::apiserver {
@@ -180,6 +181,7 @@ Result<void> admit_create(Call& call, Json& object) {
     return check_templates(call, object);
   }
   if (is_model(call.type())) return admit_model_create(call, object);
+  if (is_webhook(call.type())) return admit_webhook(call, Json(), object);
   if (resource == "podgroups.scheduling.x-k8s.io") warn_of_ignored(call, object);
   if (resource == "namespaces") complete_namespace(object);
   if (resource == Factory::kTenants) return admit_tenant(call, object);
@@ -206,6 +208,7 @@ Result<void> admit_update(Call& call, const Json& before, Json& after) {
   if (is_rbac(resource)) return check_escalation(call, after);
   if (resource == Factory::kTenants) return admit_tenant_update(call, before, after);
   if (is_model(call.type())) return admit_model_update(call, before, after);
+  if (is_webhook(call.type())) return admit_webhook(call, before, after);
   if ((resource == kQueues || resource == kBudgets) && call.route().subresource == "status")
     return fail(
         forbidden(call.type(), call.route().name,
@@ -240,6 +243,11 @@ Result<void> after_create(Call& call, const api::ObjectPtr& stored) {
 
 Result<void> after_update(Call& call, const Json& before, const Json& after) {
   if (is_model(call.type())) return after_model_update(call, before, after);
+  return {};
+}
+
+Result<void> after_erase(Call& call, const api::ObjectPtr& object) {
+  if (is_webhook(call.type())) return forget_webhook(call, object->key.name());
   return {};
 }
 

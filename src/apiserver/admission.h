@@ -14,6 +14,8 @@ Result<void> admit_delete(Call&, const api::ObjectPtr&);
 // What else is written together with a new object.
 Result<void> after_create(Call&, const api::ObjectPtr&);
 Result<void> after_update(Call&, const api::Json& before, const api::Json& after);
+// What goes with an object that is gone.
+Result<void> after_erase(Call&, const api::ObjectPtr&);
 
 // Names nobody may write in this cluster: built-in objects, a tenant's nodes.
 Result<void> check_writable(Call&, std::string_view name);

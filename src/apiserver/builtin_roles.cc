@@ -94,6 +94,9 @@ Rules edit_rules() {
            {"datasets", "datasetversions", "models", "modelversions", "repositories"}),
       rule({"create"}, {"factory.ingot.dev"}, {"blobs"}),
       rule(write(), {"factory.ingot.dev"}, tracked()),
+      // Whoever may not read Secrets does not see where webhooks lead: their URLs may be secrets.
+      rule(read(), {"factory.ingot.dev"}, {"webhooks"}),
+      rule(write(), {"factory.ingot.dev"}, {"webhooks"}),
       rule(read(), {"coordination.k8s.io"}, {"leases"}),
       rule(write(), {"coordination.k8s.io"}, {"leases"}),
   };

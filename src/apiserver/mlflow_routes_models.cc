@@ -5,7 +5,8 @@ namespace ingot::apiserver {
 namespace {
 using enum MlflowRoute::Kind;
 
-constexpr std::string_view kModels = "models", kAliases = "aliases", kVersions = "modelversions";
+constexpr std::string_view kModels = "models", kAliases = "aliases", kVersions = "modelversions",
+                           kWebhooks = "webhooks";
 
 // The objects behind them are asked for as whoever asked, so each is authorized and audited a second time, by name.
 constexpr MlflowRoute kRoutes[] = {
@@ -40,6 +41,13 @@ constexpr MlflowRoute kRoutes[] = {
     {"POST", "mlflow/model-versions/set-tag", "model-versions/set-tag", "patch", kVersions, "", Logs},
     {"DELETE", "mlflow/model-versions/delete-tag", "model-versions/delete-tag", "patch", kVersions, "", Logs},
     {"GET", "model-versions/get-artifact", "model-versions/get-artifact", "get", kVersions, ""},
+
+    {"POST", "mlflow/webhooks", "webhooks/create", "create", kWebhooks, "", Logs},
+    {"GET", "mlflow/webhooks", "webhooks/list", "list", kWebhooks, ""},
+    {"GET", "mlflow/webhooks/{webhook_id}", "webhooks/get", "get", kWebhooks, ""},
+    {"PATCH", "mlflow/webhooks/{webhook_id}", "webhooks/update", "patch", kWebhooks, "", Logs},
+    {"DELETE", "mlflow/webhooks/{webhook_id}", "webhooks/delete", "delete", kWebhooks, "", Logs},
+    {"POST", "mlflow/webhooks/{webhook_id}/test", "webhooks/test", "update", kWebhooks, "", Recorded},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "apiserver/gates.h"
 #include "apiserver/model_naming.h"
 #include "apiserver/status.h"
+#include "apiserver/webhooks.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -248,7 +249,8 @@ Result<void> after_model_create(Call& call, const api::ObjectPtr& stored) {
   if (!is_version(call.type())) {
     note(call, "model.created",
          {{"model", stored->key.name()}, {"uid", api::string_at(object, {"metadata", "uid"})}});
-    return keep_model_name(call, Json(), object);
+    if (auto kept = keep_model_name(call, Json(), object); !kept) return kept;
+    return tell_of_model(call, object);
   }
   const std::string model(api::string_at(object, {"spec", "model"}));
   const int64_t number = api::int_at(object, {"spec", "version"}).value_or(0);
@@ -269,11 +271,11 @@ Result<void> after_model_create(Call& call, const api::ObjectPtr& stored) {
   for (const std::string_view field : {"runId", "source", "provenanceOf"})
     if (const Json* value = api::find(object, {"spec", field})) row[field] = *value;
   note(call, "version.registered", std::move(row));
-  return {};
+  return tell_of_model(call, object);
 }
 
 Result<void> after_model_update(Call& call, const Json& before, const Json& after) {
-  if (is_version(call.type())) return {};
+  if (auto told = tell_of_model(call, before, after); !told || is_version(call.type())) return told;
   const std::string name(name_of(after));
   if (model_name(before) != model_name(after)) {
     if (auto kept = keep_model_name(call, before, after); !kept) return kept;

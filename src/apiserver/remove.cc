@@ -95,6 +95,8 @@ Result<Removed> remove_object(Call& call, const api::ObjectPtr& stored, const De
       now ? call.view.erase(resource, ns, name) : call.view.put(resource, ns, name, std::move(marked));
   if (!written) return fail(about(written.error(), call.type(), name));
   call.wrote = (*written)->revision;
+  if (now)
+    if (const Result<void> gone = after_erase(call, *written); !gone) return fail(gone.error());
   return Removed{*written, now};
 }
 

@@ -253,6 +253,8 @@ Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const J
       call.view.put(resource, stored->key.ns(), stored->key.name(), std::move(after), stored->revision);
   if (written && released) written = call.view.erase(resource, stored->key.ns(), stored->key.name());
   if (!written) return fail(about(written.error(), call.type(), stored->key.name()));
+  if (released)
+    if (const Result<void> gone = after_erase(call, *written); !gone) return fail(gone.error());
   if (const Result<void> kept = write_nodes(call.view, std::move(nodes)); !kept) return fail(kept.error());
   call.wrote = (*written)->revision;
   return show(call, 200, *written);

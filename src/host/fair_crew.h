@@ -49,7 +49,9 @@ void aside(FairCrew& crew, env::Loop& loop, const std::string& tenant, FairCrew:
   auto answer = std::make_shared<std::move_only_function<void(Result<T>)>>(std::move(done));
   const bool taken = crew.post(tenant, std::move(stop), [&loop, answer, work = std::move(work)]() mutable {
     Result<T> result = work();
-    loop.post([answer, result = std::move(result)]() mutable { (*answer)(std::move(result)); });
+    // What `done` holds is the loop's, to its end.
+    loop.post(
+        [answer = std::move(answer), result = std::move(result)]() mutable { (*answer)(std::move(result)); });
   });
   if (taken) return;
   loop.post([answer] {

@@ -194,9 +194,12 @@ Result<Fd> AddressRules::connect(const std::string& host, const std::string& por
       env::kGitRefused,
       only_named
           ? "without encryption only hosts that the operator allowed are asked: use https://, or have the "
-            "factory started with --git-allow"
-          : host + " is at an address that is not public: only the factory's operator can allow it, with "
-                   "ingot up --git-allow ADDRESS"));
+            "factory started with " +
+                flag_
+          : host +
+                " is at an address that is not public: only the factory's operator can allow it, with "
+                "ingot up " +
+                flag_ + " ADDRESS"));
   int left = kMostAddresses;
   for (const addrinfo* one = list; one && left > 0; one = one->ai_next) {
     if (only_named ? !allowed_by_name(one->ai_addr) : !allowed(one->ai_addr)) continue;

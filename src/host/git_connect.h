@@ -1,4 +1,4 @@
-// Connections that a Git worker asks for: where tenants' URLs may lead. A name is resolved here, its addresses are judged,
+// Connections that a worker asks for, of Git or of a webhook: where tenants' URLs may lead. A name is resolved here, its addresses are judged,
 // and the worker gets the connected socket, so nothing it reads or is sent can lead it elsewhere.
 //
 // Only addresses that anybody on the Internet has are good, and none of this machine's: private networks, loopback,
@@ -28,7 +28,9 @@ Result<AddressRange> parse_address_range(const std::string& text);
 
 class AddressRules {
  public:
-  explicit AddressRules(std::vector<AddressRange> allowed) : allowed_(std::move(allowed)) {}
+  // `flag`: with which the operator allows others.
+  explicit AddressRules(std::vector<AddressRange> allowed, std::string flag = "--git-allow")
+      : allowed_(std::move(allowed)), flag_(std::move(flag)) {}
   bool allowed_by_name(const sockaddr*) const;  // the operator said so
   bool allowed(const sockaddr*) const;
   // Resolves and connects. The Error's cause is one of env::kGit…
@@ -37,6 +39,7 @@ class AddressRules {
 
  private:
   const std::vector<AddressRange> allowed_;
+  const std::string flag_;
 };
 
 // The worker's side and the factory's of the same pair of sockets: a question is "HOST\0PORT", an answer the socket, or

@@ -88,6 +88,14 @@ void CommandLine::add_factory_commands() {
                  "addresses that tenants' remotes may have besides public ones, such as 10.1.0.0/16")
       ->type_name("CIDR")
       ->allow_extra_args(false);
+  up->add_option("--webhook-allow", in_.up.webhook_allow,
+                 "addresses that tenants' webhooks may have besides public ones; only these without TLS")
+      ->type_name("CIDR")
+      ->allow_extra_args(false);
+  up->add_option("--webhook-ca", in_.up.webhook_ca,
+                 "authorities, as PEM, that are trusted for webhooks besides the machine's")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
   up->add_flag("--detach", in_.up.detach, "return once the factory answers");
   up->add_option("--ready-fd", in_.up.ready_fd)->group("");
   auto* down = command(app_, "down", "Stop the factory and its pods, and remove what it put on the machine",

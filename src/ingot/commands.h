@@ -26,7 +26,8 @@ struct UpOptions {
   std::string hollow;
   std::string gpu_return_after = "5m";
   std::string git_root;
-  std::vector<std::string> git_allow;
+  std::vector<std::string> git_allow, webhook_allow;
+  std::string webhook_ca;
   bool detach = false;
   int ready_fd = -1;  // of the parent that detached us
 };

@@ -38,6 +38,7 @@
 #include "ingot/routes.h"
 #include "ingot/server_names.h"
 #include "ingot/signing.h"
+#include "ingot/webhooks.h"
 #include "metering/ledger.h"
 #include "pipelines/commit_states.h"
 #include "pipelines/cron.h"
@@ -94,6 +95,7 @@ struct Factory::Impl {
   std::unique_ptr<host::BlobService> blob_service;
   std::unique_ptr<host::TrackingService> tracking;
   std::unique_ptr<Signing> signing;
+  std::unique_ptr<Webhooks> webhooks;
   std::unique_ptr<env::Git> git;
   std::unique_ptr<host::ThreadWorker> reader;  // of what comes from there
   std::unique_ptr<host::Artifacts> artifacts;
@@ -239,6 +241,7 @@ Result<void> Factory::Impl::serve() {
           return expectation_text(*estimate, list ? read->of(list, prices) : unset, real.clock.wall());
         });
     server->mount(metrics_route(metric_sources));
+    webhooks->mount(*tracking);
     signing->mount(*server, *blobs, *blob_service, *tracking);
   });
   door.server = server.get();
@@ -270,6 +273,7 @@ Result<void> Factory::Impl::run_nodes() {
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
     dataset_runs = std::make_unique<pipelines::DatasetRuns>(real.env, *shard);
     signing->run(*shard, *blobs);
+    webhooks->run(*shard);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);
     idleness = std::make_unique<controllers::Idleness>(real.env, *shard, telemetry);
     gpu_view = std::make_unique<metering::GpuView>(real.env, *shard);
@@ -419,6 +423,7 @@ void Factory::Impl::stop(bool keep_pods) {
     commit_states = nullptr;
     repositories = nullptr;
     dataset_runs = nullptr;
+    if (webhooks) webhooks->rest();
     if (signing) signing->rest();
     pipelines = nullptr;
     account_requests = nullptr;
@@ -435,6 +440,7 @@ void Factory::Impl::stop(bool keep_pods) {
     pod_ends = nullptr;
     shard = nullptr;
   });
+  webhooks = nullptr;
   signing = nullptr;
   tracking = nullptr;
   real.loop.call([] {});  // its last answers have been told
@@ -478,6 +484,9 @@ Result<std::unique_ptr<Factory>> Factory::start(const FactoryOptions& options) {
   auto signing = Signing::open(options.data + "/pki/signing", impl.instance->record().id, impl.real);
   if (!signing) return fail(signing.error());
   impl.signing = std::move(*signing);
+  auto webhooks = Webhooks::open(options, impl.real);
+  if (!webhooks) return fail(webhooks.error());
+  impl.webhooks = std::move(*webhooks);
   for (const auto step : {&Impl::open_store, &Impl::open_blobs, &Impl::open_git, &Impl::open_machine,
                           &Impl::listen, &Impl::serve, &Impl::run_nodes, &Impl::publish}) {
     if (auto done = (impl.*step)(); !done) return fail(done.error());

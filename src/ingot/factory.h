@@ -20,8 +20,10 @@ struct FactoryOptions {
       std::chrono::minutes(5);  // a faulty GPU that was clean for so long serves again
   std::string git_root;         // beneath which file:// remotes may lie; "": nowhere
   std::vector<std::string>
-      git_allow;             // ranges of addresses that tenants' remotes may have besides public ones
-  bool log_to_file = false;  // DATA/ingot.log instead of standard error
+      git_allow;  // ranges of addresses that tenants' remotes may have besides public ones
+  std::vector<std::string> webhook_allow;  // and their webhooks
+  std::string webhook_ca;                  // a file of authorities trusted besides the machine's; "": none
+  bool log_to_file = false;                // DATA/ingot.log instead of standard error
 };
 
 class Factory {

@@ -21,7 +21,7 @@ void Signing::mount(apiserver::Server& server, env::Blobs& blobs, apiserver::Blo
   server.mount(lineage_route(lineage_));
   models_ = std::make_unique<host::ModelService>(real_.loop, blobs, files, tracking);
   models_->use(&server);
-  for (const char* prefix : {"registered-models/", "model-versions/"})
+  for (const char* prefix : {"registered-models/", "model-versions/", "webhooks/"})
     tracking.mount(prefix,
                    [models = models_.get()](apiserver::MlflowTarget target, apiserver::ExchangePtr exchange) {
                      models->serve(std::move(target), std::move(exchange));

@@ -95,6 +95,8 @@ int run(const Common& common, const UpOptions& options, const Endpoint& listen, 
                                  .gpu_return_after = return_after,
                                  .git_root = options.git_root,
                                  .git_allow = options.git_allow,
+                                 .webhook_allow = options.webhook_allow,
+                                 .webhook_ca = options.webhook_ca,
                                  .log_to_file = options.ready_fd >= 0});
   Result<void> good = factory ? check_ready(common) : Result<void>(std::unexpected(factory.error()));
   if (!good) {
@@ -145,6 +147,9 @@ std::string last_lines(const std::string& path, int count) {
   if (!options.hollow.empty()) argv.insert(argv.end(), {"--hollow", options.hollow.c_str()});
   if (!options.git_root.empty()) argv.insert(argv.end(), {"--git-root", options.git_root.c_str()});
   for (const std::string& range : options.git_allow) argv.insert(argv.end(), {"--git-allow", range.c_str()});
+  for (const std::string& range : options.webhook_allow)
+    argv.insert(argv.end(), {"--webhook-allow", range.c_str()});
+  if (!options.webhook_ca.empty()) argv.insert(argv.end(), {"--webhook-ca", options.webhook_ca.c_str()});
   argv.push_back(nullptr);
   ::execv("/proc/self/exe", const_cast<char* const*>(argv.data()));
   ::_exit(127);

@@ -253,7 +253,7 @@ constexpr ModelOp kOps[] = {
 std::span<const ModelOp> registered_model_ops() { return kOps; }
 
 ModelHandler find_model_handler(std::string_view name) {
-  for (const auto ops : {registered_model_ops(), model_version_ops()})
+  for (const auto ops : {registered_model_ops(), model_version_ops(), webhook_ops()})
     for (const ModelOp& op : ops)
       if (op.name == name) return op.handle;
   return nullptr;

@@ -22,6 +22,9 @@ struct ModelOp {
 ModelHandler find_model_handler(std::string_view name);
 std::span<const ModelOp> registered_model_ops();
 std::span<const ModelOp> model_version_ops();
+std::span<const ModelOp> webhook_ops();
+// {"entity": "MODEL_VERSION", "action": "CREATED"} → "model_version.created"
+Result<std::string> webhook_event(const Args&);
 
 // What both share. A model is found by what it is called, which need not be its object's name.
 Result<api::Json> model_called(ModelApi&, std::string_view name);
