@@ -163,7 +163,7 @@ class Lines {
     if (!prefix_.empty() && !fresh_) (void)write("\n");
   }
   bool add(std::string_view piece) {
-    if (prefix_.empty()) return write(piece);
+    if (prefix_.empty()) return write(piece) && std::fflush(stdout) == 0;
     while (!piece.empty()) {
       if (std::exchange(fresh_, false) && !write(prefix_)) return false;
       const size_t end = piece.find('\n');

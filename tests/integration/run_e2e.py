@@ -175,6 +175,15 @@ def a_detached_run_is_found_by_its_name(project):
     assert "is over" in project.ingot("runs", "stop", name, code=1).stderr
 
 
+def a_log_is_shown_as_it_is_written(project):
+    name = project.ingot("run", "--detach", "--", "sh", "-c", "trap 'exit 9' TERM; echo began; while :; do sleep 0.1; done").stdout.strip()
+    log = project.start("runs", "logs", "-f", name)
+    assert log.stdout.readline() == "began\n"
+    assert project.runs()[name]["status"]["phase"] == "Running"
+    project.ingot("runs", "stop", name)
+    assert log.wait(SECONDS) == 0, log.stderr.read()
+
+
 def a_crash_of_the_factory_loses_nothing(project):
     going = project.start("run", "--name", "survivor", "--", "sh", "-c",
                           "seq 1 3; echo here; sleep 3; seq 4 6; echo x > outputs/f; exit 5")
@@ -196,7 +205,7 @@ def main():
              nothing_comes_back_beside_its_directory,
              it_is_told_its_environment_and_gpus, a_data_set_is_mounted, what_cannot_be_is_refused_by_name,
              a_run_that_waits_says_why_and_is_stopped, an_interruption_stops_what_runs, a_run_goes_on_without_who_waits,
-             a_detached_run_is_found_by_its_name, a_crash_of_the_factory_loses_nothing]
+             a_detached_run_is_found_by_its_name, a_log_is_shown_as_it_is_written, a_crash_of_the_factory_loses_nothing]
     missing = [p for p in NEEDED if not Path(p).exists()]
     if os.geteuid() != 0 or missing:
         why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
