@@ -1,3 +1,9 @@
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "host/http_testing.h"
@@ -295,6 +301,31 @@ TEST_F(HttpIdentityTest, NoCertificateIsAnonymous) {
   auto response = client(trusting())->request("GET", "/");
   ASSERT_TRUE(response) << response.error().message;
   EXPECT_EQ(response->body, "anonymous");
+}
+
+// As a stopped and continued process sees it, or one under a debugger.
+TEST_F(HttpServerTest, InterruptedThreadsGoOn) {
+  struct sigaction nothing{}, before{};
+  nothing.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGUSR2, &nothing, &before), 0);
+  auto https = client(trusting());
+  ASSERT_TRUE(https->request("GET", "/before"));
+  int interrupted = 0;
+  for (int round = 0; round < 20; ++round)
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string name;
+      std::getline(std::ifstream(thread.path() / "comm"), name);
+      if (name != "http") continue;
+      ASSERT_EQ(syscall(SYS_tgkill, getpid(), std::stoi(thread.path().filename()), SIGUSR2), 0);
+      ++interrupted;
+      // It waits again before it is interrupted again.
+      ASSERT_TRUE(https->request("GET", "/between"));
+    }
+  EXPECT_GT(interrupted, 0);
+  auto response = https->request("GET", "/after");
+  ASSERT_TRUE(response) << response.error().message;
+  EXPECT_EQ(response->body, "GET /after 0");
+  sigaction(SIGUSR2, &before, nullptr);
 }
 
 TEST_F(HttpServerTest, SecondListenerOnAPortIsOneClearError) {

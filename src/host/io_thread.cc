@@ -86,7 +86,8 @@ void IoThread::poll() {
   const int wait_ms =
       letters.empty() ? int(std::clamp<int64_t>((next_tick_ - now_).count() / 1'000'000, 1, 1000)) : 0;
   std::array<epoll_event, kEvents> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), kEvents, wait_ms);
+  // Interrupted (by a debugger, or by being stopped and continued) it has seen nothing.
+  const int count = std::max(0, ::epoll_wait(epoll_.get(), events.data(), kEvents, wait_ms));
   read_clock();
   read_mail(std::move(letters));
   // First those that are likely to read.
