@@ -3,7 +3,6 @@
 
 #include <chrono>
 
-#include "api/model_names.h"
 #include "ingot/client.h"
 #include "ingot/dataset_versions.h"
 #include "ingot/lineage_text.h"
@@ -44,9 +43,9 @@ Result<std::string> asked_of(Client& client, const LineageOptions& options, cons
   if (kind == "commit" || kind == "image") return options.of;
   if (kind == "run") return name.size() == 36 ? options.of : fmt::format("run/{}/{}", place.ns, name);
   if (kind == "model") {
-    const size_t at = name.rfind('@');
-    return fmt::format("model/{}{}", api::model_object_name(name.substr(0, at)),
-                       at == name.npos ? "" : name.substr(at));
+    auto model = model_place(client, {.tenant = place.tenant}, name);
+    if (!model) return fail(model.error());
+    return fmt::format("model/{}{}{}", model->object, model->version.empty() ? "" : "@", model->version);
   }
   if (kind != "dataset") return fail(Reason::Invalid, fmt::format("\"{}\": {}", options.of, kWhat));
   if (name.starts_with("sha256:")) return "data/" + name;
@@ -80,7 +79,7 @@ int model_lineage(const Common& common, const LineageOptions& options) {
   if (!client) return failed(client.error());
   auto place = model_place(*client, {.name = options.of, .tenant = options.tenant}, options.of);
   if (!place) return failed(place.error());
-  std::string of = "model/" + api::model_object_name(place->name);
+  std::string of = "model/" + place->object;
   if (!place->version.empty()) of += "@" + place->version;
   return show(*client, options, place->tenant, of);
 }

@@ -120,6 +120,10 @@ class Tree {
     }
     return text;
   }
+  static std::string_view name_of_model(const Json& node) {
+    const std::string_view called = string_at(node, {"called"});
+    return called.empty() ? string_at(node, {"model"}) : called;
+  }
   static std::string spaced(std::initializer_list<std::string> parts) {
     std::string text;
     for (const std::string& part : parts)
@@ -137,16 +141,15 @@ class Tree {
     if (kind == "version") {
       const std::string_view key = string_at(node, {"keyId"}), by = string_at(node, {"by"}),
                              phase = string_at(node, {"phase"});
-      return spaced(
-          {fmt::format("{} v{}", string_at(node, {"model"}), api::int_at(node, {"version"}).value_or(0)),
-           !key.empty()                              ? fmt::format("signed {}", key.substr(0, kShort))
-           : string_at(node, {"origin"}) == "import" ? std::string("unsigned origin")
-                                                     : std::string(phase),
-           string_at(node, {"registered"}).empty()
-               ? ""
-               : fmt::format("registered {}{}{}", ago(string_at(node, {"registered"})),
-                             by.empty() ? "" : " by ", by),
-           pairs(node, "metrics"), gone});
+      return spaced({fmt::format("{} v{}", name_of_model(node), api::int_at(node, {"version"}).value_or(0)),
+                     !key.empty() ? fmt::format("signed {}", key.substr(0, kShort))
+                     : string_at(node, {"origin"}) == "import" ? std::string("unsigned origin")
+                                                               : std::string(phase),
+                     string_at(node, {"registered"}).empty()
+                         ? ""
+                         : fmt::format("registered {}{}{}", ago(string_at(node, {"registered"})),
+                                       by.empty() ? "" : " by ", by),
+                     pairs(node, "metrics"), gone});
     }
     if (kind == "run") {
       const std::string_view finished = string_at(node, {"finished"});

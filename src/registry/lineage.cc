@@ -214,9 +214,18 @@ class Lineage::Impl : public std::enable_shared_from_this<Lineage::Impl> {
     auto taken = shard_.submit(
         [weak = weak_from_this(), asked](store::Turn& turn) {
           LineageGraph& graph = asked->walk.graph();
-          for (const std::string& node : asked->walk.kept())
-            if (graph.has(node) && gone(turn, asked->walk.query().cluster, graph.node(node)))
-              graph.tell(node, "gone", true);
+          const ClusterId& cluster = asked->walk.query().cluster;
+          std::map<std::string, std::string> called;  // models
+          for (const std::string& node : asked->walk.kept()) {
+            if (!graph.has(node)) continue;
+            if (gone(turn, cluster, graph.node(node))) graph.tell(node, "gone", true);
+            if (kind_of(node) != "version") continue;
+            const std::string model(string_at(graph.node(node), {"model"}));
+            const auto [name, fresh] = called.try_emplace(model);
+            if (fresh) name->second = called_now(turn, cluster, model);
+            if (!name->second.empty() && name->second != model)
+              graph.tell(node, "called", Json(boost::json::string_view(name->second)));
+          }
           turn.then(turn.revision(), [weak, asked](const Result<void>& durable) {
             const auto at = weak.lock();
             if (!at) return;
@@ -226,6 +235,13 @@ class Lineage::Impl : public std::enable_shared_from_this<Lineage::Impl> {
         },
         store::Shard::Kind::Reads);
     if (!taken) finish(asked, fail(taken.error()));
+  }
+  // What a model is called; its object and its history keep their name.
+  static std::string called_now(const store::Turn& turn, const ClusterId& cluster, std::string_view model) {
+    const api::ObjectPtr object = model.empty() || model.find('/') != model.npos
+                                      ? nullptr
+                                      : turn.get(Key(cluster, api::kModels, "", model));
+    return object ? std::string(string_at(object->parse(), {"spec", "name"})) : std::string();
   }
   static bool gone(const store::Turn& turn, const ClusterId& cluster, const Json& node) {
     const auto there = [&](std::string_view resource, std::string_view ns, std::string_view name,

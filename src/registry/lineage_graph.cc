@@ -191,7 +191,7 @@ void LineageGraph::read_run(const store::StoredRow& stored, const Json& row) {
   JsonObject& of = at(run);
   const bool whole = string_at(row, {"type"}) == "run.workflow" || string_at(row, {"run", "kind"}) == "Pod";
   of["run"] = string_at(row, {"run", "kind"});
-  of["name"] = string_at(row, {"run", "name"});
+  if (const std::string_view name = string_at(row, {"run", "name"}); !name.empty()) of["name"] = name;
   keep_all(of, row, {"namespace"});
   if (whole) {
     for (const std::string_view field : {"phase", "finished"}) of[field] = string_at(row, {field});

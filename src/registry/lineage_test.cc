@@ -95,7 +95,8 @@ struct LineageTest : testing::Test {
   static std::string pod(std::string_view uid, std::string_view phase, bool owned = true,
                          bool with_data = true) {
     return R"({"metadata":{"uid":")" + std::string(uid) +
-           R"(","annotations":{"workflows.argoproj.io/node-name":"train.fit"})" +
+           R"(","annotations":{"workflows.argoproj.io/node-name":"train.fit")" +
+           (owned ? R"(,"factory.ingot.dev/run-node":"w1/n1"})" : "}") +
            (owned ? R"(,"ownerReferences":[{"kind":"Workflow","name":"train","uid":"w1","controller":true}])"
                   : "") +
            R"(},"spec":{"nodeName":"node-0")" +
@@ -249,10 +250,24 @@ TEST_F(LineageTest, APodThatIsDeletedBeforeItEndsHasSeenTheData) {
 
 TEST_F(LineageTest, APodIsOfNoRunThatItOnlyNames) {
   data();
-  put(key("workflows.argoproj.io", "train"), R"({"metadata":{"uid":"another","labels":{}}})");
-  put(key("pods", "forged"), pod("p8", "Succeeded"));
+  put(key("workflows.argoproj.io", "train"), workflow(false));
+  std::string forged = pod("p8", "Succeeded");
+  forged.erase(forged.find(R"(,"factory.ingot.dev/run-node":"w1/n1")"), 38);
+  put(key("pods", "forged"), forged);
   EXPECT_THAT(ids(ask("data/default/digits-v1", LineageQuery::Way::Down)),
               ElementsAre("data/" + kManifest, "run/p8"));
+}
+
+TEST_F(LineageTest, APodOfARunThatIsGoneIsOfThatRun) {
+  data();
+  put(key("workflows.argoproj.io", "train"), workflow(false));
+  put(key("pods", "train-fit"), pod("p1", "Running"));
+  erase(key("workflows.argoproj.io", "train"));
+  erase(key("pods", "train-fit"));
+  const auto answer = ask("commit/9a1c2e7");
+  EXPECT_EQ(string_at(node(answer, "run/w1"), {"phase"}), "Deleted");
+  EXPECT_EQ(api::array_at(node(answer, "run/w1"), {"pods"}).size(), 1u);
+  EXPECT_THAT(ids(ask("data/default/digits-v1", LineageQuery::Way::Down)), testing::Contains("run/w1"));
 }
 
 TEST_F(LineageTest, WhatUsedNothingLeavesNoRow) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/reserved.h"
 #include "base/digest.h"
 
 namespace ingot::registry {
@@ -14,9 +15,7 @@ using api::string_at;
 
 constexpr size_t kMostDatasets = 256, kMostImages = 64, kMostParameters = 100, kMostPods = 100;
 constexpr size_t kLongest = 1'024;  // of a value that its writer chose
-constexpr std::string_view kRepositoryLabel = "factory.ingot.dev/repository",
-                           kUrlAnnotation = "factory.ingot.dev/repository-url",
-                           kBranchAnnotation = "factory.ingot.dev/branch",
+constexpr std::string_view kBranchAnnotation = "factory.ingot.dev/branch",
                            kStepAnnotation = "workflows.argoproj.io/node-name";
 
 std::string_view cut(std::string_view text) {
@@ -36,9 +35,9 @@ JsonObject run_of(std::string_view kind, const Json& object) {
 }
 
 void keep_source(JsonObject& row, const Json& workflow) {
-  keep(row, "commit", string_at(workflow, {"metadata", "labels", kRunCommitLabel}));
-  keep(row, "repository", string_at(workflow, {"metadata", "labels", kRepositoryLabel}));
-  keep(row, "url", string_at(workflow, {"metadata", "annotations", kUrlAnnotation}));
+  keep(row, "commit", string_at(workflow, {"metadata", "labels", api::kCommitLabel}));
+  keep(row, "repository", string_at(workflow, {"metadata", "labels", api::kRepositoryLabel}));
+  keep(row, "url", string_at(workflow, {"metadata", "annotations", api::kUrlAnnotation}));
   keep(row, "branch", string_at(workflow, {"metadata", "annotations", kBranchAnnotation}));
 }
 
@@ -97,6 +96,12 @@ std::string_view phase_of(const Json& object, bool went) {
 
 }  // namespace
 
+std::string_view workflow_uid(const Json& pod) {
+  const std::string_view node = string_at(pod, {"metadata", "annotations", api::kRunNodeAnnotation});
+  const size_t slash = node.find('/');
+  return slash == node.npos ? std::string_view() : node.substr(0, slash);
+}
+
 Owner owner_of(const JsonArray& references) {
   for (const Json& one : references) {
     const std::string_view kind = string_at(one, {"kind"});
@@ -112,14 +117,16 @@ JsonObject pod_row(const Json& pod, const LookBack& look, bool went, WallTime no
   row["namespace"] = string_at(pod, {"metadata", "namespace"});
   row["run"] = run_of("Pod", pod);
   const Owner owner = owner_of(api::array_at(pod, {"metadata", "ownerReferences"}));
-  if (!owner.uid.empty()) {
-    const bool workflow = owner.kind == "Workflow";
-    const Json made =
-        look(workflow ? kWorkflows : kJobs, string_at(pod, {"metadata", "namespace"}), owner.name);
-    if (uid_of(made) == owner.uid) {
-      row["run"] = run_of(owner.kind, made);
-      if (workflow) keep_source(row, made);
-    }
+  const std::string_view ns = string_at(pod, {"metadata", "namespace"}), workflow = workflow_uid(pod);
+  if (!workflow.empty()) {
+    const bool named = owner.kind == "Workflow" && owner.uid == workflow;
+    row["run"] = JsonObject{{"kind", "Workflow"}, {"name", named ? owner.name : ""}, {"uid", workflow}};
+    if (named)
+      if (const Json made = look(kWorkflows, ns, owner.name); uid_of(made) == workflow)
+        keep_source(row, made);
+  } else if (owner.kind == "Job") {
+    if (const Json made = look(kJobs, ns, owner.name); uid_of(made) == owner.uid)
+      row["run"] = run_of("Job", made);
   }
   if (JsonArray datasets = datasets_of(pod, look); !datasets.empty()) row["datasets"] = std::move(datasets);
   return row;
@@ -148,7 +155,7 @@ JsonObject workflow_row(const Json& workflow, const std::vector<Json>& pods, boo
   if (!parameters.empty()) row["parameters"] = std::move(parameters);
   JsonArray list;
   for (const Json& pod : pods) {
-    if (owner_of(api::array_at(pod, {"metadata", "ownerReferences"})).uid != uid_of(workflow)) continue;
+    if (workflow_uid(pod) != uid_of(workflow)) continue;
     if (list.size() == kMostPods) {
       row["morePods"] = true;
       break;

@@ -1,8 +1,9 @@
 // What is written down of a run when it ends, and of a version of a data set when it comes and goes: rows of the stream
 // `lineage`, so that what used what is known when the objects are gone. Pure; any thread.
 //
-// A run is a Workflow, a Job, or a pod by itself; its uid names it. What an object says of itself in labels is not enough: a
-// pod belongs to the run whose uid its owner reference has if that object was there, and a commit is its Workflow's.
+// A run is a Workflow, a Job, or a pod by itself; its uid names it. What a pod says of itself is not enough: it belongs to the
+// Workflow that the factory's own annotation names (api/reserved.h), or to the Job that its owner reference names with the uid
+// of one that was there; a commit is its Workflow's.
 #pragma once
 
 #include <functional>
@@ -17,14 +18,15 @@ namespace ingot::registry {
 inline constexpr std::string_view kPods = "pods", kWorkflows = "workflows.argoproj.io", kJobs = "jobs.batch",
                                   kDatasetVersions = "datasetversions.factory.ingot.dev",
                                   kDatasets = "datasets.factory.ingot.dev",
-                                  kDatasetDriver = "datasets.ingot.dev",
-                                  kRunCommitLabel = "factory.ingot.dev/commit";
+                                  kDatasetDriver = "datasets.ingot.dev";
 
 // An object of the same cluster that is there, or was a moment ago; null otherwise.
 using LookBack =
     std::function<api::Json(std::string_view resource, std::string_view ns, std::string_view name)>;
 
-// The controller that its ownerReferences name: a Workflow or a Job, {"", "", ""} for another.
+// The Workflow that made a pod; "" of another pod.
+std::string_view workflow_uid(const api::Json& pod);
+// The controller that ownerReferences name: a Workflow or a Job, {"", "", ""} for another. Anybody may write them.
 struct Owner {
   std::string kind, name, uid;
 };

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "api/model_names.h"
+#include "api/reserved.h"
 #include "registry/run_rows.h"
 
 namespace ingot::registry {
@@ -211,7 +212,7 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
       unique = "/pod/" + std::string(string_at(pod, {"metadata", "uid"}));
     } else if (key.resource() == kWorkflows) {
       const bool cared = runs_.erase(key.text()) > 0;
-      if (!cared && !entry.object->mentions(kRunCommitLabel)) return false;
+      if (!cared && !entry.object->mentions(api::kCommitLabel)) return false;
       const Json workflow = entry.object->parse();
       const std::string_view uid = string_at(workflow, {"metadata", "uid"});
       row = workflow_row(workflow, pods_of(turn, key, uid), entry.went, now);

@@ -15,16 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 from factory import Factory  # noqa: E402
+from git_remote import Remote  # noqa: E402
 
 BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
 API, FACTORY, WORKFLOWS = "/clusters/vision", "/apis/factory.ingot.dev/v1alpha1", "/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
-COMMIT = "9a1c2e7" + "0" * 33
 IMAGE = "sha256:" + hashlib.sha256(b"train").hexdigest()
 
 
-def pipeline(name, seconds=4, commit=True, data="digits"):
-    labels = {"factory.ingot.dev/repository": "digits", "factory.ingot.dev/commit": COMMIT} if commit else {}
-    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name, "labels": labels},
+def pipeline(name, seconds=4, data="digits"):
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name} if name else {"generateName": "x-"},
             "spec": {"entrypoint": "main", "arguments": {"parameters": [{"name": "epochs", "value": "3"}]},
                      "volumes": [{"name": "data", "csi": {"driver": "datasets.ingot.dev", "readOnly": True,
                                                           "volumeAttributes": {"dataset": data}}}] if data else [],
@@ -70,10 +69,31 @@ class Desk:
             return answer if code == 200 and nodes(answer, kind) else None
         return self.until(f"lineage of {of} with a {kind}", ask)
 
+    def whole(self, of):
+        """The answer, once all that its run left is written down: the run's end, and what it cost."""
+        def ask():
+            answer = self.known(of, "run")
+            run = nodes(answer, "run")[0]
+            return answer if run.get("finished") and run.get("cost") else None
+        return self.until(f"the end of the run of {of}", ask)
+
     def pod_of(self, workflow):
         path = f"{API}/api/v1/namespaces/default/pods?labelSelector=workflows.argoproj.io/workflow={workflow}"
         return self.until(f"pod of {workflow}", lambda: next(
             (p for p in self.call("GET", path)["items"] if p["spec"].get("nodeName")), None))
+
+    def pushed(self, **more):
+        """A commit, and the run that the factory starts of it."""
+        if not hasattr(self, "remote"):
+            self.remote = Remote(self.git, "digits")
+        commit = self.remote.commit({".ingot/pipeline.yaml": json.dumps(pipeline("", **more))})
+        self.remote.push()
+        if "digits" not in self.ingot("repo", "list", "--tenant", "vision"):
+            self.ingot("repo", "add", "digits", self.remote.url, "--tenant", "vision", "--interval", "1h")
+        self.ingot("repo", "sync", "digits", "--tenant", "vision")
+        selector = f"factory.ingot.dev/commit={commit}"
+        run = self.until(f"run of {commit}", lambda: self.call("GET", f"{API}{WORKFLOWS}?labelSelector={selector}")["items"])[0]
+        return commit, run["metadata"]["name"]
 
     def ended(self, workflow):
         return self.until(f"end of {workflow}", lambda: self.call("GET", f"{API}{WORKFLOWS}/{workflow}").get("status", {}).get("finishedAt"))
@@ -113,54 +133,53 @@ def nodes(answer, kind):
     return [n for n in answer["nodes"] if n["kind"] == kind]
 
 
-def trained(desk, name, **more):
-    """A pipeline that has ended, and the version that it registered."""
-    desk.call("POST", f"{API}{WORKFLOWS}", pipeline(name, **more))
-    version = Inside(desk, desk.pod_of(name)).register("digits", name)
-    desk.ended(name)
-    return f"digits@{version}"
+def trained(desk, **more):
+    """A run of a commit that has ended: the commit, its name, and the version that it registered."""
+    commit, run = desk.pushed(**more)
+    version = Inside(desk, desk.pod_of(run)).register("digits", run)
+    desk.ended(run)
+    return commit, run, f"digits@{version}"
 
 
 def a_model_tells_all_that_made_it(desk):
-    of = trained(desk, "first")
+    commit, name, of = trained(desk)
     desk.ingot("model", "promote", f"vision/{of}")
-    desk.until("costs", lambda: nodes(desk.known(f"model/{of}", "data"), "run")[0].get("cost"))
-    answer = desk.lineage(f"model/{of}")
+    answer = desk.whole(f"model/{of}")
     version, run, data = (nodes(answer, kind)[0] for kind in ("version", "run", "data"))
     assert version["metrics"] == {"accuracy": "0.978"} and version["parameters"] == {"hidden": "64"}, version
     assert version["phase"] == "Ready" and version["keyId"], version
     assert [(a["alias"], a["event"], a["by"]) for a in version["aliases"]] == [("production", "promoted", "operator")], version
-    assert run["name"] == "first" and run["phase"] == "Succeeded" and run["parameters"] == {"epochs": "3"}, run
+    assert run["name"] == name and run["phase"] == "Succeeded" and run["parameters"]["epochs"] == "3", run
+    assert run["commit"] == commit and run["repository"] == "digits", run
     pod = run["pods"][0]
     assert pod["node"] == "hollow-0" and pod["gpus"][0]["model"] == "H100-80GB" and float(pod["cost"]) > 0, pod
-    assert nodes(answer, "commit")[0]["id"] == f"commit/{COMMIT}", answer
+    assert nodes(answer, "commit")[0]["id"] == f"commit/{commit}" and nodes(answer, "commit")[0]["url"] == desk.remote.url, answer
     assert nodes(answer, "image")[0]["id"] == f"image/{IMAGE}", answer
     assert data["names"] == ["default/digits-v1"] and data["classification"] == "internal", data
     assert "cut" not in answer, answer
-    return of
 
 
 def data_commits_images_and_runs_tell_what_came_of_them(desk):
-    of = trained(desk, "second")
-    digest = nodes(desk.known(f"model/{of}", "data"), "data")[0]["manifest"]
-    for start in ("data/default/digits-v1", f"data/{digest}", f"commit/{COMMIT}", "commit/9a1c2e7", f"image/{IMAGE}", "run/default/second"):
+    commit, run, of = trained(desk)
+    digest = nodes(desk.whole(f"model/{of}"), "data")[0]["manifest"]
+    for start in ("data/default/digits-v1", f"data/{digest}", f"commit/{commit}", f"commit/{commit[:7]}", f"image/{IMAGE}", f"run/default/{run}"):
         answer = desk.until(start, lambda: [a for a in [desk.known(start, "run", way="down")]
                                             if f"version/{of}" in [n["id"] for n in a["nodes"]]])[0]
-        assert "second" in [n["name"] for n in nodes(answer, "run")], answer
+        assert run in [n["name"] for n in nodes(answer, "run")], answer
 
 
 def runs_without_a_model_are_known_too(desk):
-    desk.call("POST", f"{API}{WORKFLOWS}", pipeline("barren", seconds=1, commit=False))
+    desk.call("POST", f"{API}{WORKFLOWS}", pipeline("barren", seconds=1))
     desk.ended("barren")
     desk.until("the run", lambda: "barren" in [n["name"] for n in nodes(desk.known("data/default/digits-v1", "run", way="down"), "run")])
-    desk.call("POST", f"{API}{WORKFLOWS}", pipeline("dataless", seconds=1, data=""))
-    desk.ended("dataless")
-    desk.until("the run", lambda: "dataless" in [n["name"] for n in nodes(desk.known(f"commit/{COMMIT}", "run", way="down"), "run")])
+    commit, run = desk.pushed(seconds=1, data="")
+    desk.ended(run)
+    desk.until("the run", lambda: run in [n["name"] for n in nodes(desk.known(f"commit/{commit}", "run", way="down"), "run")])
 
 
 def a_deleted_pod_has_seen_the_data(desk):
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "peek"}, "spec": {
-        "containers": [{"name": "c", "image": f"train@{IMAGE}"}],
+        "containers": [{"name": "c", "image": "train:1"}],
         "volumes": pipeline("x")["spec"]["volumes"]}}
     desk.call("POST", f"{API}/api/v1/namespaces/default/pods", pod)
     desk.until("its node", lambda: desk.call("GET", f"{API}/api/v1/namespaces/default/pods/peek")["spec"].get("nodeName"))
@@ -171,9 +190,9 @@ def a_deleted_pod_has_seen_the_data(desk):
 
 
 def deletion_leaves_tombstones(desk):
-    of = trained(desk, "third")
-    before = desk.known(f"model/{of}", "data")
-    desk.call("DELETE", f"{API}{WORKFLOWS}/third")
+    commit, run, of = trained(desk)
+    before = desk.whole(f"model/{of}")
+    desk.call("DELETE", f"{API}{WORKFLOWS}/{run}")
     desk.ingot("model", "delete", f"vision/{of}")
     desk.until("it is gone", lambda: nodes(desk.lineage(f"model/{of}"), "version")[0].get("deleted"))
     desk.factory.run("down")
@@ -184,16 +203,15 @@ def deletion_leaves_tombstones(desk):
     version = nodes(answer, "version")[0]
     assert version["gone"] and version["deleted"] and version["metrics"] == {"accuracy": "0.978"}, version
     told = desk.ingot("model", "lineage", f"vision/{of}")
-    assert "deleted" in told and "commit    9a1c2e7" in told, told
+    assert "deleted" in told and f"commit    {commit[:12]}" in told, told
 
 
 def its_forms_are_whole(desk):
-    of = trained(desk, "fourth")
-    desk.known(f"model/{of}", "data")
-    desk.until("the end", lambda: nodes(desk.lineage(f"model/{of}"), "run")[0].get("finished"))
+    commit, run, of = trained(desk)
+    desk.whole(f"model/{of}")
     told = desk.ingot("model", "lineage", f"vision/{of}")
-    for part in ("digits v", "signed ", "accuracy=0.978", "run       fourth   Workflow Succeeded", "commit    9a1c2e7", "digits-v1",
-                 "hidden=64", "epochs=3", "on hollow-0", "image     train@sha256:"):
+    for part in ("digits v", "signed ", "accuracy=0.978", f"run       {run}   Workflow Succeeded", f"commit    {commit[:12]}   digits",
+                 "digits-v1", "hidden=64", "epochs=3", "on hollow-0", "image     train@sha256:"):
         assert part in told, (part, told)
     drawn = xml.fromstring(desk.ingot("model", "lineage", f"vision/{of}", "-o", "svg"))
     assert drawn.tag.endswith("svg") and len(drawn.findall(".//{*}g")) >= 5, drawn
@@ -201,25 +219,29 @@ def its_forms_are_whole(desk):
     assert [e["eventType"] for e in events] == ["START", "COMPLETE"], events
     end = events[1]
     assert end["job"]["name"] == "default/digits" and end["inputs"][0]["name"] == "datasets/default/digits", end
+    assert end["job"]["facets"]["sourceCodeLocation"]["version"] == commit, end
     assert end["outputs"][0]["name"] == "models/digits" and end["schemaURL"].endswith("2-0-2/OpenLineage.json#/$defs/RunEvent"), end
     answer = json.loads(desk.ingot("lineage", "dataset/digits@1", "--tenant", "vision", "-o", "json"))
     assert answer["of"].startswith("data/sha256:"), answer
     assert "led to" in desk.ingot("lineage", "dataset/digits", "--tenant", "vision", "--way", "down")
+    desk.ingot("model", "rename", "vision/digits", "digits by hand")
+    assert "digits by hand v" in desk.ingot("lineage", f"model/digits by hand@{of.split('@')[1]}", "--tenant", "vision")
+    desk.ingot("model", "rename", "vision/digits by hand", "digits")
     assert "write model/NAME" in desk.ingot("lineage", "cat/digits", "--tenant", "vision", check=False)
     assert "nothing is written down" in desk.ingot("lineage", "commit/1234567", "--tenant", "vision", check=False)
 
 
 def another_tenant_learns_nothing(desk):
-    of = trained(desk, "fifth")
-    digest = nodes(desk.known(f"model/{of}", "data"), "data")[0]["manifest"]
-    for start in (f"model/{of}", f"commit/{COMMIT}", f"data/{digest}", "run/default/fifth", f"image/{IMAGE}"):
+    commit, run, of = trained(desk)
+    digest = nodes(desk.whole(f"model/{of}"), "data")[0]["manifest"]
+    for start in (f"model/{of}", f"commit/{commit}", f"data/{digest}", f"run/default/{run}", f"image/{IMAGE}"):
         desk.call("GET", f"/clusters/speech{FACTORY}/lineage?of={start}", wanted=(404,))
 
     def as_user(cluster, user, path, *group):
         out = desk.scratch / f"{cluster}-{user}.kubeconfig"
         desk.ingot("tenant", "kubeconfig", cluster, "--user", user, *[a for g in group for a in ("--group", g)], "--out", str(out))
-        run = subprocess.run([sys.executable, "-c", ASK, str(out), path], capture_output=True, text=True)
-        return int(run.stdout.split()[0])
+        ran = subprocess.run([sys.executable, "-c", ASK, str(out), path], capture_output=True, text=True, check=True)
+        return int(ran.stdout.split()[0])
 
     path = f"{FACTORY}/lineage?of=model/{of}"
     assert as_user("vision", "admin", path) == 200
@@ -260,10 +282,14 @@ def main():
     wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
     scratch = Path(tempfile.mkdtemp(prefix="ingot-lineage-", dir="/var/tmp"))
     try:
-        with Factory(BUILD, "--gpus", "none", "--hollow", "1x4xH100-80GB") as factory:
+        os.chmod(scratch, 0o755)  # the worker that reads file remotes is nobody in particular
+        git = scratch / "git"
+        git.mkdir()
+        with Factory(BUILD, "--gpus", "none", "--hollow", "1x4xH100-80GB", "--git-root", str(git)) as factory:
             for tenant in ("vision", "speech"):
                 factory.run("tenant", "create", tenant)
             desk = Desk(factory, scratch)
+            desk.git = git
             files = scratch / "digits"
             files.mkdir()
             (files / "one.csv").write_text("1,2,3\n")
