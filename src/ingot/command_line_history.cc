@@ -32,6 +32,22 @@ void CommandLine::add_history() {
   sub->add_option("-n,--namespace", in_.lineage.ns, "of a data set or a run")
       ->type_name("N")
       ->capture_default_str();
+  AuditOptions& in = in_.audit;
+  auto* log = command(app_, "audit", "Who did what, and with which outcome",
+                      "ingot audit --tenant vision --resource models --since 7d",
+                      [this] { return ingot::audit(in_.common, in_.audit); });
+  log->add_option("--tenant", in.tenant, "in whose cluster; all of them if not given")->type_name("T");
+  log->add_option("--user", in.user, "by that one")->type_name("U");
+  log->add_option("--verb", in.verb, "create, update, patch, delete…")->type_name("V");
+  log->add_option("--resource", in.resource, "models, pods, budgets…")->type_name("R");
+  log->add_option("--name", in.name, "of the object")->type_name("NAME");
+  log->add_flag("--changes", in.changes, "only what wrote something");
+  log->add_flag("--denied", in.denied, "only what was refused");
+  log->add_option("--since", in.since, "the last 24h, 7d…")->type_name("D")->capture_default_str();
+  log->add_option("--last", in.last, "of those only the last so many")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  listing(log);
 }
 
 }  // namespace ingot

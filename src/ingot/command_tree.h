@@ -22,6 +22,7 @@ struct Parsed {
   DatasetOptions dataset;
   ModelOptions model;
   LineageOptions lineage;
+  AuditOptions audit;
   RepoOptions repo;
   RunOptions run;
   RunsOptions runs;

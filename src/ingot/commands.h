@@ -113,6 +113,14 @@ struct LineageOptions {
 int lineage(const Common&, const LineageOptions&);
 int model_lineage(const Common&, const LineageOptions&);
 
+struct AuditOptions {
+  std::string tenant, user, verb, resource, name;
+  std::string since = "1h";
+  int64_t last = 0;  // 0: all
+  bool denied = false, changes = false;
+};
+int audit(const Common&, const AuditOptions&);
+
 struct RepoOptions {
   std::string name, url;
   std::string tenant, ns = "default";

@@ -226,6 +226,7 @@ Result<void> Factory::Impl::serve() {
     server->track_in(*tracking);
     server->mount(usage_route(real.env, *shard));
     server->mount(history_route(real.env, *shard));
+    server->mount(audit_route(real.env, *shard));
     server->mount(queues_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
     server->expect_by(

@@ -3,6 +3,8 @@
 //   GET history?sinceSeconds=N&next=P    what was held, row by row and page by page; a tenant's own in its own cluster
 //   GET queuesummaries                   what queues hold, and who comes first; a tenant's own leaf in its own cluster
 //   GET explain?namespace=N&pod=P        why a pod of the cluster waits, or where it is
+//   GET audit?user=U&verb=V&resource=R&name=N&denied=true&changes=true&sinceSeconds=N&next=P   who did what (apiserver/audit_log.h); in
+//                                        root of all clusters, or of &cluster=ID
 //   GET signingkeys                      the public keys of all that the factory signed
 //   POST signingkeys                     a new one signs from now on; in root alone
 //   GET lineage?of=KIND/NAME&way=W&depth=N&nodes=N   what something came from and what came of it (registry/lineage.h), in the
@@ -27,6 +29,7 @@ apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controll
 apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute keys_route(env::Signer&);
 apiserver::ExtraRoute rotate_route(env::Signer&, env::Worker&, env::Log&);
+apiserver::ExtraRoute audit_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute lineage_route(const std::unique_ptr<registry::Lineage>&);
 
 }  // namespace ingot
