@@ -15,6 +15,7 @@ from pathlib import Path
 
 from factory import Factory
 from mlflow_venv import python_with
+import lineage
 import sign
 from run import progress, row
 
@@ -225,4 +226,5 @@ def measure(build):
             yield from searches(build, factory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    yield from lineage.lineage_ms(build)
     yield from sign.sign_ratio(build)
