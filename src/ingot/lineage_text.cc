@@ -111,11 +111,17 @@ class Tree {
   // "hidden=64 epochs=3"
   static std::string pairs(const Json& node, std::string_view field) {
     std::string text;
+    // What a push says of itself is told of the commit.
+    constexpr std::string_view kOfPush[] = {"repository", "branch", "ref",
+                                            "commit",     "before", "changed-paths"};
+    const bool pushed = !string_at(node, {"commit"}).empty();
     for (const auto& member : api::object_at(node, {field})) {
+      const std::string_view name(member.key().data(), member.key().size());
+      if (pushed && std::ranges::find(kOfPush, name) != std::end(kOfPush)) continue;
       const std::string value = member.value().is_string() ? std::string(member.value().get_string())
                                                            : api::to_text(member.value());
       if (!text.empty()) text += ' ';
-      text += fmt::format("{}={}", std::string_view(member.key().data(), member.key().size()), value);
+      text += fmt::format("{}={}", name, value);
       if (text.size() > kLongestPairs) return text + " …";
     }
     return text;
@@ -171,7 +177,10 @@ class Tree {
     if (kind == "commit")
       return spaced({std::string(name_of(id).substr(0, kShort)), std::string(string_at(node, {"repository"})),
                      std::string(string_at(node, {"url"}))});
-    if (kind == "image") return spaced({first(node, "references"), short_digest(name_of(id))});
+    if (kind == "image") {
+      const std::string name = first(node, "references");
+      return spaced({name.substr(0, name.find('@')), short_digest(name_of(id))});
+    }
     return std::string(name_of(id));
   }
 
@@ -189,19 +198,22 @@ class Tree {
     }
     for (const Json& move : api::array_at(node, {"aliases"})) {
       const auto other = api::int_at(move, {"other"});
-      const std::string_view event = string_at(move, {"event"});
+      const std::string_view event = string_at(move, {"event"}), by = string_at(move, {"by"});
+      std::string what(event == "replaced" ? "gave way" : event == "back" ? "back again" : event);
+      if (other) what += fmt::format("{} v{}", event == "replaced" ? " to" : ", before it", *other);
       fact(depth, "alias",
-           fmt::format("{}   {}{}   {}{}{}", string_at(move, {"alias"}), event,
-                       !other            ? std::string()
-                       : event == "left" ? fmt::format(" for v{}", *other)
-                                         : fmt::format(", from v{}", *other),
-                       ago(string_at(move, {"at"})), string_at(move, {"by"}).empty() ? "" : " by ",
-                       string_at(move, {"by"})));
+           spaced({std::string(string_at(move, {"alias"})), what,
+                   fmt::format("{}{}{}", ago(string_at(move, {"at"})), by.empty() ? "" : " by ", by)}));
     }
-    for (const Json& verdict : api::array_at(node, {"verdicts"}))
-      fact(depth, "gate",
-           spaced({std::string(string_at(verdict, {"gate"})), std::string(string_at(verdict, {"result"})),
-                   std::string(string_at(verdict, {"reason"})), ago(string_at(verdict, {"at"}))}));
+    for (const Json& verdict : api::array_at(node, {"verdicts"})) {
+      std::string gates;
+      for (const Json& gate : api::array_at(verdict, {"gates"}))
+        if (gate.is_string()) gates += (gates.empty() ? "" : ", ") + std::string(gate.get_string());
+      fact(depth, "gates",
+           spaced({gates, std::string(string_at(verdict, {"result"})),
+                   fmt::format("{} {}", string_at(verdict, {"kind"}), string_at(verdict, {"name"})),
+                   ago(string_at(verdict, {"at"})), std::string(string_at(verdict, {"text"}))}));
+    }
   }
 
   void show_pod(const Json& pod, size_t depth) {

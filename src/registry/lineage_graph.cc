@@ -90,6 +90,7 @@ void LineageGraph::read_version(const store::StoredRow& stored, const Json& row)
   of["model"] = model;
   of["version"] = number;
   keep_all(of, row, {"uid"});
+  versions_[std::string(string_at(row, {"uid"}))] = node;
   const std::string when = to_rfc3339(stored.row.at);
   if (type == "version.deleted") {
     of["deleted"] = when;
@@ -182,8 +183,8 @@ void LineageGraph::read_alias(const store::StoredRow& stored, const Json& row) {
     if (other) one["other"] = *other;
     list(version_node(model, number), "aliases", std::move(one));
   };
-  if (to) moved(*to, api::bool_at(row, {"back"}) ? "rolled back to" : "promoted", from);
-  if (from) moved(*from, to ? "left" : "removed", to);
+  if (to) moved(*to, api::bool_at(row, {"back"}) ? "back" : "promoted", from);
+  if (from) moved(*from, to ? "replaced" : "removed", to);
 }
 
 void LineageGraph::read_run(const store::StoredRow& stored, const Json& row) {
@@ -267,15 +268,16 @@ void LineageGraph::read_ledger(const store::StoredRow& stored, const Json& row) 
 }
 
 void LineageGraph::read_verdict(const store::StoredRow& stored, const Json& row) {
-  Json verdict = row;
-  api::set(verdict, {"at"}, to_rfc3339(stored.row.at));
-  const std::string_view workflow = string_at(row, {"workflowUid"}), pod = string_at(row, {"podUid"});
-  if (const auto number = api::int_at(row, {"version"}))
-    list(version_node(string_at(row, {"model"}), *number), "verdicts", std::move(verdict));
-  else if (!workflow.empty())
-    list(run_node(workflow), "verdicts", std::move(verdict));
-  else if (const auto known = pods_.find(pod); known != pods_.end())
-    list(known->second.run, "verdicts", std::move(verdict));
+  const std::string_view uid = string_at(row, {"uid"}), workflow = string_at(row, {"workflowUid"});
+  std::string node = run_node(workflow.empty() ? uid : workflow);
+  if (string_at(row, {"kind"}) == "ModelVersion") node.clear();
+  if (const auto pod = pods_.find(uid); pod != pods_.end()) node = pod->second.run;
+  if (const auto version = versions_.find(uid); version != versions_.end()) node = version->second;
+  if (!has(node)) return;
+  JsonObject verdict{{"at", to_rfc3339(stored.row.at)}};
+  keep_all(verdict, row, {"kind", "name", "result", "gates", "text"});
+  keep(verdict, "findings", api::find(row, {"statement", "predicate", "ingot_findings"}));
+  list(node, "verdicts", std::move(verdict));
 }
 
 // Each value once.

@@ -113,7 +113,7 @@ std::string short_commit(std::string_view commit) {
   return fmt::format("commit-like/{}", commit.substr(0, kShortCommit));
 }
 std::string pod_name(std::string_view uid) { return fmt::format("held/{}", uid); }
-std::string judged_name(std::string_view of) { return fmt::format("judged/{}", of); }
+std::string judged_name(std::string_view uid) { return fmt::format("judged/{}", uid); }
 
 std::string_view stream_of(std::string_view name) {
   const std::string_view kind = kind_of(name);
@@ -158,12 +158,10 @@ Names names_in(std::string_view stream, const Json& row) {
     const std::string_view pod = string_at(row, {"podUID"});
     return pod.empty() ? Names() : Names{pod_name(pod)};
   }
-  if (stream == kVerdictRows) {
+  if (stream == kVerdictRows) {  // of a pod, a Workflow or a version
     Names names;
-    for (const std::string_view field : {"workflowUid", "podUid"})
+    for (const std::string_view field : {"uid", "workflowUid"})
       add(names, string_at(row, {field}), judged_name);
-    if (const auto number = api::int_at(row, {"version"}))
-      names.push_back(judged_name(fmt::format("{}@{}", string_at(row, {"model"}), *number)));
     return names;
   }
   const std::string_view type = string_at(row, {"type"});

@@ -34,7 +34,7 @@ std::string data_made(std::string_view manifest);                    // where da
 std::string data_source(std::string_view ns, std::string_view run);  // what was made from a run
 std::string short_commit(std::string_view commit);                   // its first digits
 std::string pod_name(std::string_view uid);                          // what it held
-std::string judged_name(std::string_view of);                        // a uid, or MODEL@N: verdicts
+std::string judged_name(std::string_view uid);                       // verdicts on it
 std::string_view stream_of(std::string_view name);                   // whose rows those are
 
 // "RUN" of a data set version's source "run:RUN[/NODE]:ARTIFACT"; "" of another.

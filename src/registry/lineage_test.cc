@@ -209,6 +209,24 @@ TEST_F(LineageTest, DataACommitAndAnImageTellWhatCameOfThem) {
   EXPECT_THAT(ids(ask("model/digits")), testing::SizeIs(5));
 }
 
+TEST_F(LineageTest, WhoLetItThroughIsToldOfRunsAndVersions) {
+  pipeline();
+  row("verdicts",
+      R"({"kind":"Pod","name":"train-fit","uid":"p1","workflowUid":"w1","result":"FAILED","gates":["scans"],"text":"no scan",)"
+      R"("statement":{"predicate":{"ingot_findings":[{"gate":"scans","rule":"fresh"}]}}})");
+  row("verdicts",
+      R"({"kind":"ModelVersion","name":"digits-v1","uid":"v1","workflowUid":"w1","result":"PASSED","gates":["accuracy"]})");
+  row("verdicts", R"({"kind":"Pod","name":"other","uid":"px","result":"PASSED","gates":["scans"]})");
+  const auto answer = ask("model/digits@1");
+  const api::JsonArray run = api::array_at(node(answer, "run/w1"), {"verdicts"}),
+                       version = api::array_at(node(answer, "version/digits@1"), {"verdicts"});
+  ASSERT_EQ(run.size(), 1u);
+  EXPECT_EQ(string_at(run[0], {"text"}), "no scan");
+  EXPECT_EQ(string_at(api::array_at(run[0], {"findings"})[0], {"rule"}), "fresh");
+  ASSERT_EQ(version.size(), 1u);
+  EXPECT_EQ(string_at(version[0], {"result"}), "PASSED");
+}
+
 TEST_F(LineageTest, ItAnswersWhenAllIsDeleted) {
   pipeline();
   erase(key("pods", "train-fit"));
@@ -252,7 +270,8 @@ TEST_F(LineageTest, APodIsOfNoRunThatItOnlyNames) {
   data();
   put(key("workflows.argoproj.io", "train"), workflow(false));
   std::string forged = pod("p8", "Succeeded");
-  forged.erase(forged.find(R"(,"factory.ingot.dev/run-node":"w1/n1")"), 38);
+  constexpr std::string_view kMark = R"(,"factory.ingot.dev/run-node":"w1/n1")";
+  forged.erase(forged.find(kMark), kMark.size());
   put(key("pods", "forged"), forged);
   EXPECT_THAT(ids(ask("data/default/digits-v1", LineageQuery::Way::Down)),
               ElementsAre("data/" + kManifest, "run/p8"));

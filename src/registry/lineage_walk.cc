@@ -171,7 +171,9 @@ std::vector<WantedRows> LineageWalk::next(const LineageIndex& index) {
     size_t pods = 0;
     for (const std::string& node : kept_) {
       const std::string_view kind = kind_of(node);
-      if (kind == "version" || kind == "run") want(index, judged_name(name_of(node)), wants);
+      if (kind == "run") want(index, judged_name(name_of(node)), wants);
+      if (kind == "version" && graph_.has(node))
+        want(index, judged_name(string_at(graph_.node(node), {"uid"})), wants);
       if (kind != "run") continue;
       for (const std::string& uid : graph_.pods_of(node)) {
         if (++pods > kMostPods) {

@@ -95,6 +95,12 @@ class Desk:
         run = self.until(f"run of {commit}", lambda: self.call("GET", f"{API}{WORKFLOWS}?labelSelector={selector}")["items"])[0]
         return commit, run["metadata"]["name"]
 
+    def as_user(self, cluster, user, path, *group):
+        out = self.scratch / f"{cluster}-{user}.kubeconfig"
+        self.ingot("tenant", "kubeconfig", cluster, "--user", user, *[a for g in group for a in ("--group", g)], "--out", str(out))
+        ran = subprocess.run([sys.executable, "-c", ASK, str(out), path], capture_output=True, text=True, check=True)
+        return int(ran.stdout.split()[0])
+
     def ended(self, workflow):
         return self.until(f"end of {workflow}", lambda: self.call("GET", f"{API}{WORKFLOWS}/{workflow}").get("status", {}).get("finishedAt"))
 
@@ -211,7 +217,7 @@ def its_forms_are_whole(desk):
     desk.whole(f"model/{of}")
     told = desk.ingot("model", "lineage", f"vision/{of}")
     for part in ("digits v", "signed ", "accuracy=0.978", f"run       {run}   Workflow Succeeded", f"commit    {commit[:12]}   digits",
-                 "digits-v1", "hidden=64", "epochs=3", "on hollow-0", "image     train@sha256:"):
+                 "digits-v1", "hidden=64", "epochs=3", "on hollow-0", "image     train   sha256:"):
         assert part in told, (part, told)
     drawn = xml.fromstring(desk.ingot("model", "lineage", f"vision/{of}", "-o", "svg"))
     assert drawn.tag.endswith("svg") and len(drawn.findall(".//{*}g")) >= 5, drawn
@@ -237,23 +243,38 @@ def another_tenant_learns_nothing(desk):
     for start in (f"model/{of}", f"commit/{commit}", f"data/{digest}", f"run/default/{run}", f"image/{IMAGE}"):
         desk.call("GET", f"/clusters/speech{FACTORY}/lineage?of={start}", wanted=(404,))
 
-    def as_user(cluster, user, path, *group):
-        out = desk.scratch / f"{cluster}-{user}.kubeconfig"
-        desk.ingot("tenant", "kubeconfig", cluster, "--user", user, *[a for g in group for a in ("--group", g)], "--out", str(out))
-        ran = subprocess.run([sys.executable, "-c", ASK, str(out), path], capture_output=True, text=True, check=True)
-        return int(ran.stdout.split()[0])
-
     path = f"{FACTORY}/lineage?of=model/{of}"
-    assert as_user("vision", "admin", path) == 200
-    assert as_user("speech", "admin", "/clusters/vision" + path) == 401
-    assert as_user("vision", "guest", path, "guests") == 403
+    assert desk.as_user("vision", "admin", path) == 200
+    assert desk.as_user("speech", "admin", "/clusters/vision" + path) == 401
+    assert desk.as_user("vision", "guest", path, "guests") == 403
     # Who may look at one namespace sees no more of the cluster by this.
     binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "guests"},
                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "guests"}]}
     desk.call("POST", f"{API}/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
-    assert as_user("vision", "guest", path, "guests") == 403
-    assert as_user("vision", "guest", path.replace("/lineage", "/namespaces/default/lineage"), "guests") in (403, 404)
+    assert desk.as_user("vision", "guest", path, "guests") == 403
+    assert desk.as_user("vision", "guest", path.replace("/lineage", "/namespaces/default/lineage"), "guests") in (403, 404)
+
+
+def who_did_what_is_told(desk):
+    files = desk.scratch / "audited"
+    files.mkdir()
+    (files / "weights").write_text("w")
+    desk.ingot("model", "import", "vision/audited", str(files))
+    desk.ingot("model", "promote", "vision/audited@1")
+    desk.ingot("model", "delete", "vision/audited@1")
+    rows = json.loads(desk.ingot("audit", "--tenant", "vision", "--changes", "--since", "10m", "-o", "json"))
+    done = [(r["user"], r["verb"], r["resource"], r.get("subresource"), r.get("name")) for r in rows]
+    assert ("operator", "patch", "models", "aliases", "audited") in done and ("operator", "delete", "modelversions", None, "audited-v1") in done, done
+    told = desk.ingot("audit", "--tenant", "vision", "--verb", "delete", "--name", "audited-v1")
+    assert told.count("modelversions audited-v1") == 1, told
+    assert desk.ingot("audit", "--user", "nobody", "--since", "10m").count("\n") == 1
+    path = f"{FACTORY}/audit?sinceSeconds=600"
+    assert desk.as_user("vision", "admin", path) == 200
+    assert desk.as_user("vision", "reader", path, "readers") == 403
+    assert desk.as_user("speech", "admin", "/clusters/vision" + path) == 401
+    refused = json.loads(desk.ingot("audit", "--tenant", "vision", "--denied", "--user", "reader", "-o", "json"))
+    assert [r["resource"] for r in refused] == ["audit"], refused
 
 
 ASK = """
@@ -278,7 +299,8 @@ for path in files.values():
 
 def main():
     tests = [a_model_tells_all_that_made_it, data_commits_images_and_runs_tell_what_came_of_them, runs_without_a_model_are_known_too,
-             a_deleted_pod_has_seen_the_data, deletion_leaves_tombstones, its_forms_are_whole, another_tenant_learns_nothing]
+             a_deleted_pod_has_seen_the_data, deletion_leaves_tombstones, its_forms_are_whole, another_tenant_learns_nothing,
+             who_did_what_is_told]
     wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
     scratch = Path(tempfile.mkdtemp(prefix="ingot-lineage-", dir="/var/tmp"))
     try:
