@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <filesystem>
-#include <future>
 #include <map>
 #include <mutex>
 #include <set>
@@ -15,6 +17,7 @@
 #include "apiserver/status.h"
 #include "host/crew.h"
 #include "host/disk_file.h"
+#include "host/tracked_blobs.h"
 #include "registry/tracker.h"
 
 namespace ingot::host {
@@ -27,10 +30,13 @@ using Told = TrackingService::Told;
 
 constexpr std::string_view kModelFiles = "models/";
 constexpr std::string_view kVersion = "3.17.2";  // of MLflow whose API this is
-constexpr std::string_view kSuffix = ".db";
 // One cluster's requests are handled for so long, or until their answers take so much, before others get their turn.
 constexpr Duration kRound = std::chrono::milliseconds(50);
 constexpr size_t kRoundBytes = 64u << 20;
+// While memory is short, files larger than this are not opened, and what nobody asked for in this long is closed.
+constexpr uintmax_t kSmallFile = 16u << 20;
+constexpr Duration kShortIdle = std::chrono::seconds(10);
+constexpr size_t kMostGone = 100'000;
 
 int64_t milliseconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
@@ -50,6 +56,21 @@ struct Job {
   Told done;            // on the loop
 };
 
+size_t quarter_of_machine() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  return std::max(size_t(1) << 30, size_t(std::max(pages, 0l)) * size_t(std::max(page, 0l)) / 4);
+}
+
+uintmax_t file_bytes(const std::string& path) {
+  uintmax_t bytes = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code none;
+    const uintmax_t size = std::filesystem::file_size(path + suffix, none);
+    if (!none) bytes += size;
+  }
+  return bytes;
+}
+
 // One cluster's requests that wait, and its Tracker, which is the crew's: one thread at a time.
 struct Queue {
   ClusterId cluster;
@@ -60,6 +81,7 @@ struct Queue {
   bool scheduled = false, close = false, remove = false;
   Instant used{};
   std::unique_ptr<registry::Tracker> tracker;
+  size_t held = 0;  // of memory, as it is counted in Shared
 };
 using QueuePtr = std::shared_ptr<Queue>;
 
@@ -67,7 +89,12 @@ using QueuePtr = std::shared_ptr<Queue>;
 
 struct TrackingService::Shared : std::enable_shared_from_this<TrackingService::Shared> {
   Shared(env::Env& e, store::Shard& s, BlobService& b, TrackingOptions o)
-      : env(e), shard(s), blobs(b), options(std::move(o)), crew(options.threads, "tracking") {}
+      : env(e),
+        shard(s),
+        blobs(b),
+        options(std::move(o)),
+        memory(options.memory ? options.memory : quarter_of_machine()),
+        crew(options.threads, "tracking") {}
 
   QueuePtr queue_of(const ClusterId&);
   void submit(const ClusterId&, Job);
@@ -75,6 +102,10 @@ struct TrackingService::Shared : std::enable_shared_from_this<TrackingService::S
   void run(const QueuePtr&);
   void answer(Queue&, std::deque<Job>&);
   Result<std::string> read_and_handle(registry::Tracker&, Job&);
+  Result<void> open_tracker(Queue&, int64_t now_ms);
+  registry::Room room_of(const Queue&) const;
+  void count(Queue&);
+  bool scarce() const { return held.load() > memory / 4 * 3; }
   void put_artifact(MlflowTarget, ExchangePtr);
   void get_artifact(MlflowTarget, ExchangePtr);
   void close_idle();
@@ -91,6 +122,9 @@ struct TrackingService::Shared : std::enable_shared_from_this<TrackingService::S
   env::TimerId timer = 0;
   uint64_t watch = 0;
   bool stopped = false;
+  std::set<ClusterId> gone;  // deleted: nothing is written for them again
+  const size_t memory;
+  std::atomic<size_t> held = 0;
   Crew crew;
 };
 
@@ -100,6 +134,7 @@ namespace {
 struct TenantWatcher final : store::Watcher {
   std::function<void(const ClusterId&)> gone;
   std::function<void(const std::set<std::string>&)> looked;
+  std::function<void()> ended;
   std::set<std::string> there;
   bool first = true;
 
@@ -113,7 +148,7 @@ struct TenantWatcher final : store::Watcher {
     if (std::exchange(first, false)) looked(there);
     there.clear();
   }
-  void on_end(const Error&) override {}
+  void on_end(const Error&) override { ended(); }
 };
 
 }  // namespace
@@ -123,7 +158,7 @@ QueuePtr TrackingService::Shared::queue_of(const ClusterId& cluster) {
   if (!queue) {
     queue = std::make_shared<Queue>();
     queue->cluster = cluster;
-    queue->path = fmt::format("{}/{}{}", options.directory, cluster.value, kSuffix);
+    queue->path = fmt::format("{}/{}{}", options.directory, cluster.value, kTrackingSuffix);
   }
   return queue;
 }
@@ -131,6 +166,9 @@ QueuePtr TrackingService::Shared::queue_of(const ClusterId& cluster) {
 void TrackingService::Shared::submit(const ClusterId& cluster, Job job) {
   job.call.now_ms = milliseconds(env.clock.wall());
   job.call.random = {env.entropy.next(), env.entropy.next()};
+  if (gone.contains(cluster))
+    return env.loop.post(
+        [done = std::move(job.done)]() mutable { done(fail(Reason::NotFound, "the tenant was deleted")); });
   const QueuePtr queue = queue_of(cluster);
   const size_t bytes = job.target.body.size();
   {
@@ -171,6 +209,7 @@ void TrackingService::Shared::run(const QueuePtr& queue) {
   }
   if (!jobs.empty()) answer(*queue, jobs);
   if (close || remove) queue->tracker = nullptr;
+  count(*queue);
   if (remove)
     for (const char* suffix : {"", "-wal", "-journal", "-shm"}) {
       std::error_code ignored;
@@ -191,13 +230,8 @@ void TrackingService::Shared::answer(Queue& queue, std::deque<Job>& jobs) {
   std::vector<std::pair<Told, Result<std::string>>> answers;
   answers.reserve(jobs.size());
   Result<void> good;
-  if (!queue.tracker) {
-    auto opened = registry::Tracker::open(queue.path, jobs.front().call.now_ms);
-    if (opened)
-      queue.tracker = std::move(*opened);
-    else
-      good = fail(opened.error());
-  }
+  if (!queue.tracker) good = open_tracker(queue, jobs.front().call.now_ms);
+  if (good) queue.tracker->allow(room_of(queue));
   const Instant until = env.clock.now() + kRound;
   size_t bytes = 0;
   do {
@@ -226,23 +260,55 @@ Result<std::string> TrackingService::Shared::read_and_handle(registry::Tracker& 
   return tracker.handle(job.op, job.call);
 }
 
+Result<void> TrackingService::Shared::open_tracker(Queue& queue, int64_t now_ms) {
+  if (held.load() >= memory && file_bytes(queue.path) > kSmallFile)
+    return fail({.reason = Reason::TooManyRequests,
+                 .message = "the factory's memory for tracking is in use: try again in a moment",
+                 .retry_after_s = 10});
+  auto opened = registry::Tracker::open(queue.path, now_ms);
+  if (!opened) return fail(opened.error());
+  queue.tracker = std::move(*opened);
+  count(queue);
+  return {};
+}
+
+// What is left of all for this one, which has half of it at most; and whether its disk is used up.
+registry::Room TrackingService::Shared::room_of(const Queue& queue) const {
+  const size_t all = held.load(), left = memory > all ? memory - all : 0;
+  registry::Room room{.memory = std::min(queue.held + left, memory / 2)};
+  if (!options.blobs) return room;
+  const auto usage = options.blobs->usage(queue.cluster);
+  room.disk_full = usage && usage->limit &&
+                   usage->bytes + int64_t(file_bytes(queue.path)) >= std::max<int64_t>(*usage->limit, 1);
+  return room;
+}
+
+void TrackingService::Shared::count(Queue& queue) {
+  const size_t now = queue.tracker ? queue.tracker->book().bytes() : 0;
+  held += now - queue.held;
+  queue.held = now;
+}
+
 void TrackingService::Shared::close_idle() {
   const Instant now = env.clock.now();
+  const Duration patience = scarce() ? std::min(kShortIdle, options.idle) : options.idle;
   std::erase_if(queues, [&](const auto& entry) {
     const QueuePtr& queue = entry.second;
     std::lock_guard lock(queue->mutex);
-    if (queue->scheduled || now - queue->used < options.idle) return false;
+    if (queue->scheduled || now - queue->used < patience) return false;
     if (!queue->tracker) return true;
     queue->close = true;
     schedule(queue);
     return false;
   });
-  timer = env.loop.at(now + options.idle / 5, [weak = weak_from_this()] {
+  timer = env.loop.at(now + patience / 5, [weak = weak_from_this()] {
     if (const auto self = weak.lock(); self && !self->stopped) self->close_idle();
   });
 }
 
 void TrackingService::Shared::remove_cluster(const ClusterId& cluster) {
+  if (gone.size() >= kMostGone) gone.erase(gone.begin());
+  gone.insert(cluster);
   const QueuePtr queue = queue_of(cluster);
   std::lock_guard lock(queue->mutex);
   queue->remove = true;
@@ -259,6 +325,13 @@ void TrackingService::Shared::watch_tenants() {
       const std::string cluster = name.substr(0, name.find('.'));
       if (cluster != kRootCluster.value && !there.contains(cluster)) remove_cluster(ClusterId(cluster));
     }
+  };
+  // What went meanwhile is not among those that are there.
+  watcher->ended = [this] {
+    watch = 0;
+    env.loop.post([weak = weak_from_this()] {
+      if (const auto self = weak.lock(); self && !self->stopped) self->watch_tenants();
+    });
   };
   const auto watching =
       shard.watch({kRootCluster.value, "tenants.factory.ingot.dev", ""}, Revision{}, watcher);
@@ -318,51 +391,10 @@ std::string query_of(const MlflowTarget& target, std::string_view name) {
   return {};
 }
 
-// What the index says of blobs; the sweep's thread waits for it.
-class TrackedBlobs final : public controllers::BlobRoots {
- public:
-  TrackedBlobs(env::Loop& loop, std::string directory,
-               std::function<void(const ClusterId&, std::string, std::string, Told)> ask)
-      : loop_(loop), directory_(std::move(directory)), ask_(std::move(ask)) {}
-  void named(const store::Turn&, const ClusterId&, const controllers::VisitDigest&) const override {}
-  Result<void> follow(env::Blobs&, const ClusterId& cluster, const std::vector<Digest>&,
-                      const controllers::VisitDigest& visit) const override {
-    const std::string path = fmt::format("{}/{}{}", directory_, cluster.value, kSuffix);
-    std::error_code error;
-    const bool there = std::filesystem::exists(path, error);
-    // Not to be seen is not to be empty: what its rows name would be removed.
-    if (error) return fail(Reason::InternalError, fmt::format("{}: {}", path, error.message()));
-    if (!there) return {};
-    const auto promise = std::make_shared<std::promise<Result<std::string>>>();
-    auto answer = promise->get_future();
-    loop_.post([ask = ask_, cluster, promise = std::move(promise)]() mutable {
-      ask(cluster, "artifacts/digests", "",
-          [promise = std::move(promise)](Result<std::string> told) { promise->set_value(std::move(told)); });
-    });
-    try {
-      const Result<std::string> told = answer.get();
-      if (!told) return fail(told.error());
-      const auto value = api::parse_json(*told);
-      if (!value) return fail(value.error());
-      for (const api::Json& one : api::array_at(*value, {"digests"}))
-        if (const auto digest = Digest::parse(one.is_string() ? std::string_view(one.get_string()) : ""))
-          visit(*digest);
-      return {};
-    } catch (const std::future_error&) {
-      return fail(Reason::ServiceUnavailable, "the factory stops");  // nobody answers any more
-    }
-  }
-
- private:
-  env::Loop& loop_;
-  const std::string directory_;
-  const std::function<void(const ClusterId&, std::string, std::string, Told)> ask_;
-};
-
 }  // namespace
 
 std::unique_ptr<controllers::BlobRoots> TrackingService::roots() {
-  return std::make_unique<TrackedBlobs>(
+  return tracked_blobs(
       shared_->env.loop, shared_->options.directory,
       [weak = std::weak_ptr(shared_)](const ClusterId& cluster, std::string op, std::string args, Told done) {
         const auto shared = weak.lock();

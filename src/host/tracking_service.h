@@ -4,7 +4,8 @@
 //
 // Thread rule: serve() and ask() on the loop; destroyed by any thread but the loop's and its own, after stop() on the loop.
 // Invariants: an answer leaves after the commit of what it tells of; one cluster's request never waits for a commit of
-// another's. Bounds: requests and bytes that wait for one cluster (429 beyond).
+// another's. Bounds: requests and bytes that wait for one cluster (429 beyond); memory of one cluster and of all, and a
+// tenant's spec.storage.limit, beyond which nothing grows (429, RESOURCE_EXHAUSTED).
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 
 #include "apiserver/request.h"
 #include "controllers/blob_roots.h"
+#include "env/blobs.h"
 #include "env/env.h"
 #include "host/blob_service.h"
 #include "store/shard.h"
@@ -25,6 +27,8 @@ struct TrackingOptions {
   size_t waiting = 4'096, waiting_bytes = 64u << 20;  // of one cluster
   size_t together = 512;                              // requests of one commit
   Duration idle = std::chrono::minutes(5);
+  size_t memory = 0;            // of all clusters' Books together; 0: a quarter of the machine's
+  env::Blobs* blobs = nullptr;  // which outlives it: whose limits count the files, too
 };
 
 class TrackingService final : public apiserver::MlflowSource {

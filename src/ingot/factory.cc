@@ -49,7 +49,6 @@
 
 namespace ingot {
 namespace {
-
 constexpr Duration kPodsEnd = std::chrono::seconds(90);           // longest that a pod is waited for
 constexpr Duration kNodesSlice = std::chrono::microseconds(150);  // of each round of the loop
 constexpr Duration kGoodbye = std::chrono::seconds(2);            // for requests that are being answered
@@ -166,15 +165,14 @@ Result<void> Factory::Impl::open_blobs() {
   dataset_cache = std::make_unique<host::DatasetCache>(real.clock, real.loop, real.log, *blobs, options.data);
   sweeper = std::make_unique<host::ThreadWorker>(real.loop, "sweep");
   return real.loop.call([&]() -> Result<void> {
-    auto tracks = host::TrackingService::open(real.env, *shard, *blob_service,
-                                              {.directory = options.data + "/tracking"});
+    auto tracks = host::TrackingService::open(
+        real.env, *shard, *blob_service, {.directory = options.data + "/tracking", .blobs = blobs.get()});
     if (!tracks) return fail(tracks.error());
     tracking = std::move(*tracks);
     std::vector<std::unique_ptr<controllers::BlobRoots>> roots;
-    roots.push_back(controllers::dataset_roots());
-    roots.push_back(controllers::model_roots());
-    roots.push_back(controllers::model_bundle_roots());
-    roots.push_back(controllers::artifact_roots());
+    for (const auto of : {controllers::dataset_roots, controllers::model_roots,
+                          controllers::model_bundle_roots, controllers::artifact_roots})
+      roots.push_back(of());
     roots.push_back(tracking->roots());
     blob_keeper =
         std::make_unique<controllers::BlobKeeper>(real.env, *shard, *blobs, *sweeper, std::move(roots));
@@ -441,7 +439,6 @@ void Factory::Impl::stop(bool keep_pods) {
     pod_ends = nullptr;
     shard = nullptr;
   });
-  webhooks = nullptr;
   signing = nullptr;
   tracking = nullptr;
   real.loop.call([] {});  // its last answers have been told

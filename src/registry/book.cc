@@ -17,6 +17,33 @@ std::string dataset_key(const Dataset& d) {
   return std::to_string(d.experiment) + '\0' + d.name + '\0' + d.digest;
 }
 
+// What a map's or a list's part costs beside its bytes, about.
+constexpr size_t kPart = 96;
+
+size_t weight_of(const TextMapping& texts) {
+  size_t bytes = 0;
+  for (const auto& [key, value] : texts) bytes += kPart + key.size() + value.size();
+  return bytes;
+}
+size_t weight_of(const Experiment& e) {
+  return sizeof(Experiment) + kPart + 2 * e.name.size() + e.location.size() + weight_of(e.tags);
+}
+size_t weight_of(const RunLinks& links) {
+  size_t bytes = sizeof(RunLinks);
+  for (const RunInput& input : links.datasets) bytes += sizeof(RunInput) + weight_of(input.tags);
+  for (const std::string& id : links.models_in) bytes += sizeof(std::string) + id.size();
+  for (const auto& [id, step] : links.models_out) bytes += sizeof(std::string) + sizeof step + id.size();
+  return bytes;
+}
+size_t weight_of(const LoggedModel& m) {
+  size_t bytes = sizeof(LoggedModel) + kPart + 2 * m.id.size() + m.name.size() + m.type.size() +
+                 m.run.size() + weight_of(m.params) + weight_of(m.tags);
+  for (const ModelMetric& metric : m.metrics)
+    bytes += sizeof(ModelMetric) + metric.key.size() + metric.dataset_name.size() +
+             metric.dataset_digest.size() + metric.run.size();
+  return bytes;
+}
+
 // By what makes one point newer than another; a NaN is as small as nothing.
 auto age(const store::TrackedPoint& p) {
   return std::tuple(p.step, p.timestamp, std::isnan(p.value) ? 0.0 : p.value);
@@ -59,6 +86,20 @@ size_t Book::bytes() const {
   return texts_.bytes() + columns_.bytes() + runs_.size() * kRunBytes + entry_bytes_ + other_bytes_;
 }
 
+template <class T>
+void Book::weigh(T& of) {
+  const size_t now = weight_of(of);
+  other_bytes_ += now - of.weight;
+  of.weight = now;
+}
+
+void Book::weigh_changes() {
+  for (const int64_t id : changed_experiments_) weigh(experiments_[size_t(id)]);
+  for (const uint32_t index : changed_models_) weigh(models_[index]);
+  for (const uint32_t row : changed_runs_)
+    if (runs_[row].links) weigh(*runs_[row].links);
+}
+
 Columns& Book::columns() {
   for (const uint32_t row : changed_runs_) columns_.show(runs_, row);
   return columns_;
@@ -84,7 +125,6 @@ int64_t Book::add_experiment(Experiment experiment) {
   experiment.id = int64_t(experiments_.size());
   by_name_[experiment.name] = experiment.id;
   changed_experiments_.insert(experiment.id);
-  other_bytes_ += sizeof(Experiment) + experiment.name.size() + experiment.location.size();
   experiments_.push_back(std::move(experiment));
   return experiments_.back().id;
 }
@@ -204,7 +244,9 @@ uint32_t Book::hold_dataset(Dataset dataset) {
   if (const auto known = dataset_ids_.find(key); known != dataset_ids_.end()) return known->second;
   const uint32_t id = uint32_t(datasets_.size());
   dataset_ids_.emplace(std::move(key), id);
-  other_bytes_ += sizeof(Dataset) + dataset.schema.size() + dataset.profile.size() + dataset.source.size();
+  other_bytes_ += sizeof(Dataset) + kPart + 2 * (dataset.name.size() + dataset.digest.size()) +
+                  dataset.source_type.size() + dataset.schema.size() + dataset.profile.size() +
+                  dataset.source.size();
   datasets_.push_back(std::move(dataset));
   changed_datasets_.insert(id);
   return id;
@@ -213,7 +255,6 @@ uint32_t Book::hold_dataset(Dataset dataset) {
 uint32_t Book::add_model(LoggedModel model) {
   const uint32_t index = uint32_t(models_.size());
   model_ids_.emplace(model.id, index);
-  other_bytes_ += 2 * sizeof(LoggedModel);
   models_.push_back(std::move(model));
   changed_models_.insert(index);
   return index;

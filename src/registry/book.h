@@ -36,6 +36,7 @@ struct Experiment {
   bool deleted = false;
   int64_t created = 0, updated = 0;  // ms
   TextMapping tags;
+  size_t weight = 0;  // as it is counted; the Book's, as of all
 };
 
 using RunId = std::array<uint8_t, 16>;
@@ -58,6 +59,7 @@ struct RunLinks {
   std::vector<RunInput> datasets;
   std::vector<std::string> models_in;
   std::vector<std::pair<std::string, int64_t>> models_out;  // and the step
+  size_t weight = 0;
 };
 
 struct Run {
@@ -93,6 +95,7 @@ struct LoggedModel {
   int64_t created = 0, updated = 0;
   TextMapping params, tags;
   std::vector<ModelMetric> metrics;
+  size_t weight = 0;
 };
 
 class Book {
@@ -107,7 +110,7 @@ class Book {
   const std::vector<LoggedModel>& models() const { return models_; }
   const Texts& texts() const { return texts_; }
   Columns& columns();    // as of now
-  size_t bytes() const;  // of memory, about
+  size_t bytes() const;  // of memory, about; what changes is counted when it is taken
 
   const Experiment* experiment(int64_t id) const;
   const Experiment* experiment_named(std::string_view name) const;  // deleted or not
@@ -147,6 +150,9 @@ class Book {
   Entry* at(std::vector<Entry>&, std::string_view key);
   void put(std::vector<Entry>&, std::string_view key, std::string_view value, uint32_t& bytes);
   void newest(uint32_t row, TextId key, const store::TrackedPoint&);
+  template <class T>
+  void weigh(T&);
+  void weigh_changes();
 
   struct IdHash {
     size_t operator()(const RunId& id) const {

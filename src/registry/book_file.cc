@@ -189,6 +189,7 @@ Result<std::unique_ptr<Book>> Book::load(store::TrackingFile& file) {
   });
   if (!read) return fail(read.error());
   // What was read is what the file has.
+  book->weigh_changes();
   book->changed_experiments_.clear();
   book->changed_runs_.clear();
   book->changed_datasets_.clear();
@@ -198,6 +199,7 @@ Result<std::unique_ptr<Book>> Book::load(store::TrackingFile& file) {
 }
 
 store::TrackingBatch Book::take() {
+  weigh_changes();
   store::TrackingBatch batch;
   for (const int64_t id : std::exchange(changed_experiments_, {}))
     batch.documents.push_back({kExperiment, id, write(experiments_[size_t(id)])});

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "api/mlflow_error.h"
@@ -78,7 +79,15 @@ Result<store::TrackedPoint> read_point(const Args& args, int64_t now_ms) {
 }
 
 Result<void> check_room(const Desk& desk) {
-  if (desk.book.bytes() < kMostBookBytes) return {};
+  if (desk.room.disk_full)
+    return fail(
+        api::mlflow_exhausted("exceeded the tenant's spec.storage.limit: delete artifacts, models or "
+                              "versions of data sets that nobody "
+                              "needs, or ask the operator for a higher limit"));
+  if (desk.book.bytes() < std::min(kMostBookBytes, desk.room.memory)) return {};
+  if (desk.book.bytes() < kMostBookBytes)
+    return fail(api::mlflow_exhausted(
+        "the factory's memory for tracking is used up: try again in a moment, or ask the operator"));
   return fail(api::mlflow_exhausted(
       fmt::format("this cluster tracks {} runs, and there is no room for more: ask for another tenant",
                   desk.book.runs().size())));

@@ -20,9 +20,16 @@ struct Call {
   std::array<uint64_t, 2> random{};  // for new ids
 };
 
+// How much more there may be of a cluster.
+struct Room {
+  size_t memory = SIZE_MAX;  // of its Book, beside kMostBookBytes
+  bool disk_full = false;    // its spec.storage.limit is reached
+};
+
 struct Desk {
   Book& book;
   store::TrackingFile& file;
+  Room room{};
 };
 
 using Handler = Result<std::string> (*)(Desk&, const Call&);

@@ -179,8 +179,8 @@ Result<std::string> digests(Desk& desk, const Call&) {
 
 // As MLflow's server says it of a store that takes files in one piece: its clients then send them so.
 Result<std::string> no_parts(Desk&, const Call&) {
-  return fail(
-      api::mlflow_not_implemented("Multipart upload is not supported here: send the file in one piece"));
+  return fail(api::mlflow_not_implemented(
+      "Multipart upload is not supported for the current artifact repository: send the file in one piece"));
 }
 
 constexpr Op kOps[] = {

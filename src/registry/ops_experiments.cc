@@ -118,6 +118,7 @@ Result<std::string> set_tag(Desk& desk, const Call& call) {
   constexpr size_t kMostTags = 1000;
   if ((*found)->tags.size() >= kMostTags && !(*found)->tags.contains(*key))
     return fail(invalid(fmt::format("an experiment has at most {} tags: delete one", kMostTags)));
+  if (auto room = check_room(desk); !room) return fail(room.error());
   desk.book.change_experiment((*found)->id).tags.insert_or_assign(std::string(*key), std::string(*value));
   return empty_answer();
 }

@@ -126,6 +126,7 @@ Result<std::string> log_outputs(Desk& desk, const Call& call) {
     steps.push_back(step->value_or(0));
   }
   if (auto good = check_links(desk.book.runs()[*row], models->size()); !good) return fail(good.error());
+  if (auto room = check_room(desk); !room) return fail(room.error());
   RunLinks& links = links_of(desk.book, *row);
   for (size_t i = 0; i < models->size(); ++i) {
     const std::pair<std::string, int64_t> output((*models)[i], steps[i]);
@@ -155,6 +156,7 @@ Result<std::string> log_model(Desk& desk, const Call& call) {
   const std::string all = api::to_text(api::Json(history));
   if (desk.book.runs()[*row].text_bytes + all.size() > kMostRunText)
     return fail(invalid("model_json: the run has no room for more models in its tags"));
+  if (auto room = check_room(desk); !room) return fail(room.error());
   desk.book.set_tag(*row, kHistoryTag, all);
   return empty_answer();
 }

@@ -151,6 +151,7 @@ Result<std::string> set_tags(Desk& desk, const Call& call) {
   if (!tags) return fail(tags.error());
   if (desk.book.models()[*index].tags.size() + tags->size() > kMostEntries)
     return fail(invalid(fmt::format("a logged model has at most {} tags", kMostEntries)));
+  if (auto room = check_room(desk); !room) return fail(room.error());
   LoggedModel& model = desk.book.change_model(*index);
   for (auto& [key, value] : *tags) model.tags.insert_or_assign(key, std::move(value));
   model.updated = call.now_ms;
@@ -181,6 +182,7 @@ Result<std::string> log_params(Desk& desk, const Call& call) {
   for (const auto& [key, value] : *params)
     if (const auto before = known.find(key); before != known.end() && before->second != value)
       return fail(invalid(fmt::format("Changing param values is not allowed: '{}' was already logged", key)));
+  if (auto room = check_room(desk); !room) return fail(room.error());
   LoggedModel& model = desk.book.change_model(*index);
   model.params.merge(*params);
   model.updated = call.now_ms;

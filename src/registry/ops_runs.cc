@@ -197,6 +197,7 @@ Result<std::string> log_parameter(Desk& desk, const Call& call) {
   if (auto good = check_params(desk.book, *row, params); !good) return fail(good.error());
   if (desk.book.param(*row, *key)) return empty_answer();
   if (auto good = check_text(desk.book.runs()[*row], bytes_of(params)); !good) return fail(good.error());
+  if (auto room = check_room(desk); !room) return fail(room.error());
   desk.book.set_param(*row, *key, params.front().value);
   return empty_answer();
 }
@@ -210,6 +211,7 @@ Result<std::string> set_tag(Desk& desk, const Call& call) {
   const std::vector<Pair> tags{{*key, cut(*value, kMostTag)}};
   if (auto good = check_tags(tags); !good) return fail(good.error());
   if (auto good = check_text(desk.book.runs()[*row], bytes_of(tags)); !good) return fail(good.error());
+  if (auto room = check_room(desk); !room) return fail(room.error());
   set_tags(desk.book, *row, tags);
   return empty_answer();
 }

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "base/encoding.h"
+#include <cstdint>
+#include <optional>
+
 #include "registry/wire.h"
 
 namespace ingot::registry {
@@ -20,14 +22,33 @@ bool good_parts(std::string_view path) {
   }
 }
 
+std::optional<uint8_t> digit(char c) {
+  if (c >= '0' && c <= '9') return uint8_t(c - '0');
+  if (c >= 'a' && c <= 'f') return uint8_t(c - 'a' + 10);
+  if (c >= 'A' && c <= 'F') return uint8_t(c - 'A' + 10);
+  return std::nullopt;
+}
+
+// As lenient decoders do: a "%" that begins no escape is one ("100%.txt"), and hides none that follows.
+std::string decoded(std::string_view path) {
+  std::string out;
+  for (size_t i = 0; i < path.size(); ++i) {
+    const auto high = path[i] == '%' && i + 2 < path.size() ? digit(path[i + 1]) : std::nullopt;
+    const auto low = high ? digit(path[i + 2]) : std::nullopt;
+    if (low) i += 2;
+    out += low ? char(*high << 4 | *low) : path[i];
+  }
+  return out;
+}
+
 // Not only the path but whatever somebody behind us may decode it to.
 bool good_however_decoded(std::string path) {
   constexpr int kTimes = 8;
   for (int i = 0; i < kTimes; ++i) {
     if (!good_parts(path)) return false;
-    const auto decoded = percent_decode(path, false);
-    if (!decoded || *decoded == path) return true;
-    path = *decoded;
+    std::string next = decoded(path);
+    if (next == path) return true;
+    path = std::move(next);
   }
   return false;
 }

@@ -23,7 +23,7 @@ Result<std::unique_ptr<Tracker>> Tracker::open(const std::string& path, int64_t 
 Result<std::string> Tracker::handle(std::string_view op, const Call& call) {
   const Handler handler = find_handler(op);
   if (!handler) return fail(api::mlflow_not_implemented(std::string(op) + " is not served here"));
-  Desk desk{*book_, *file_};
+  Desk desk{*book_, *file_, room_};
   return handler(desk, call);
 }
 

@@ -20,6 +20,7 @@ class Tracker {
   // JSON, or an Error of MLflow's (api/mlflow_error.h).
   Result<std::string> handle(std::string_view op, const Call&);
   Result<void> commit();
+  void allow(const Room& room) { room_ = room; }
 
   const Book& book() const { return *book_; }
   store::TrackingFile& file() { return *file_; }
@@ -27,6 +28,7 @@ class Tracker {
  private:
   std::unique_ptr<store::TrackingFile> file_;
   std::unique_ptr<Book> book_;
+  Room room_;
 };
 
 }  // namespace ingot::registry

@@ -230,11 +230,71 @@ TEST(Tracking, ArtifactsAreListedAsDirectories) {
   EXPECT_EQ(t.code("proxy/get", R"({"path":")" + root + "a.txt\"}"), "");
 }
 
+TEST(Tracking, AllThatIsSaidIsCounted) {
+  T t;
+  const std::string run = t.run(), text(4'000, 'x');
+  const auto grows = [&](std::string_view op, const std::string& body) {
+    const size_t before = t.tracker->book().bytes();
+    EXPECT_EQ(t.code(op, body), "") << op;
+    const size_t after = t.tracker->book().bytes();
+    EXPECT_GT(after, before + text.size()) << op;
+    t.reopen();
+    EXPECT_NEAR(double(t.tracker->book().bytes()), double(after), 1'000) << op;
+  };
+  grows("experiments/set-experiment-tag", R"({"experiment_id":"0","key":"k","value":")" + text + "\"}");
+  grows("runs/log-parameter", T::of(run, R"("key":"p","value":")" + text + "\""));
+  grows(
+      "runs/log-inputs",
+      T::of(run,
+            R"("datasets":[{"dataset":{"name":"d","digest":"1","source_type":"s","source":"s","profile":")" +
+                text + R"("},"tags":[]}])"));
+  const auto made = t.call("logged-models/create", R"({"experiment_id":"0","name":"m"})");
+  const std::string model(string_at(made, {"model", "info", "model_id"}));
+  grows("logged-models/set-tags",
+        R"({"model_id":")" + model + R"(","tags":[{"key":"t","value":")" + text + "\"}]}");
+  grows("logged-models/log-params",
+        R"({"model_id":")" + model + R"(","params":[{"key":"t","value":")" + text + "\"}]}");
+  // What is taken away is no longer counted.
+  const size_t before = t.tracker->book().bytes();
+  EXPECT_EQ(t.code("experiments/delete-experiment-tag", R"({"experiment_id":"0","key":"k"})"), "");
+  EXPECT_LT(t.tracker->book().bytes() + text.size(), before);
+}
+
+TEST(Tracking, WithoutRoomNothingGrowsAndAllIsRead) {
+  T t;
+  const std::string run = t.run();
+  const auto made = t.call("logged-models/create", R"({"experiment_id":"0","name":"m"})");
+  const std::string model(string_at(made, {"model", "info", "model_id"}));
+  for (const Room& room : {Room{.memory = 1}, Room{.disk_full = true}}) {
+    t.tracker->allow(room);
+    for (const auto& [op, body] : std::vector<std::pair<std::string, std::string>>{
+             {"experiments/create", R"({"name":"more"})"},
+             {"experiments/set-experiment-tag", R"({"experiment_id":"0","key":"k","value":"v"})"},
+             {"runs/create", R"({"experiment_id":"0"})"},
+             {"runs/log-metric", T::of(run, R"("key":"m","value":1)")},
+             {"runs/log-parameter", T::of(run, R"("key":"p","value":"1")")},
+             {"runs/set-tag", T::of(run, R"("key":"t","value":"1")")},
+             {"runs/log-batch", T::of(run, R"("metrics":[{"key":"loss","value":0.5,"timestamp":5}])")},
+             {"logged-models/create", R"({"experiment_id":"0","name":"n"})"},
+             {"logged-models/set-tags",
+              R"({"model_id":")" + model + R"(","tags":[{"key":"t","value":"v"}]})"},
+             {"logged-models/log-params",
+              R"({"model_id":")" + model + R"(","params":[{"key":"t","value":"v"}]})"},
+             {"runs/outputs", T::of(run, R"("models":[{"model_id":")" + model + R"(","step":1}])")}})
+      EXPECT_EQ(t.code(op, body), "RESOURCE_EXHAUSTED") << op;
+    EXPECT_EQ(t.code("runs/get", T::of(run, R"("x":1)")), "");
+    EXPECT_EQ(t.code("runs/update", T::of(run, R"("status":"FINISHED","end_time":99)")), "");
+  }
+  t.tracker->allow({});
+  EXPECT_EQ(t.code("runs/set-tag", T::of(run, R"("key":"t","value":"1")")), "");
+}
+
 TEST(Paths, WhatLeavesItsPlaceIsNoPath) {
-  for (const char* good : {"a", "a/b", "a b/ü", "100%", "a%20b", "..a/b.."})
+  for (const char* good : {"a", "a/b", "a b/ü", "100%", "a%20b", "..a/b..", "100%.txt", "%zz"})
     EXPECT_TRUE(check_path(good)) << good;
   for (const char* bad : {"", "/a", "a/", "a//b", ".", "..", "a/../b", "%2e%2e/a", "a/%2E%2e", "a%2f..",
-                          "%252e%252e/x", "a\\b", "a%5cb", "%25252e%25252e", "%2525252525252525252e%2e"})
+                          "%252e%252e/x", "a\\b", "a%5cb", "%25252e%25252e", "%2525252525252525252e%2e",
+                          "%2e%2e/%zz", "%zz/%2e%2e/x", "%/%2e/x", "a%5cb%"})
     EXPECT_FALSE(check_path(bad)) << bad;
   EXPECT_FALSE(check_path(std::string("a\0b", 3)));
   EXPECT_FALSE(check_path(std::string(1001, 'a')));

@@ -140,6 +140,20 @@ def read(run):
     return {"metrics": MlflowClient().get_run(run).data.metrics}
 
 
+def parts():
+    """A file that this client would send in parts, where the server took parts."""
+    client = MlflowClient()
+    run = client.create_run("0").info.run_id
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "large.bin")
+        with open(path, "wb") as file:
+            file.write(b"0123456789abcdef" * 65536)
+        client.log_artifact(run, path, "in")
+        back = client.download_artifacts(run, "in/large.bin", folder)
+        assert open(back, "rb").read() == open(path, "rb").read()
+    return {}
+
+
 def stream():
     """Logs until it is cut off; prints each step that was acknowledged."""
     run = MlflowClient().create_run("0").info.run_id

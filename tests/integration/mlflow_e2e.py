@@ -66,6 +66,34 @@ def it_logs_models_and_data_sets(world):
     world.vision.mlflow(world.python, "models")
 
 
+def it_sends_whole_what_it_would_send_in_parts(world):
+    world.vision.env |= {"MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true", "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1000"}
+    world.vision.mlflow(world.python, "parts")
+
+
+def a_full_tenant_tracks_nothing_more(world):
+    world.factory.run("tenant", "create", "small")
+    small = User(world.factory, "small")
+    code, told = small.api("POST", "runs/create", {"experiment_id": "0"})
+    run = told["run"]["info"]["run_id"]
+    client = world.factory.client()
+    path = "/clusters/root/apis/factory.ingot.dev/v1alpha1/tenants/small"
+    for limit, wanted in (("1", (429, "RESOURCE_EXHAUSTED")), ("1Gi", (200, None))):
+        code, text = client.call("PATCH", path, {"spec": {"storage": {"limit": limit}}}, "application/merge-patch+json")
+        assert code == 200, text
+        deadline = time.monotonic() + 30
+        while True:  # the limit follows the object
+            code, told = small.api("POST", "runs/set-tag", {"run_id": run, "key": "k", "value": limit})
+            if (code, told.get("error_code")) == wanted:
+                break
+            assert time.monotonic() < deadline, (code, told)
+            time.sleep(0.1)
+        if limit == "1":
+            assert "spec.storage.limit" in told["message"], told
+            code, _ = small.api("GET", f"runs/get?run_id={run}")
+            assert code == 200
+
+
 def it_is_refused_in_its_own_words(world):
     world.vision.mlflow(world.python, "refusals")
 
@@ -160,7 +188,8 @@ class World:
         self.vision, self.speech = User(factory, "vision"), User(factory, "speech")
 
 
-TESTS = [the_client_logs_and_reads, it_searches, it_logs_models_and_data_sets, it_is_refused_in_its_own_words,
+TESTS = [the_client_logs_and_reads, it_searches, it_logs_models_and_data_sets, it_sends_whole_what_it_would_send_in_parts,
+         a_full_tenant_tracks_nothing_more, it_is_refused_in_its_own_words,
          tenants_see_nothing_of_each_other, artifacts_stay_where_they_belong, what_is_no_endpoint_is_not_found,
          a_crash_loses_nothing_acknowledged, a_deleted_tenant_leaves_no_file]
 
