@@ -67,15 +67,15 @@ void Webhooks::mount(host::TrackingService& tracking) {
     if (!courier_)
       return exchange->reply(apiserver::mlflow_error_reply(
           {.reason = Reason::ServiceUnavailable, .message = "the factory is not ready"}));
-    courier_->test(target.cluster, wanted->webhook, wanted->event,
-                   [exchange](Result<env::WebhookAnswer> answer) {
-                     const bool asked = answer || (answer.error().reason != Reason::NotFound &&
-                                                   answer.error().reason != Reason::Invalid);
-                     if (!asked) return exchange->reply(apiserver::mlflow_error_reply(answer.error()));
-                     apiserver::Reply reply;
-                     reply.body.push_back(std::make_shared<const std::string>(told(answer)));
-                     exchange->reply(std::move(reply));
-                   });
+    courier_->test(
+        target.cluster, wanted->webhook, wanted->event, [exchange](Result<env::WebhookAnswer> answer) {
+          const auto is = [&](Reason reason) { return !answer && answer.error().reason == reason; };
+          if (is(Reason::NotFound) || is(Reason::Invalid) || is(Reason::TooManyRequests))
+            return exchange->reply(apiserver::mlflow_error_reply(answer.error()));
+          apiserver::Reply reply;
+          reply.body.push_back(std::make_shared<const std::string>(told(answer)));
+          exchange->reply(std::move(reply));
+        });
   });
 }
 

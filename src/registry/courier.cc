@@ -73,19 +73,35 @@ class Courier::Impl final : public store::Follower::Handler, public std::enable_
   void test(const ClusterId& cluster, const std::string& webhook, const std::string& event, Tested done) {
     const uint64_t high = env_.entropy.next();
     const std::string id = uuid(high, env_.entropy.next());
-    auto told = std::make_shared<Tested>(std::move(done));
+    size_t& going = tests_[cluster.value];
+    if (going >= kMostTests)
+      return env_.loop.post([done = std::move(done)]() mutable {
+        done(fail({.reason = Reason::TooManyRequests,
+                   .message = "other webhooks are being tested: try again in a moment",
+                   .retry_after_s = 1}));
+      });
+    ++going;
+    auto told = std::make_shared<Tested>(
+        [self = weak_from_this(), cluster = cluster.value, done = std::move(done)](auto answer) mutable {
+          if (const auto impl = self.lock())
+            if (const auto of = impl->tests_.find(cluster); of != impl->tests_.end() && --of->second == 0)
+              impl->tests_.erase(of);
+          done(std::move(answer));
+        });
     const auto submitted = shard_.submit(
         [self = weak_from_this(), cluster, webhook, event, id, told](store::Turn& turn) {
           const auto impl = self.lock();
           if (!impl || !impl->follower_) return;
           Result<env::WebhookPost> post = impl->example(turn, cluster, webhook, event, id);
-          turn.then(turn.revision(), [self, told, post = std::move(post)](const Result<void>&) mutable {
-            const auto impl = self.lock();
-            if (!impl || !impl->follower_) return;
-            if (!post) return (*told)(fail(post.error()));
-            impl->sender_.post(std::move(*post),
-                               [told](Result<env::WebhookAnswer> answer) { (*told)(std::move(answer)); });
-          });
+          turn.then(
+              turn.revision(), [self, told, post = std::move(post)](const Result<void>& durable) mutable {
+                if (!durable) return (*told)(fail(durable.error()));
+                const auto impl = self.lock();
+                if (!impl || !impl->follower_) return;
+                if (!post) return (*told)(fail(post.error()));
+                impl->sender_.post(std::move(*post),
+                                   [told](Result<env::WebhookAnswer> answer) { (*told)(std::move(answer)); });
+              });
         },
         store::Shard::Kind::Reads);
     if (!submitted) env_.loop.post([told, error = submitted.error()] { (*told)(fail(error)); });
@@ -263,7 +279,7 @@ class Courier::Impl final : public store::Follower::Handler, public std::enable_
   std::map<std::string, Line> lines_;
   std::map<std::string, Instant> due_;  // by the delivery's key
   std::set<std::string> going_;
-  std::map<std::string, size_t> going_of_;  // by cluster
+  std::map<std::string, size_t> going_of_, tests_;  // by cluster
   std::string last_;
   std::deque<Answer> answers_;
   std::unique_ptr<store::Follower> follower_;  // last: it calls into the rest

@@ -21,6 +21,7 @@ namespace ingot::registry {
 class Courier {
  public:
   static constexpr size_t kMostGoing = 32, kMostGoingOfOne = 2;
+  static constexpr size_t kMostTests = 4;                           // at once, of one cluster
   static constexpr int kTries = 9;                                  // over about an hour
   static constexpr Duration kFirstPause = std::chrono::seconds(1);  // three times as long each time
 
@@ -30,7 +31,8 @@ class Courier {
   Courier(const Courier&) = delete;
   Courier& operator=(const Courier&) = delete;
 
-  // An example of `event` ("": of the first that it asked for), now and once. NotFound: no such webhook; Invalid: no such event.
+  // An example of `event` ("": of the first that it asked for), now and once. NotFound: no such webhook; Invalid: no such event;
+  // TooManyRequests: kMostTests are going on.
   using Tested = std::move_only_function<void(Result<env::WebhookAnswer>)>;
   void test(const ClusterId&, const std::string& webhook, const std::string& event, Tested);
 

@@ -244,6 +244,24 @@ TEST_F(CourierTest, ATestIsOneExample) {
   EXPECT_TRUE(sender.sent.empty());
 }
 
+TEST_F(CourierTest, TestsAreBounded) {
+  add_webhook("a");
+  size_t refused = 0, told = 0;
+  const auto note = [&](Result<env::WebhookAnswer> answer) {
+    ++told;
+    refused += !answer && answer.error().reason == Reason::TooManyRequests;
+  };
+  for (size_t i = 0; i < Courier::kMostTests + 3; ++i) courier->test(kVision, "a", "", note);
+  f.t.loop.run_until_idle();
+  EXPECT_EQ(sender.sent.size(), Courier::kMostTests);
+  EXPECT_EQ(refused, 3u);
+  for (size_t i = 0; i < Courier::kMostTests; ++i) answer(sender.take(), env::WebhookAnswer{200, ""});
+  courier->test(kVision, "a", "", note);
+  f.t.loop.run_until_idle();
+  EXPECT_EQ(sender.sent.size(), 1u);
+  EXPECT_EQ(told, Courier::kMostTests + 3);
+}
+
 TEST(CourierPost, EveryEventHasAnExample) {
   for (const std::string_view event : api::webhook_events()) {
     const Json example = example_of(event);
