@@ -236,6 +236,22 @@ void File::checkpoint() {
   if (db_->checkpoint()) wal_frames_ = 0;
 }
 
+// How far one go reaches: so many rows, which of a stream with an index are its own. Where all are wanted, the query's limit
+// is enough.
+Result<int64_t> File::scan_end(const RowQuery& query, const RowScan& scan) {
+  if (query.stream == kAudit) return std::min(*scan.last - scan.after, kScanRows) + scan.after;
+  if (query.cluster.empty() && !query.since && !query.until) return *scan.last;
+  Sql<Statement> far = db_->prepare(
+      "SELECT seq FROM rows WHERE stream = ?1 AND stream <> 'audit' AND seq > ?2 ORDER BY seq LIMIT 1 OFFSET ?3");
+  if (!far) return fail(explain(far.error()));
+  far->bind(1, query.stream);
+  far->bind(2, scan.after);
+  far->bind(3, kScanRows - 1);
+  const Sql<bool> row = far->step();
+  if (!row) return fail(explain(row.error()));
+  return *row ? std::min(far->integer(0), *scan.last) : *scan.last;
+}
+
 Result<void> File::rows(const RowQuery& query, RowScan& scan) {
   if (!db_) return fail(explain({SQLITE_CANTOPEN, "it is closed after an error"}));
   if (!scan.last) {
@@ -254,11 +270,12 @@ Result<void> File::rows(const RowQuery& query, RowScan& scan) {
   const auto micros = [](const std::optional<WallTime>& t, int64_t otherwise) {
     return t ? int64_t(t->time_since_epoch().count()) : otherwise;
   };
-  const int64_t end = *scan.last - scan.after > kScanRows ? scan.after + kScanRows : *scan.last;
+  const Result<int64_t> end = scan_end(query, scan);
+  if (!end) return fail(end.error());
   const int64_t wanted = std::max(query.limit, 0) - int64_t(scan.found.size());
   select->bind(1, query.stream);
   select->bind(2, scan.after);
-  select->bind(3, end);
+  select->bind(3, *end);
   select->bind(4, query.cluster);
   select->bind(5, micros(query.since, INT64_MIN));
   select->bind(6, micros(query.until, INT64_MAX));
@@ -272,8 +289,8 @@ Result<void> File::rows(const RowQuery& query, RowScan& scan) {
          {query.stream, std::string(select->text(1)), std::string(select->text(2)),
           WallTime(std::chrono::microseconds(select->integer(3))), std::string(select->text(4))}});
   }
-  scan.after = end;
-  scan.finished = end >= *scan.last || int64_t(scan.found.size()) >= query.limit;
+  scan.after = *end;
+  scan.finished = *end >= *scan.last || int64_t(scan.found.size()) >= query.limit;
   return {};
 }
 

@@ -80,6 +80,7 @@ class File {
   Sql<void> write(const Batch&);
   Sql<void> transact(const Batch&);
   void checkpoint();
+  Result<int64_t> scan_end(const RowQuery&, const RowScan&);
   Error explain(const SqlError&) const;
 
   std::string vfs_;

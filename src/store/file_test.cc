@@ -1,5 +1,6 @@
 #include <fstream>
 
+#include "store/file.h"
 #include "store/shim_vfs.h"
 #include "store/sqlite.h"
 #include "store/testing.h"
@@ -283,6 +284,39 @@ TEST(Rows, OfALongStreamAreReadInPieces) {
   EXPECT_EQ(f.rows({.stream = "audit", .after = 119'998, .limit = 60'000}).size(), 2u);
   EXPECT_EQ(f.rows({.stream = "audit", .after = UINT64_MAX}).size(), 0u);
   EXPECT_EQ(f.rows({.stream = "audit", .limit = 0}).size(), 0u);
+}
+
+TEST(Rows, OfAShortStreamAreReadInOneGoBesideALongOne) {
+  Fixture f;
+  ASSERT_TRUE(f.input([](Turn& turn) {
+    for (int i = 0; i < 110'000; ++i) {
+      const bool ours = i % 50'000 == 0;
+      turn.append({.stream = ours ? "lineage" : "audit", .cluster = i ? "c1" : "c2", .data = std::to_string(i)});
+    }
+  }));
+  f.shard.reset();
+  auto file = File::open("", f.options);
+  ASSERT_TRUE(file);
+  for (const RowQuery& query : {RowQuery{.stream = "lineage"}, RowQuery{.stream = "lineage", .cluster = "c1"}}) {
+    RowScan scan;
+    ASSERT_TRUE((*file)->rows(query, scan));
+    EXPECT_TRUE(scan.finished);
+    EXPECT_EQ(scan.found.size(), query.cluster.empty() ? 3u : 2u);
+  }
+}
+
+TEST(Rows, OfALongStreamWithAnIndexAreReadInPieces) {
+  Fixture f;
+  ASSERT_TRUE(f.input([](Turn& turn) {
+    for (int i = 0; i < 120'000; ++i)
+      turn.append({.stream = "ledger", .cluster = i % 40'000 ? "c1" : "c2", .data = std::to_string(i)});
+  }));
+  const auto rows = f.rows({.stream = "ledger", .cluster = "c2"});
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[2].row.data, "80000");
+  EXPECT_EQ(f.rows({.stream = "ledger", .limit = 60'000}).size(), 60'000u);
+  EXPECT_EQ(f.rows({.stream = "ledger", .cluster = "c1", .after = 119'998, .limit = 60'000}).size(), 2u);
+  EXPECT_EQ(f.rows({.stream = "ledger", .after = UINT64_MAX}).size(), 0u);
 }
 
 TEST(Rows, OfAFailedCommitAreGone) {
