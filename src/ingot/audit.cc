@@ -14,8 +14,9 @@ std::string what_of(const api::Json& row) {
   if (field("resource").empty()) return std::string(field("path"));
   std::string text =
       fmt::format("{}{}{}", field("resource"), field("subresource").empty() ? "" : "/", field("subresource"));
-  if (!field("namespace").empty()) text += fmt::format(" {}/{}", field("namespace"), field("name"));
-  if (field("namespace").empty() && !field("name").empty()) text += fmt::format(" {}", field("name"));
+  const bool both = !field("namespace").empty() && !field("name").empty();
+  if (!field("namespace").empty() || !field("name").empty())
+    text += fmt::format(" {}{}{}", field("namespace"), both ? "/" : "", field("name"));
   return text;
 }
 

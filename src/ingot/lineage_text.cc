@@ -200,7 +200,7 @@ class Tree {
       const auto other = api::int_at(move, {"other"});
       const std::string_view event = string_at(move, {"event"}), by = string_at(move, {"by"});
       std::string what(event == "replaced" ? "gave way" : event == "back" ? "back again" : event);
-      if (other) what += fmt::format("{} v{}", event == "replaced" ? " to" : ", before it", *other);
+      if (other) what += fmt::format("{} v{}", event == "replaced" ? " to" : " after", *other);
       fact(depth, "alias",
            spaced({std::string(string_at(move, {"alias"})), what,
                    fmt::format("{}{}{}", ago(string_at(move, {"at"})), by.empty() ? "" : " by ", by)}));

@@ -175,17 +175,17 @@ class Lineage::Impl : public std::enable_shared_from_this<Lineage::Impl> {
   void more(const AskedPtr& asked) {
     while (asked->asked < asked->wants.size() && asked->asked - asked->answered < kAtOnce) {
       const WantedRows& want = asked->wants[asked->asked++];
+      // Of any cluster: a row is found by its number then.
       shard_.rows(
-          {.stream = std::string(want.stream),
-           .cluster = asked->walk.query().cluster.value,
-           .after = want.row - 1,
-           .limit = want.limit},
+          {.stream = std::string(want.stream), .after = want.row - 1, .limit = want.limit},
           [weak = weak_from_this(), asked, row = want.row](Result<std::vector<store::StoredRow>> rows) {
             ++asked->answered;
             if (!rows) asked->error = rows.error();
-            // The index knows hashes: it may be another cluster's.
+            // The index knows hashes, and what follows a row may be anybody's.
+            const std::string& cluster = asked->walk.query().cluster.value;
             if (rows && !rows->empty() && rows->front().sequence == row)
-              std::ranges::move(*rows, std::back_inserter(asked->rows));
+              for (store::StoredRow& one : *rows)
+                if (one.row.cluster == cluster) asked->rows.push_back(std::move(one));
             const auto at = weak.lock();
             if (!at) return;
             if (asked->answered == asked->wants.size()) return at->digest(asked);

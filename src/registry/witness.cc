@@ -99,6 +99,7 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
   void restart() {
     stop();
     waiting_.clear();
+    waiting_bytes_ = 0;
     submitted_ = false;
     start();
   }
@@ -109,7 +110,7 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
   }
 
   bool see(const store::Change& change) {
-    if (!listing_ && waiting_.size() >= kMostWaiting) return false;
+    if (!listing_ && (waiting_.size() >= kMostWaiting || waiting_bytes_ >= kMostBytes)) return false;
     const std::string_view resource = change.object->key.resource();
     if (resource == kPods)
       see_pod(change);
@@ -158,10 +159,15 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
   }
   void keep_gone(const ObjectPtr& object) {
     gone_.push_back(object);
-    if (gone_.size() > kMostGone) gone_.pop_front();
+    gone_bytes_ += object->json.size();
+    while (gone_.size() > kMostGone || gone_bytes_ > kMostBytes) {
+      gone_bytes_ -= gone_.front()->json.size();
+      gone_.pop_front();
+    }
   }
 
   void wait(Entry entry) {
+    waiting_bytes_ += entry.object->json.size();
     waiting_.push_back(std::move(entry));
     submit();
   }
@@ -186,6 +192,7 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
     for (size_t looked = 0; !waiting_.empty() && written < kFew && looked < 16 * kFew; ++looked) {
       const Entry entry = std::move(waiting_.front());
       waiting_.pop_front();
+      waiting_bytes_ -= entry.object->json.size();
       written += write(turn, entry, now);
       seen = entry.at;
     }
@@ -262,6 +269,7 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
   Revision last_{};             // of the newest change that was seen
   std::deque<Entry> waiting_;   // in the order in which they changed
   std::deque<ObjectPtr> gone_;  // the newest last: of what was deleted, to be looked up
+  size_t waiting_bytes_ = 0, gone_bytes_ = 0;
   std::set<std::string> runs_;  // Workflows that used data or made a model, until they end
 };
 

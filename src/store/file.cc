@@ -242,7 +242,8 @@ Result<int64_t> File::scan_end(const RowQuery& query, const RowScan& scan) {
   if (query.stream == kAudit) return std::min(*scan.last - scan.after, kScanRows) + scan.after;
   if (query.cluster.empty() && !query.since && !query.until) return *scan.last;
   Sql<Statement> far = db_->prepare(
-      "SELECT seq FROM rows WHERE stream = ?1 AND stream <> 'audit' AND seq > ?2 ORDER BY seq LIMIT 1 OFFSET ?3");
+      "SELECT seq FROM rows WHERE stream = ?1 AND stream <> 'audit' AND seq > ?2 ORDER BY seq LIMIT 1 OFFSET "
+      "?3");
   if (!far) return fail(explain(far.error()));
   far->bind(1, query.stream);
   far->bind(2, scan.after);

@@ -291,13 +291,15 @@ TEST(Rows, OfAShortStreamAreReadInOneGoBesideALongOne) {
   ASSERT_TRUE(f.input([](Turn& turn) {
     for (int i = 0; i < 110'000; ++i) {
       const bool ours = i % 50'000 == 0;
-      turn.append({.stream = ours ? "lineage" : "audit", .cluster = i ? "c1" : "c2", .data = std::to_string(i)});
+      turn.append(
+          {.stream = ours ? "lineage" : "audit", .cluster = i ? "c1" : "c2", .data = std::to_string(i)});
     }
   }));
   f.shard.reset();
   auto file = File::open("", f.options);
   ASSERT_TRUE(file);
-  for (const RowQuery& query : {RowQuery{.stream = "lineage"}, RowQuery{.stream = "lineage", .cluster = "c1"}}) {
+  for (const RowQuery& query :
+       {RowQuery{.stream = "lineage"}, RowQuery{.stream = "lineage", .cluster = "c1"}}) {
     RowScan scan;
     ASSERT_TRUE((*file)->rows(query, scan));
     EXPECT_TRUE(scan.finished);
