@@ -222,9 +222,7 @@ Result<void> Factory::Impl::serve() {
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
     server->keep_blobs_in(*blob_service);
     server->track_in(*tracking);
-    server->mount(usage_route(real.env, *shard));
-    server->mount(history_route(real.env, *shard));
-    server->mount(audit_route(real.env, *shard));
+    mount_records(*server, real.env, *shard);
     server->mount(queues_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
     server->expect_by(
