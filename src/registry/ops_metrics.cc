@@ -45,15 +45,13 @@ Result<std::string> get_history(Desk& desk, const Call& call) {
   if (!offset) return fail(offset.error());
   const auto most = call.args.number_or("max_results", kMostPoints, 1, kMostPoints);
   if (!most) return fail(most.error());
-  auto points = desk.file.points(*row, *key);
-  if (!points) return fail(points.error());
-  by_time(*points);
+  const auto page = page_by_time(desk.file, *row, *key, size_t(*offset), size_t(*most));
+  if (!page) return fail(page.error());
   Out out;
   out.open('{').key("metrics").open('[');
-  const int64_t size = int64_t(points->size()), end = std::min(size, *offset + *most);
-  for (int64_t i = *offset; i < end; ++i) write_metric(out, *key, (*points)[size_t(i)]);
+  for (const store::TrackedPoint& point : page->points) write_metric(out, *key, point);
   out.close(']');
-  if (end < size) out.field("next_page_token", page_token(end));
+  if (page->more) out.field("next_page_token", page_token(*offset + int64_t(page->points.size())));
   return out.close('}').take();
 }
 
@@ -76,11 +74,10 @@ Result<std::string> bulk_interval(Desk& desk, const Call& call) {
   Out out;
   out.open('{').key("metrics").open('[');
   for (const uint32_t row : *rows) {
-    auto points = desk.file.points(row, *key);
+    const auto points = sampled(desk.file, row, *key, *first, *last, size_t(*most));
     if (!points) return fail(points.error());
     const std::string run = to_text(desk.book.runs()[row].id);
-    for (const store::TrackedPoint& point : sample(*points, *first, *last, size_t(*most)))
-      write_point(out, *key, run, point);
+    for (const store::TrackedPoint& point : *points) write_point(out, *key, run, point);
   }
   return out.close(']').close('}').take();
 }
@@ -96,11 +93,12 @@ Result<std::string> bulk(Desk& desk, const Call& call) {
   out.open('{').key("metrics").open('[');
   int64_t left = *most;
   for (const uint32_t row : *rows) {
-    auto points = desk.file.points(row, *key);
-    if (!points) return fail(points.error());
-    by_time(*points);
-    for (size_t i = 0; i < points->size() && left > 0; ++i, --left)
-      write_point(out, *key, to_text(desk.book.runs()[row].id), (*points)[i]);
+    if (left == 0) break;
+    const auto page = page_by_time(desk.file, row, *key, 0, size_t(left));
+    if (!page) return fail(page.error());
+    for (const store::TrackedPoint& point : page->points)
+      write_point(out, *key, to_text(desk.book.runs()[row].id), point);
+    left -= int64_t(page->points.size());
   }
   return out.close(']').close('}').take();
 }

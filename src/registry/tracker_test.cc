@@ -129,6 +129,42 @@ TEST(Tracking, AHistoryIsThinnedOutEvenlyAndKeepsItsEnds) {
   EXPECT_EQ(sample(same, {}, {}, 7).size(), 7u);
 }
 
+TEST(Tracking, ALongHistoryIsReadPieceByPieceAsAWholeOne) {
+  T t;
+  const std::string run = t.run();
+  const auto batch = [&](int from, int to, int by) {
+    std::string metrics;
+    for (int i = from; i != to; i += by)
+      metrics += (metrics.empty() ? "" : ",") + std::string(R"({"key":"m","value":)") +
+                 std::to_string(i % 7) + R"(,"timestamp":)" + std::to_string(i / 2) + R"(,"step":)" +
+                 std::to_string(i) + "}";
+    EXPECT_EQ(t.code("runs/log-batch", T::of(run, "\"metrics\":[" + metrics + "]")), "");
+  };
+  for (int i = 0; i < 5'000; i += 1'000) batch(i, i + 1'000, 1);
+  store::TrackingFile& file = t.tracker->file();
+  EXPECT_GT(*file.count_points(0, "m"), 2'000);
+  EXPECT_EQ(*file.count_points(0, "n"), 0);
+  constexpr int64_t kNone = -1;  // nothing may be held
+  for (const auto& [from, most] :
+       {std::pair<size_t, size_t>{0, 10}, {4'990, 10}, {4'995, 10}, {9'000, 10}, {0, 9'000}}) {
+    const auto whole = page_by_time(file, 0, "m", from, most),
+               pieces = page_by_time(file, 0, "m", from, most, kNone);
+    ASSERT_TRUE(whole && pieces);
+    EXPECT_EQ(whole->points, pieces->points) << from;
+    EXPECT_EQ(whole->more, pieces->more) << from;
+    EXPECT_EQ(whole->more, from + most < 5'000) << from;
+  }
+  for (const size_t most : {1u, 7u, 2'500u, 9'000u}) {
+    EXPECT_EQ(*sampled(file, 0, "m", {}, {}, most), *sampled(file, 0, "m", {}, {}, most, kNone)) << most;
+    EXPECT_EQ(*sampled(file, 0, "m", 100, 399, most), *sampled(file, 0, "m", 100, 399, most, 500)) << most;
+  }
+  batch(200, 100, -1);  // behind time, and backwards
+  EXPECT_EQ(api::mlflow_code(page_by_time(file, 0, "m", 0, 10, kNone).error()).name, "RESOURCE_EXHAUSTED");
+  EXPECT_EQ(api::mlflow_code(sampled(file, 0, "m", {}, {}, 10, kNone).error()).name, "RESOURCE_EXHAUSTED");
+  EXPECT_EQ(*sampled(file, 0, "m", 100, 199, 10), *sampled(file, 0, "m", 100, 199, 10, 500));
+  EXPECT_EQ(page_by_time(file, 0, "m", 0, 9'000)->points.size(), 5'100u);
+}
+
 TEST(Tracking, WhereARunComesFromIsTheFactorysToSay) {
   T t;
   const auto made =

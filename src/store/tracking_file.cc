@@ -113,6 +113,7 @@ Sql<void> TrackingFile::prepare() {
       {&sql.chunk, "INSERT INTO chunks(run, key, data) VALUES(?, ?, ?)"},
       {&sql.last_chunk, "SELECT seq, data FROM chunks WHERE run = ? AND key = ? ORDER BY seq DESC LIMIT 1"},
       {&sql.chunks, "SELECT data FROM chunks WHERE run = ? AND key = ? ORDER BY seq"},
+      {&sql.chunk_bytes, "SELECT coalesce(sum(length(data)), 0) FROM chunks WHERE run = ? AND key = ?"},
       {&sql.replace_chunk, "UPDATE chunks SET data = ?2 WHERE seq = ?1"},
       {&sql.artifact_put, "INSERT OR REPLACE INTO artifacts(path, digest, bytes) VALUES(?, ?, ?)"},
       {&sql.artifact_get, "SELECT digest, bytes FROM artifacts WHERE path = ?"},
@@ -275,10 +276,10 @@ Sql<void> TrackingFile::fold_one(int64_t run, std::string_view key, std::vector<
   return {};
 }
 
-Result<std::vector<TrackedPoint>> TrackingFile::points(int64_t run, std::string_view key) {
-  if (auto open = ready(); !open) return fail(open.error());
-  return told([&]() -> Sql<std::vector<TrackedPoint>> {
-    std::vector<TrackedPoint> out;
+Result<void> TrackingFile::visit_points(int64_t run, std::string_view key, const VisitPoints& visit) {
+  if (auto open = ready(); !open) return open;
+  return told([&]() -> Sql<void> {
+    std::vector<TrackedPoint> some;
     {
       const Rows rows{sql_->chunks};
       sql_->chunks.bind(1, run);
@@ -287,14 +288,39 @@ Result<std::vector<TrackedPoint>> TrackingFile::points(int64_t run, std::string_
         const Sql<bool> row = sql_->chunks.step();
         if (!row) return std::unexpected(row.error());
         if (!*row) break;
-        decode_points(sql_->chunks.blob(0), out);
+        some.clear();
+        decode_points(sql_->chunks.blob(0), some);
+        if (!visit(some)) return {};
       }
     }
+    some.clear();
     const auto read = each_of_tail(run, [&](std::string_view name, std::string_view bytes) {
-      if (name == key) decode_points(bytes, out);
+      if (name == key) decode_points(bytes, some);
     });
-    if (!read) return std::unexpected(read.error());
-    return out;
+    if (read) (void)visit(some);
+    return read;
+  }());
+}
+
+Result<std::vector<TrackedPoint>> TrackingFile::points(int64_t run, std::string_view key) {
+  std::vector<TrackedPoint> all;
+  auto read = visit_points(run, key, [&](const std::vector<TrackedPoint>& some) {
+    all.insert(all.end(), some.begin(), some.end());
+    return true;
+  });
+  if (!read) return fail(read.error());
+  return all;
+}
+
+Result<int64_t> TrackingFile::count_points(int64_t run, std::string_view key) {
+  if (auto open = ready(); !open) return fail(open.error());
+  return told([&]() -> Sql<int64_t> {
+    const Rows rows{sql_->chunk_bytes};
+    sql_->chunk_bytes.bind(1, run);
+    sql_->chunk_bytes.bind(2, key);
+    const Sql<bool> row = sql_->chunk_bytes.step();
+    if (!row) return std::unexpected(row.error());
+    return *row ? sql_->chunk_bytes.integer(0) / int64_t(sizeof(TrackedPoint)) : 0;
   }());
 }
 

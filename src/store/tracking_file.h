@@ -80,8 +80,12 @@ class TrackingFile {
 
   Result<void> commit(const TrackingBatch&);
 
-  // Every point of a run's metric, in the order they were logged.
+  // Every point of a run's metric, in the order they were logged; all at once, or some at a time (false ends it).
   Result<std::vector<TrackedPoint>> points(int64_t run, std::string_view key);
+  using VisitPoints = std::function<bool(const std::vector<TrackedPoint>&)>;
+  Result<void> visit_points(int64_t run, std::string_view key, const VisitPoints&);
+  // How many there are, without reading them: but for the newest few.
+  Result<int64_t> count_points(int64_t run, std::string_view key);
 
   Result<std::optional<TrackedArtifact>> artifact(std::string_view path);
   // What lies right below `directory` ("" = the root): files, and directories (no digest, path without the last '/').
@@ -111,7 +115,7 @@ class TrackingFile {
   std::optional<Connection> db_;
   struct Statements {
     Statement begin, commit, rollback, document, latest, tail, tail_of, untail, chunk, last_chunk, chunks,
-        replace_chunk, artifact_put, artifact_get, artifact_next, artifact_remove;
+        chunk_bytes, replace_chunk, artifact_put, artifact_get, artifact_next, artifact_remove;
   };
   std::optional<Statements> sql_;
   std::map<int64_t, size_t> tails_;  // bytes of each run's tail, of those written to lately
