@@ -159,10 +159,12 @@ class Tree {
     }
     if (kind == "run") {
       const std::string_view finished = string_at(node, {"finished"});
-      return spaced({std::string(string_at(node, {"name"}).empty() ? name_of(id) : string_at(node, {"name"})),
-                     fmt::format("{}{}{}", string_at(node, {"run"}),
-                                 string_at(node, {"phase"}).empty() ? "" : " ", string_at(node, {"phase"})),
-                     finished.empty() ? "" : ago(finished), cost_of(node), gone});
+      return spaced(
+          {std::string(string_at(node, {"name"}).empty() ? name_of(id) : string_at(node, {"name"})),
+           fmt::format("{}{}{}", string_at(node, {"run"}), string_at(node, {"phase"}).empty() ? "" : " ",
+                       string_at(node, {"phase"})),
+           string_at(node, {"job"}).empty() ? "" : fmt::format("of Job {}", string_at(node, {"job"})),
+           finished.empty() ? "" : ago(finished), cost_of(node), gone});
     }
     if (kind == "data") {
       const int64_t files = api::int_at(node, {"files"}).value_or(0);

@@ -1,5 +1,7 @@
 #include "registry/lineage.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <map>
 
@@ -245,32 +247,30 @@ class Lineage::Impl : public std::enable_shared_from_this<Lineage::Impl> {
   }
   static bool gone(const store::Turn& turn, const ClusterId& cluster, const Json& node) {
     const auto there = [&](std::string_view resource, std::string_view ns, std::string_view name,
-                           std::string_view mark) {
+                           std::string_view field, std::string_view value) {
       if (name.empty() || name.find('/') != name.npos || ns.find('/') != ns.npos) return false;
       const api::ObjectPtr object = turn.get(Key(cluster, resource, ns, name));
-      return object && object->mentions(mark);
+      return object && object->mentions(fmt::format("\"{}\":\"{}\"", field, value));
     };
     const std::string_view kind = string_at(node, {"kind"});
     if (kind == "version")
       return !there(
           api::kModelVersions, "",
           api::model_version_name(string_at(node, {"model"}), api::int_at(node, {"version"}).value_or(0)),
-          string_at(node, {"uid"}));
+          "uid", string_at(node, {"uid"}));
     if (kind == "run") {
       const std::string_view run = string_at(node, {"run"});
-      if (run != "Workflow" && run != "Job" && run != "Pod") return false;
+      if (run != "Workflow" && run != "Pod") return false;
       const std::string_view uid = name_of(string_at(node, {"id"}));
-      return !there(run == "Workflow" ? kWorkflows
-                    : run == "Job"    ? kJobs
-                                      : kPods,
-                    string_at(node, {"namespace"}), string_at(node, {"name"}), uid);
+      return !there(run == "Workflow" ? kWorkflows : kPods, string_at(node, {"namespace"}),
+                    string_at(node, {"name"}), "uid", uid);
     }
     if (kind != "data") return false;
     for (const Json& one : api::array_at(node, {"names"})) {
       const std::string_view name = one.get_string();
       const size_t slash = name.find('/');
       if (slash != name.npos && there(kDatasetVersions, name.substr(0, slash), name.substr(slash + 1),
-                                      string_at(node, {"manifest"})))
+                                      "manifest", string_at(node, {"manifest"})))
         return false;
     }
     return true;

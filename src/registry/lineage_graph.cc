@@ -196,7 +196,7 @@ void LineageGraph::read_run(const store::StoredRow& stored, const Json& row) {
   keep_all(of, row, {"namespace"});
   if (whole) {
     for (const std::string_view field : {"phase", "finished"}) of[field] = string_at(row, {field});
-    keep_all(of, row, {"message", "started", "template", "parameters", "morePods"});
+    keep_all(of, row, {"message", "started", "template", "parameters", "job", "morePods"});
   }
   source(run, row);
   if (string_at(row, {"type"}) == "run.pod") read_pod(run, row);

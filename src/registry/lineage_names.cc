@@ -58,6 +58,8 @@ Names in_alias(const Json& row) {
 Names in_run(const Json& row) {
   Names names{run_node(string_at(row, {"run", "uid"})),
               run_name(string_at(row, {"namespace"}), string_at(row, {"run", "name"}))};
+  if (const std::string_view job = string_at(row, {"job"}); !job.empty())
+    names.push_back(run_name(string_at(row, {"namespace"}), job));
   add_commit(names, string_at(row, {"commit"}));
   add_images(names, row);
   for (const Json& pod : api::array_at(row, {"pods"})) add_images(names, pod);

@@ -289,6 +289,26 @@ TEST_F(LineageTest, APodOfARunThatIsGoneIsOfThatRun) {
   EXPECT_THAT(ids(ask("data/default/digits-v1", LineageQuery::Way::Down)), testing::Contains("run/w1"));
 }
 
+TEST_F(LineageTest, AJobsPodIsARunThatIsCalledAfterIt) {
+  data();
+  put(key("jobs.batch", "fit"), R"({"metadata":{"uid":"j1"}})");
+  std::string owned = pod("p5", "Succeeded", false);
+  owned.insert(owned.find(R"(,"annotations")"),
+               R"(,"ownerReferences":[{"kind":"Job","name":"fit","uid":"j1","controller":true}])");
+  put(key("pods", "fit-x1"), owned);
+  row("lineage",
+      R"({"type":"version.registered","model":"digits","version":2,"uid":"v2","origin":"run","provenanceOf":{"namespace":"default","pod":"fit-x1","podUid":"p5"}})");
+  const auto answer = ask("run/default/fit");
+  EXPECT_EQ(string_at(node(answer, "run/p5"), {"job"}), "fit");
+  EXPECT_THAT(ids(answer), testing::IsSupersetOf({"data/" + kManifest, std::string("version/digits@2")}));
+  // Of a Job that was not there the pod says nothing.
+  const size_t uid = owned.find(R"("uid":"j1")");
+  owned.replace(uid, 10, R"("uid":"jx")");
+  owned.replace(owned.find("p5"), 2, "p6");
+  put(key("pods", "fit-x2"), owned);
+  EXPECT_EQ(string_at(node(ask("run/p6"), "run/p6"), {"job"}), "");
+}
+
 TEST_F(LineageTest, WhatUsedNothingLeavesNoRow) {
   put(key("workflows.argoproj.io", "plain"), workflow(true, false));
   put(key("pods", "plain-1"), pod("p7", "Succeeded", false, false));

@@ -125,8 +125,7 @@ JsonObject pod_row(const Json& pod, const LookBack& look, bool went, WallTime no
       if (const Json made = look(kWorkflows, ns, owner.name); uid_of(made) == workflow)
         keep_source(row, made);
   } else if (owner.kind == "Job") {
-    if (const Json made = look(kJobs, ns, owner.name); uid_of(made) == owner.uid)
-      row["run"] = run_of("Job", made);
+    if (const Json made = look(kJobs, ns, owner.name); uid_of(made) == owner.uid) row["job"] = owner.name;
   }
   if (JsonArray datasets = datasets_of(pod, look); !datasets.empty()) row["datasets"] = std::move(datasets);
   return row;

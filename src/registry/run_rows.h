@@ -1,9 +1,9 @@
 // What is written down of a run when it ends, and of a version of a data set when it comes and goes: rows of the stream
 // `lineage`, so that what used what is known when the objects are gone. Pure; any thread.
 //
-// A run is a Workflow, a Job, or a pod by itself; its uid names it. What a pod says of itself is not enough: it belongs to the
-// Workflow that the factory's own annotation names (api/reserved.h), or to the Job that its owner reference names with the uid
-// of one that was there; a commit is its Workflow's.
+// A run is a Workflow, or a pod of none; its uid names it. What a pod says of itself is not enough: it belongs to the Workflow
+// that the factory's own annotation names (api/reserved.h), and is called after the Job that its owner reference names only
+// with the uid of one that was there; a commit is its Workflow's.
 #pragma once
 
 #include <functional>
