@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "api/reserved.h"
 #include "controllers/placement_told.h"
 #include "controllers/placement_writes.h"
 #include "scheduler/objects.h"
@@ -21,7 +22,6 @@ using policy::Verdict;
 constexpr size_t kRowsOfOnePod = 32;  // who changes his pod again and again fills no stream
 constexpr size_t kRowsPerTurn = 32, kRunsKnown = 2'048;
 constexpr std::string_view kWorkflows = "workflows.argoproj.io";
-constexpr std::string_view kRepositoryLabel = "factory.ingot.dev/repository";
 
 // Names that no key can hold are nobody's.
 bool plain(std::string_view text) { return !text.empty() && text.find('/') == text.npos; }
@@ -59,6 +59,7 @@ bool Gatekeeper::load(const Key& key, const ObjectPtr& object) {
   const std::string_view resource = key.resource();
   if (resource == kDatasets) {
     if (gates_.empty() || !gates_.privacy()) return true;
+    again_.changed = true;
     const std::string pods = api::namespace_prefix(ClusterId(std::string(key.cluster())), "pods", key.ns());
     for (auto at = judged_.lower_bound(pods); at != judged_.end() && at->first.starts_with(pods); ++at)
       again_.pods.emplace(at->first);
@@ -136,6 +137,7 @@ void Gatekeeper::set_tenant(std::string_view name, std::string_view cluster, con
 
 // `waiting`: also pods that no gate had anything to say of. Tenant "": all.
 void Gatekeeper::again_of(std::string_view tenant, bool waiting) {
+  again_.changed = true;
   std::string cluster;
   if (tenant == kRootCluster.value) {
     cluster = tenant;
@@ -166,33 +168,39 @@ std::optional<WallTime> Gatekeeper::next_due() const {
 
 // --- a pod ---
 
-// A label anybody may write; an owner that is there under its uid made the pod. Its template's name is the pipeline; the
-// repository's, which is a label, can only add one.
+// The factory alone says which pods a run made, and which repository it is of (api/reserved.h). Its pipeline goes by the names of
+// its WorkflowTemplate and of that repository.
+Gatekeeper::Run Gatekeeper::read_run(std::string_view name, const Json& workflow) {
+  Run run{.name = std::string(name),
+          .uid = std::string(string_at(workflow, {"metadata", "uid"})),
+          .pipelines = {}};
+  for (const std::string_view of : {string_at(workflow, {"spec", "workflowTemplateRef", "name"}),
+                                    string_at(workflow, {"metadata", "labels", api::kRepositoryLabel})})
+    if (!of.empty()) run.pipelines.emplace_back(of);
+  return run;
+}
+
 const Gatekeeper::Run* Gatekeeper::run_of(const Key& pod, const Json& object, const Lookup& lookup) {
+  std::string_view uid = string_at(object, {"metadata", "annotations", api::kRunNodeAnnotation});
+  uid = uid.substr(0, uid.find('/'));
+  if (uid.empty()) return nullptr;
   for (const Json& owner : api::array_at(object, {"metadata", "ownerReferences"})) {
-    if (string_at(owner, {"kind"}) != "Workflow" || !api::bool_at(owner, {"controller"})) continue;
-    const std::string_view name = string_at(owner, {"name"}), uid = string_at(owner, {"uid"});
-    if (!plain(name) || uid.empty()) continue;
+    const std::string_view name = string_at(owner, {"name"});
+    if (string_at(owner, {"kind"}) != "Workflow" || string_at(owner, {"uid"}) != uid || !plain(name))
+      continue;
     if (const auto known = runs_.find(uid); known != runs_.end()) return &known->second;
     const ObjectPtr workflow = lookup(Key(ClusterId(std::string(pod.cluster())), kWorkflows, pod.ns(), name));
     if (!workflow || !workflow->mentions(uid)) continue;
-    const Json json = workflow->parse();
-    if (string_at(json, {"metadata", "uid"}) != uid) continue;
-    Run run{.name = std::string(name)};
-    if (const std::string_view of = string_at(json, {"spec", "workflowTemplateRef", "name"}); !of.empty()) {
-      run.pipelines.emplace_back(of);
-      run.known = true;
-    }
-    if (const std::string_view of = string_at(json, {"metadata", "labels", kRepositoryLabel}); !of.empty())
-      run.pipelines.emplace_back(of);
+    Run run = read_run(name, workflow->parse());
+    if (run.uid != uid) continue;
     if (runs_.size() >= kRunsKnown) runs_.clear();
     return &(runs_[std::string(uid)] = std::move(run));
   }
   return nullptr;
 }
 
-Facts Gatekeeper::facts_of(const Key& key, const Json& object, std::string_view tenant,
-                           std::vector<std::string> queues, const Lookup& lookup) {
+Facts Gatekeeper::facts_of_tenant(const Key& key, const Json& object, std::string_view tenant,
+                                  std::vector<std::string> queues, const Run* run) const {
   Facts facts;
   facts.tenant = tenant;
   facts.ns = key.ns();
@@ -203,24 +211,57 @@ Facts Gatekeeper::facts_of(const Key& key, const Json& object, std::string_view 
     facts.clearance = known->second.clearance;
     facts.regions = known->second.regions;
   }
-  if (const Run* run = run_of(key, object, lookup)) {
+  if (run) {
     facts.workflow = run->name;
-    for (const Json& owner : api::array_at(object, {"metadata", "ownerReferences"}))
-      if (string_at(owner, {"kind"}) == "Workflow") facts.workflow_uid = string_at(owner, {"uid"});
+    facts.workflow_uid = run->uid;
     facts.pipelines = run->pipelines;
-    facts.pipeline_known = run->known;
+    facts.pipeline_known = !run->pipelines.empty();
   }
-  const auto dataset = [&](std::string_view name) -> std::optional<policy::DatasetFact> {
-    if (!plain(name)) return std::nullopt;
-    const ObjectPtr found = lookup(Key(ClusterId(std::string(key.cluster())), kDatasets, key.ns(), name));
-    if (!found) return std::nullopt;
-    const Json json = found->parse();
-    return policy::DatasetFact{policy::parse_clearance(string_at(json, {"spec", "classification"}))
-                                   .value_or(policy::Clearance::Restricted),
-                               std::string(string_at(json, {"spec", "region"}))};
-  };
-  policy::add_pod(facts, object, {images_, dataset});
   return facts;
+}
+
+policy::Surroundings Gatekeeper::around(const Key& key, const Lookup& lookup) const {
+  return {images_,
+          [&lookup, cluster = ClusterId(std::string(key.cluster())),
+           ns = std::string(key.ns())](std::string_view name) -> std::optional<policy::DatasetFact> {
+            if (!plain(name)) return std::nullopt;
+            const ObjectPtr found = lookup(Key(cluster, kDatasets, ns, name));
+            if (!found) return std::nullopt;
+            const Json json = found->parse();
+            return policy::DatasetFact{policy::parse_clearance(string_at(json, {"spec", "classification"}))
+                                           .value_or(policy::Clearance::Restricted),
+                                       std::string(string_at(json, {"spec", "region"}))};
+          }};
+}
+
+Facts Gatekeeper::facts_of(const Key& key, const Json& object, std::string_view tenant,
+                           std::vector<std::string> queues, const Lookup& lookup) {
+  Facts facts = facts_of_tenant(key, object, tenant, std::move(queues), run_of(key, object, lookup));
+  policy::add_pod(facts, object, around(key, lookup));
+  return facts;
+}
+
+RunJudged Gatekeeper::judge_run(const RunAsked& asked, std::string_view tenant, const Lookup& lookup) {
+  if (gates_.empty()) return {};
+  const auto work = scheduler::work_of(asked.workflow);
+  std::vector<std::string> queues = book_.chain(tenant, book_.resolve(tenant, work.queue).value_or(""));
+  if (!gates_.concerns(tenant, queues)) return {};
+  const Run run = read_run(asked.key.name(), asked.workflow);
+  Facts facts = facts_of_tenant(asked.key, asked.workflow, tenant, std::move(queues), &run);
+  facts.kind = policy::WorkKind::Workflow;
+  policy::add_workflow(facts, asked.spec, asked.templates, around(asked.key, lookup));
+  if (run_cost_)
+    if (const auto cost = run_cost_(asked.key, facts)) {
+      facts.cost_micros = cost->micros;
+      facts.currency = cost->currency;
+    }
+  const WallTime now = env_.clock.wall();
+  const Verdict verdict = gates_.judge(facts, now);
+  const policy::Finding* held = verdict.held_by();
+  if (env_.faults.fires("placement.ignore_gates")) held = nullptr;
+  return {.concerned = !verdict.gates.empty(),
+          .held = held ? held->text() : "",
+          .row = policy::verdict_row(verdict, facts, gates_, now)};
 }
 
 void Gatekeeper::judge(const Key& key, const Json& object, std::string_view tenant, scheduler::Unit& unit,

@@ -36,6 +36,21 @@ struct EstimatedCost {
   std::string currency;
 };
 using CostOf = std::function<std::optional<EstimatedCost>(const scheduler::Unit&)>;
+// Of a whole run, by the pods that its templates would make: each once, for how often nobody knows yet.
+using RunCostOf = std::function<std::optional<EstimatedCost>(const api::Key& workflow, const policy::Facts&)>;
+
+// A Workflow that is about to begin.
+struct RunAsked {
+  const api::Key& key;
+  const api::Json& workflow;
+  const api::Json& spec;             // with what the WorkflowTemplate says that it refers to …
+  const api::JsonObject& templates;  // … and the templates of others that it uses
+};
+struct RunJudged {
+  bool concerned = false;  // some gate was asked
+  std::string held;        // why it may not begin, and the way out; "": it may
+  policy::VerdictRow row;  // of the stream `verdicts`
+};
 
 class Gatekeeper {
  public:
@@ -44,7 +59,10 @@ class Gatekeeper {
   void enter(const store::Turn& turn) { turn_ = &turn; }
   void clear();
   // What rules on money ask. They outlive this; none: estimates are not known, and budgets object to nothing.
-  void set_cost(CostOf cost) { cost_ = std::move(cost); }
+  void set_cost(CostOf cost, RunCostOf run = {}) {
+    cost_ = std::move(cost);
+    run_cost_ = std::move(run);
+  }
   void set_desk(const policy::BudgetDesk* desk);
 
   // Gates, exceptions, scans, images and data sets; whether it is one.
@@ -64,10 +82,14 @@ class Gatekeeper {
   void write_verdicts(store::Turn&, WallTime now);
   void drop_verdicts() { let_.clear(); }
 
+  // A whole run, before it begins. Its pods are judged again, each.
+  RunJudged judge_run(const RunAsked&, std::string_view tenant, const Lookup&);
+
   // Who is to be judged again since the last time: pods, and all that wait in these clusters ("": in all).
   struct Again {
     std::set<api::Key> pods;
     std::set<std::string> clusters;
+    bool changed = false;  // what runs are judged by, too
   };
   Again take_again(WallTime now);
   void all_again();                          // queues are others
@@ -89,10 +111,13 @@ class Gatekeeper {
     std::string region;
   };
   struct Run {  // a Workflow that pods are of
-    std::string name;
+    std::string name, uid;
     std::vector<std::string> pipelines;
-    bool known = false;
   };
+  static Run read_run(std::string_view name, const api::Json& workflow);
+  policy::Facts facts_of_tenant(const api::Key&, const api::Json& object, std::string_view tenant,
+                                std::vector<std::string> queues, const Run*) const;
+  policy::Surroundings around(const api::Key&, const Lookup&) const;
   policy::Facts facts_of(const api::Key&, const api::Json& object, std::string_view tenant,
                          std::vector<std::string> queues, const Lookup&);
   const Run* run_of(const api::Key& pod, const api::Json& object, const Lookup&);
@@ -109,6 +134,7 @@ class Gatekeeper {
   policy::GateSet gates_;
   policy::Images images_;
   CostOf cost_;
+  RunCostOf run_cost_;
   const policy::BudgetDesk* desk_ = nullptr;
   std::map<std::string, Tenant, std::less<>> tenants_;               // by name
   std::map<std::string, std::set<std::string>, std::less<>> whose_;  // gate → its tenants; "" in it: all

@@ -209,7 +209,7 @@ TEST_P(GatekeeperTest, APipelineIsWhatTheFactoryKnowsOfTheWorkflow) {
     return JsonObject{
         {"ownerReferences",
          JsonArray{JsonObject{{"kind", "Workflow"}, {"name", name}, {"uid", uid}, {"controller", true}}}},
-        {"labels", JsonObject{{"factory.ingot.dev/repository", "weekly"}}}};
+        {"annotations", JsonObject{{"factory.ingot.dev/run-node", fmt::format("{}/node", uid)}}}};
   };
   workflow("w", from("weekly"));
   workflow("n", from("nightly"));
@@ -219,11 +219,37 @@ TEST_P(GatekeeperTest, APipelineIsWhatTheFactoryKnowsOfTheWorkflow) {
   with_image("b", "train:1", "c1", owned("n", "uid-n"));
   with_image("c", "train:1", "c1", owned("w", "uid-forged"));
   with_image("d", "train:1", "c1", owned("inline", "uid-inline"));
-  with_image("e", "train:1", "c1", {{"labels", JsonObject{{"workflows.argoproj.io/workflow", "w"}}}});
+  JsonObject forged = owned("w", "uid-w");  // an owner that anybody may write
+  forged.erase("annotations");
+  with_image("e", "train:1", "c1", forged);
   settle();
   EXPECT_EQ(node_of("a"), "n1") << "known to be of another";
   for (const std::string_view held : {"b", "c", "d", "e"})
     EXPECT_THAT(reason(held), StartsWith("gate nightly")) << held;
+}
+
+TEST_P(GatekeeperTest, ARunIsJudgedAsAWhole) {
+  gate("pinned", kPinned, R"({"pipelines":["nightly"]})");
+  settle();
+  const Key key(ClusterId("c1"), "workflows.argoproj.io", "default", "w");
+  const Json workflow = *api::parse_json(
+      R"({"metadata":{"name":"w","uid":"uid-w"},"spec":{"workflowTemplateRef":{"name":"nightly"}}})");
+  const auto judged = [&](std::string_view spec) {
+    std::optional<RunJudged> said;
+    EXPECT_TRUE(f.input([&](store::Turn& turn) {
+      said = placement->judge_run(turn, {key, workflow, *api::parse_json(spec), JsonObject()});
+    }));
+    EXPECT_TRUE(said && said->concerned);
+    return said ? said->held : "nobody knows";
+  };
+  EXPECT_EQ(
+      judged(fmt::format(R"({{"templates":[{{"name":"a","container":{{"image":"train@{}"}}}}]}})", kDigest)),
+      "");
+  EXPECT_THAT(judged(R"({"templates":[{"name":"a","container":{"image":"train:1"}}]})"),
+              StartsWith("gate pinned, rule r: image \"train:1\" of template a is named by a tag"));
+  exception("e", "pinned", R"({"tenant":"vision","workflow":"w*"})", 1h);
+  settle();
+  EXPECT_EQ(judged(R"({"templates":[{"name":"a","container":{"image":"train:1"}}]})"), "");
 }
 
 TEST_P(GatekeeperTest, OfAGangAllAreHeld) {

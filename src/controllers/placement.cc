@@ -72,6 +72,13 @@ class Placement::Impl final : store::Follower::Handler {
   }
   std::vector<scheduler::QueueLine> queue_lines() { return scheduler::queue_lines(model_); }
 
+  std::optional<RunJudged> judge_run(const store::Turn& turn, const RunAsked& asked) {
+    if (!loaded_) return std::nullopt;
+    return gates_.judge_run(asked, units_.tenant_of(asked.key.cluster()),
+                            [&](const Key& key) { return turn.get(key); });
+  }
+  void on_gates(std::function<void()> call) { on_gates_ = std::move(call); }
+
  private:
   void reset() override {
     model_ = {};
@@ -106,6 +113,7 @@ class Placement::Impl final : store::Follower::Handler {
       reserved_.restore();
       usage_.restore(env_.clock.wall());
       runs_.restore();
+      if (on_gates_) on_gates_();
     }
     loaded_ = true;
     if (!charge_others(turn)) return false;
@@ -254,6 +262,7 @@ class Placement::Impl final : store::Follower::Handler {
     const Gatekeeper::Again again = gates_.take_again(env_.clock.wall());
     set_later({again.pods.begin(), again.pods.end()});
     for (const std::string& cluster : again.clusters) set_later(units_.waiting_in(cluster));
+    if (again.changed && on_gates_) on_gates_();
     if (const auto due = gates_.next_due()) wake_after(*due - env_.clock.wall());
   }
 
@@ -382,6 +391,7 @@ class Placement::Impl final : store::Follower::Handler {
   Instant estimates_since_{};
   size_t estimates_ = 0;
   PlacementStats stats_;
+  std::function<void()> on_gates_;
   Announcer announcer_;
   Binder binder_{{env_, model_, units_, claims_, gates_, runs_, announcer_},
                  [this](store::Turn& turn, std::string_view uid) { load_allocation(turn, uid); }};
@@ -400,6 +410,10 @@ Result<Json> Placement::explain(const store::Turn& turn, const Key& pod, bool ev
 api::JsonArray Placement::queues(const store::Turn& turn, std::string_view tenant) {
   return queue_story(impl_->scene(), turn, tenant);
 }
+std::optional<RunJudged> Placement::judge_run(const store::Turn& turn, const RunAsked& asked) {
+  return impl_->judge_run(turn, asked);
+}
+void Placement::on_gates(std::function<void()> call) { impl_->on_gates(std::move(call)); }
 std::optional<Estimate> Placement::estimate(const ClusterId& cluster, const Json& object, const Lookup& own) {
   return impl_->estimate(cluster, object, own);
 }

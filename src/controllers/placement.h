@@ -8,10 +8,12 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "controllers/gatekeeper.h"
 #include "controllers/placement_story.h"
 #include "env/env.h"
 #include "scheduler/forecast.h"
@@ -48,6 +50,10 @@ class Placement {
   // While many ask at once, most answers are quick ones, and who asks after hundreds of others gets none. The look-up is for what is in that cluster.
   std::optional<Estimate> estimate(const ClusterId&, const api::Json& object, const Lookup&);
   std::vector<scheduler::QueueLine> queue_lines();  // as they are now
+  // What gates say of a whole run; none: they are not all known yet.
+  std::optional<RunJudged> judge_run(const store::Turn&, const RunAsked&);
+  // Called in a turn when what gates say may be another now.
+  void on_gates(std::function<void()>);
 
  private:
   class Impl;

@@ -36,6 +36,7 @@
 #include "ingot/metrics.h"
 #include "ingot/nodes.h"
 #include "ingot/routes.h"
+#include "ingot/run_judge.h"
 #include "ingot/server_names.h"
 #include "ingot/signing.h"
 #include "ingot/webhooks.h"
@@ -264,7 +265,9 @@ Result<void> Factory::Impl::run_nodes() {
     event_keeper = std::make_unique<controllers::EventKeeper>(real.env, *shard);
     device_health = std::make_unique<controllers::DeviceHealth>(real.env, *shard);
     account_requests = std::make_unique<AccountRequests>(real.loop, *server);
-    pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry, account_requests.get());
+    pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry, account_requests.get(),
+                                                    run_judge(*placement));
+    placement->on_gates([this] { pipelines->judge_again(); });
     crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
     repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git, *reader);
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
@@ -422,6 +425,7 @@ void Factory::Impl::stop(bool keep_pods) {
     dataset_runs = nullptr;
     if (webhooks) webhooks->rest();
     if (signing) signing->rest();
+    if (placement) placement->on_gates({});
     pipelines = nullptr;
     account_requests = nullptr;
     device_health = nullptr;

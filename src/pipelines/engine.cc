@@ -8,6 +8,7 @@
 
 #include "base/text_map.h"
 #include "pipelines/experiment.h"
+#include "pipelines/held_runs.h"
 #include "pipelines/lock_book.h"
 #include "pipelines/memos.h"
 #include "pipelines/pods.h"
@@ -47,7 +48,7 @@ constexpr size_t kAhead = 1'000;
 
 class Engine::Impl final : public store::Follower::Handler {
  public:
-  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry, Requests* requests)
+  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry, Requests* requests, Judge judge)
       : env_(env),
         shard_(shard),
         registry_(registry),
@@ -56,6 +57,7 @@ class Engine::Impl final : public store::Follower::Handler {
                      look_at(workflow);
                      follower_.wake();
                    }),
+        held_(std::move(judge)),
         pod_spec_(*registry.find_key("pods")->schema->find("spec")->schema),
         follower_(env, shard,
                   {{{"", std::string(workflow::kWorkflows), ""}, {"", "pods", ""}, {"", "configmaps", ""}},
@@ -66,6 +68,11 @@ class Engine::Impl final : public store::Follower::Handler {
   }
 
   EngineStats stats() const { return stats_; }
+
+  void judge_again() {
+    for (const std::string& workflow : held_.held()) look_at(workflow);
+    if (!held_.held().empty()) follower_.wake();
+  }
 
  private:
   struct Going {
@@ -94,6 +101,7 @@ class Engine::Impl final : public store::Follower::Handler {
     timers_.clear();
     locks_.reset();
     resources_.clear();
+    held_.clear();
     sweep_.emplace(env_, shard_);
     stats_.runs = 0;
   }
@@ -139,6 +147,7 @@ class Engine::Impl final : public store::Follower::Handler {
     locks_.read(key.text());
     if (!object) {
       forget(turn, key);
+      held_.gone(turn, key);
       if (erase_nodes(turn, key, kErased)) look_at(key.text());
       return;
     }
@@ -188,9 +197,9 @@ class Engine::Impl final : public store::Follower::Handler {
       return false;
     }
     if (api::find(json, {"metadata", "deletionTimestamp"})) return false;
-    const bool fresh =
-        phase.empty() && string_at(json, {"status", "startedAt"}).empty();  // not one to be tried again
-    if (fresh && erase_nodes(turn, object->key, kErased)) {                 // of one of the same name before
+    const bool fresh = (phase.empty() || HeldRuns::was_held(json)) &&
+                       string_at(json, {"status", "startedAt"}).empty();  // not one to be tried again
+    if (fresh && erase_nodes(turn, object->key, kErased)) {               // of one of the same name before
       look_at(object->key.text());
       return false;
     }
@@ -199,6 +208,7 @@ class Engine::Impl final : public store::Follower::Handler {
       refuse(turn, object, std::move(json), read.error(), now);
       return false;
     }
+    if (!may_begin(turn, object, json, *read, fresh, now)) return false;
     Going& going = going_[object->key.text()];
     going.run = std::move(read->run);
     going.seen = object->revision;
@@ -232,6 +242,20 @@ class Engine::Impl final : public store::Follower::Handler {
       going.pods.erase(pod_key(object->key, run.nodes()[size_t(wanted.node)]).text());
     run.shut_down(read->shutdown, now);
     return true;
+  }
+
+  bool may_begin(store::Turn& turn, const ObjectPtr& object, const Json& json, const ReadWorkflow& read,
+                 bool fresh, WallTime now) {
+    const bool begun = !fresh && has_begun(turn, object->key, json);
+    const auto answer = held_.ask(turn, object, json, read.run->flow().spec(), read.templates, begun, now);
+    if (answer == HeldRuns::Answer::Refused) timers_.emplace(now + kAgain, object->key.text());
+    if (answer != HeldRuns::Answer::Held || read.shutdown == workflow::Shutdown::No)
+      return answer == HeldRuns::Answer::Begins;
+    const ObjectPtr newest = turn.get(object->key);
+    Json stopped = newest->parse();
+    set_over(stopped, Phase::Failed, "stopped before it began", now);
+    if (turn.put(newest->key, std::move(stopped), newest->revision)) held_.over(newest->key);
+    return false;
   }
 
   Key pod_key(const Key& workflow, const workflow::Node& node) const {
@@ -425,6 +449,7 @@ class Engine::Impl final : public store::Follower::Handler {
   store::Shard& shard_;
   const api::Registry& registry_;
   ResourceSteps resources_;
+  HeldRuns held_;
   const api::Schema& pod_spec_;
   Flows flows_;
   LockBook locks_;
@@ -441,9 +466,11 @@ class Engine::Impl final : public store::Follower::Handler {
   store::Follower follower_;
 };
 
-Engine::Engine(env::Env& env, store::Shard& shard, const api::Registry& registry, Requests* requests)
-    : impl_(std::make_unique<Impl>(env, shard, registry, requests)) {}
+Engine::Engine(env::Env& env, store::Shard& shard, const api::Registry& registry, Requests* requests,
+               Judge judge)
+    : impl_(std::make_unique<Impl>(env, shard, registry, requests, std::move(judge))) {}
 Engine::~Engine() = default;
 EngineStats Engine::stats() const { return impl_->stats(); }
+void Engine::judge_again() { impl_->judge_again(); }
 
 }  // namespace ingot::pipelines

@@ -12,6 +12,7 @@
 
 #include "api/registry.h"
 #include "env/env.h"
+#include "pipelines/judge.h"
 #include "pipelines/requests.h"
 #include "store/shard.h"
 
@@ -25,11 +26,13 @@ struct EngineStats {
 class Engine {
  public:
   // `requests`, which outlive it: for what steps do under their service accounts.
-  Engine(env::Env&, store::Shard&, const api::Registry&, Requests* requests = nullptr);
+  // `judge`: is asked before a run's first node; none: nobody is.
+  Engine(env::Env&, store::Shard&, const api::Registry&, Requests* requests = nullptr, Judge judge = {});
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
   EngineStats stats() const;
+  void judge_again();  // runs that are held: the judge may say otherwise now
 
  private:
   class Impl;

@@ -105,6 +105,7 @@ Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& ob
                                          : workflow::Shutdown::No;
   out.stored = resolved->fresh;
   if (out.stored) object = workflow::with_stored(std::move(object), *resolved);
+  out.templates = std::move(resolved->stored);
   return out;
 }
 

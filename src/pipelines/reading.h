@@ -22,7 +22,8 @@ class Flows {
 
 struct ReadWorkflow {
   std::unique_ptr<workflow::Run> run;
-  bool stored = false;  // the object has what it refers to now, and is to be written
+  bool stored = false;        // the object has what it refers to now, and is to be written
+  api::JsonObject templates;  // of others, that it uses
   bool suspended = false;
   workflow::Shutdown shutdown = workflow::Shutdown::No;
 };

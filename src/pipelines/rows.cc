@@ -24,6 +24,14 @@ bool put_node(store::Turn& turn, const api::Key& workflow, const std::deque<work
       .has_value();
 }
 
+bool has_begun(const store::Turn& turn, const api::Key& workflow, const api::Json& object) {
+  const api::ObjectPtr root = turn.get(node_key(workflow, workflow.name()));
+  if (!root) return false;
+  const auto node = workflow::node_from_json(workflow::unpacked(root->parse(), root->key.name()));
+  const auto created = parse_rfc3339(api::string_at(object, {"metadata", "creationTimestamp"}));
+  return node && created && node->node.started >= *created;
+}
+
 bool erase_nodes(store::Turn& turn, const api::Key& workflow, size_t limit) {
   return turn.erase_range(node_key(workflow, "").text(), limit) > 0;
 }

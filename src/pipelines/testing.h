@@ -25,12 +25,13 @@ class Factory {
 
   store::Fixture store;
   std::shared_ptr<const api::Registry> registry = api::Registry::builtin();
-  Requests* requests = nullptr;  // from the next start on
+  Requests* requests = nullptr;  // from the next start on …
+  Judge judge;                   // … and likewise
   std::unique_ptr<Engine> engine;
   std::vector<std::string> made;  // nodes whose pods end() ended, in order
 
   void start() {
-    engine = std::make_unique<Engine>(store.t.env, *store.shard, *registry, requests);
+    engine = std::make_unique<Engine>(store.t.env, *store.shard, *registry, requests, judge);
     settle();
   }
   void stop() { engine = nullptr; }

@@ -107,7 +107,8 @@ class Templates {
     JsonObject shape{{"containers", std::move(main)},
                      {"initContainers", api::array_at(body, {"initContainers"})},
                      {"volumes", volumes(body)}};
-    for (const std::string_view field : {"securityContext", "hostNetwork"})
+    for (const std::string_view field :
+         {"securityContext", "hostNetwork", "activeDeadlineSeconds", "nodeSelector", "affinity"})
       if (const Json* own = api::find(body, {field}); own || (own = api::find(spec_, {field})))
         shape[field] = *own;
     facts_.made.emplace_back(std::move(shape));

@@ -31,7 +31,15 @@ bool Plane::start() {
   p->nodes = std::make_unique<controllers::NodeLifecycle>(env, *p->shard);
   p->events = std::make_unique<controllers::EventKeeper>(env, *p->shard);
   p->devices = std::make_unique<controllers::DeviceHealth>(env, *p->shard);
-  p->pipelines = std::make_unique<pipelines::Engine>(env, *p->shard, *registry_);
+  p->pipelines = std::make_unique<pipelines::Engine>(
+      env, *p->shard, *registry_, nullptr,
+      [&placement = *p->placement](const store::Turn& turn,
+                                   const pipelines::RunToJudge& run) -> std::optional<pipelines::RunSaid> {
+        auto said = placement.judge_run(turn, {run.key, run.workflow, run.spec, run.templates});
+        if (!said) return std::nullopt;
+        return pipelines::RunSaid{said->concerned, said->held, said->row.data, said->row.unique};
+      });
+  p->placement->on_gates([&pipelines = *p->pipelines] { pipelines.judge_again(); });
   p->ledger = std::make_unique<metering::Ledger>(env, *p->shard);
   process_ = std::move(p);
   network_.attach(process_->server.get());
