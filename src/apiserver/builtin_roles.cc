@@ -64,7 +64,7 @@ Rules view_rules() {
            {"datasets", "datasetversions", "models", "models/aliases", "modelversions", "repositories"}),
       rule({"get"}, {"factory.ingot.dev"}, {"blobs"}),
       rule(read(), {"factory.ingot.dev"}, tracked()),
-      rule({"list"}, {"factory.ingot.dev"}, {"signingkeys", "lineage"}),
+      rule({"list"}, {"factory.ingot.dev"}, {"signingkeys", "lineage", "gateverdicts"}),
   };
 }
 

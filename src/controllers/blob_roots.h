@@ -28,6 +28,8 @@ std::unique_ptr<BlobRoots> dataset_roots();
 // Versions of models: likewise; and their bundles.
 std::unique_ptr<BlobRoots> model_roots();
 std::unique_ptr<BlobRoots> model_bundle_roots();
+// Scans of images: their reports. In root.
+std::unique_ptr<BlobRoots> scan_roots();
 // Artifacts of workflows: what templates and arguments name, what the nodes of runs were given and left, and what pods of
 // steps have told and no node knows yet. Until the Workflow is gone.
 std::unique_ptr<BlobRoots> artifact_roots();

@@ -38,8 +38,25 @@ class ManifestRoots final : public BlobRoots {
   const std::string_view versions_;
 };
 
+class ReportRoots final : public BlobRoots {
+ public:
+  void named(const store::Turn& turn, const ClusterId& cluster, const VisitDigest& visit) const override {
+    turn.range(api::type_prefix(cluster, "imagescans.factory.ingot.dev"), "",
+               [&](const api::ObjectPtr& scan) {
+                 if (const auto digest = Digest::parse(api::string_at(scan->parse(), {"spec", "report"})))
+                   visit(*digest);
+                 return true;
+               });
+  }
+  Result<void> follow(env::Blobs&, const ClusterId&, const std::vector<Digest>&,
+                      const VisitDigest&) const override {
+    return {};
+  }
+};
+
 }  // namespace
 
+std::unique_ptr<BlobRoots> scan_roots() { return std::make_unique<ReportRoots>(); }
 std::unique_ptr<BlobRoots> dataset_roots() {
   return std::make_unique<ManifestRoots>("datasetversions.factory.ingot.dev");
 }

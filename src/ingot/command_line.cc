@@ -44,6 +44,7 @@ CommandLine::CommandLine() {
   add_datasets();
   add_models();
   add_history();
+  add_gates();
   add_repositories();
   add_run();
   add_runs();
@@ -183,6 +184,7 @@ void CommandLine::add_listings() {
       ->check(CLI::ExistingFile);
   load->add_option("--tenant", in_.image.tenant, "for this tenant only; without it, for all")->type_name("T");
   listing(load);
+  add_scans(*image);
   listing(command(app_, "version", "What this program is", "ingot version",
                   [this] { return ingot::version(in_.common); }));
   auto* completion = command(app_, "completion", "A completion script for a shell",

@@ -19,6 +19,7 @@ struct Parsed {
   KubeconfigOptions kubeconfig;
   UsageOptions usage;
   ImageOptions image;
+  GateOptions gate;
   DatasetOptions dataset;
   ModelOptions model;
   LineageOptions lineage;
@@ -48,6 +49,8 @@ class CommandLine {
   void add_datasets();
   void add_models();
   void add_history();
+  void add_gates();
+  void add_scans(CLI::App& image);
   CLI::App* lineage_command(CLI::App& parent, const char* what, const char* example,
                             int (*run)(const Common&, const LineageOptions&));
   void add_repositories();

@@ -69,8 +69,23 @@ int usage(const Common&, const UsageOptions&);
 struct ImageOptions {
   std::string file;
   std::string tenant;
+  std::string image;  // of `scan add`: what the report is of
 };
 int image_load(const Common&, const ImageOptions&);
+int image_scan_add(const Common&, const ImageOptions&);
+int image_scan_list(const Common&, const ImageOptions&);
+
+struct GateOptions {
+  std::string gate, rule, file;
+  std::string tenant, ns = "default";
+  std::string target_ns, pod, workflow, model;  // of an exception
+  std::string reason, lasts, since;
+};
+int gate_list(const Common&, const GateOptions&);
+int gate_show(const Common&, const GateOptions&);
+int gate_check(const Common&, const GateOptions&);
+int gate_except(const Common&, const GateOptions&);
+int gate_verdicts(const Common&, const GateOptions&);
 
 struct DatasetOptions {
   std::string name;  // of get: NAME or NAME@VERSION

@@ -171,8 +171,8 @@ Result<void> Factory::Impl::open_blobs() {
     if (!tracks) return fail(tracks.error());
     tracking = std::move(*tracks);
     std::vector<std::unique_ptr<controllers::BlobRoots>> roots;
-    for (const auto of : {controllers::dataset_roots, controllers::model_roots,
-                          controllers::model_bundle_roots, controllers::artifact_roots})
+    for (const auto of : {controllers::dataset_roots, controllers::model_roots, controllers::model_bundle_roots,
+                          controllers::artifact_roots, controllers::scan_roots})
       roots.push_back(of());
     roots.push_back(tracking->roots());
     blob_keeper =

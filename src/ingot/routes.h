@@ -9,6 +9,7 @@
 //   POST signingkeys                     a new one signs from now on; in root alone
 //   GET lineage?of=KIND/NAME&way=W&depth=N&nodes=N   what something came from and what came of it (registry/lineage.h), in the
 //                                        cluster; in root also &cluster=ID, for those that are gone
+//   GET gateverdicts?tenant=T&sinceSeconds=N&after=S   what gates said, page by page; a tenant's own in its own cluster
 // Thread rule: the loop. Everything passed in outlives the routes.
 #pragma once
 
@@ -31,6 +32,7 @@ apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<control
 apiserver::ExtraRoute keys_route(env::Signer&);
 apiserver::ExtraRoute rotate_route(env::Signer&, env::Worker&, env::Log&);
 apiserver::ExtraRoute audit_route(env::Env&, store::Shard&);
+apiserver::ExtraRoute verdicts_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute lineage_route(const std::unique_ptr<registry::Lineage>&);
 
 }  // namespace ingot
