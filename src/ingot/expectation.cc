@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "apiserver/cluster_view.h"
+#include "apiserver/memo.h"
 #include "ingot/output.h"
 
 namespace ingot {
@@ -39,6 +41,21 @@ std::string expectation_text(const controllers::Estimate& e, const policy::Price
   std::string text = start_text(e.forecast, now);
   if (cost == 0) return text;
   return text + ", about " + money(prices.currency, cost) + (e.run_time ? "" : " an hour");
+}
+
+apiserver::Expectation expectation_by(const std::unique_ptr<controllers::Placement>& placement,
+                                      const env::Clock& clock) {
+  return [&placement, &clock, unset = policy::prices_from(nullptr),
+          read = std::make_shared<apiserver::Memo<policy::Prices>>(1)](
+             const apiserver::ClusterView& view, const api::Json& object, const api::ObjectPtr& list) {
+    const controllers::Lookup own = [&](const api::Key& key) {
+      return view.get(key.resource(), key.ns(), key.name());
+    };
+    const auto estimate = placement ? placement->estimate(view.cluster(), object, own) : std::nullopt;
+    if (!estimate) return std::string();
+    const auto prices = [](const api::Json& said) { return policy::prices_from(&said); };
+    return expectation_text(*estimate, list ? read->of(list, prices) : unset, clock.wall());
+  };
 }
 
 }  // namespace ingot

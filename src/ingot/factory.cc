@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <map>
 
-#include "apiserver/memo.h"
 #include "apiserver/server.h"
 #include "controllers/blob_keeper.h"
 #include "controllers/device_health.h"
@@ -171,8 +170,9 @@ Result<void> Factory::Impl::open_blobs() {
     if (!tracks) return fail(tracks.error());
     tracking = std::move(*tracks);
     std::vector<std::unique_ptr<controllers::BlobRoots>> roots;
-    for (const auto of : {controllers::dataset_roots, controllers::model_roots, controllers::model_bundle_roots,
-                          controllers::artifact_roots, controllers::scan_roots})
+    for (const auto of :
+         {controllers::dataset_roots, controllers::model_roots, controllers::model_bundle_roots,
+          controllers::artifact_roots, controllers::scan_roots})
       roots.push_back(of());
     roots.push_back(tracking->roots());
     blob_keeper =
@@ -226,18 +226,7 @@ Result<void> Factory::Impl::serve() {
     mount_records(*server, real.env, *shard);
     server->mount(queues_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
-    server->expect_by(
-        [this, unset = policy::prices_from(nullptr),
-         read = std::make_shared<apiserver::Memo<policy::Prices>>(1)](
-            const apiserver::ClusterView& view, const api::Json& object, const api::ObjectPtr& list) {
-          const controllers::Lookup own = [&](const api::Key& key) {
-            return view.get(key.resource(), key.ns(), key.name());
-          };
-          const auto estimate = placement ? placement->estimate(view.cluster(), object, own) : std::nullopt;
-          if (!estimate) return std::string();
-          const auto prices = [](const api::Json& said) { return policy::prices_from(&said); };
-          return expectation_text(*estimate, list ? read->of(list, prices) : unset, real.clock.wall());
-        });
+    server->expect_by(expectation_by(placement, real.clock));
     server->mount(metrics_route(metric_sources));
     webhooks->mount(*tracking);
     signing->mount(*server, *blobs, *blob_service, *tracking);
@@ -267,7 +256,7 @@ Result<void> Factory::Impl::run_nodes() {
     account_requests = std::make_unique<AccountRequests>(real.loop, *server);
     pipelines = std::make_unique<pipelines::Engine>(real.env, *shard, *registry, account_requests.get(),
                                                     run_judge(*placement));
-    placement->on_gates([this] { pipelines->judge_again(); });
+    placement->on_gates([this] { return pipelines ? pipelines->judge_again() : void(); });
     crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
     repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git, *reader);
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
@@ -425,7 +414,6 @@ void Factory::Impl::stop(bool keep_pods) {
     dataset_runs = nullptr;
     if (webhooks) webhooks->rest();
     if (signing) signing->rest();
-    if (placement) placement->on_gates({});
     pipelines = nullptr;
     account_requests = nullptr;
     device_health = nullptr;

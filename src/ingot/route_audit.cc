@@ -56,6 +56,7 @@ void mount_records(apiserver::Server& server, env::Env& env, store::Shard& shard
   server.mount(usage_route(env, shard));
   server.mount(history_route(env, shard));
   server.mount(audit_route(env, shard));
+  server.mount(verdicts_route(env, shard));
 }
 
 }  // namespace ingot

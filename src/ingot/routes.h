@@ -26,7 +26,7 @@ namespace ingot {
 
 apiserver::ExtraRoute usage_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute history_route(env::Env&, store::Shard&);
-void mount_records(apiserver::Server&, env::Env&, store::Shard&);  // usage, history and audit
+void mount_records(apiserver::Server&, env::Env&, store::Shard&);  // usage, history, audit and verdicts
 apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute keys_route(env::Signer&);
