@@ -118,9 +118,10 @@ std::optional<Objection> GateSet::Judge::scan(const Rule& rule, const ImageUse& 
                        use.reference);
   };
   if (!newest)
-    return Objection{cut(fmt::format("image \"{}\" of {} ({}) has no scan report", use.reference, use.where,
-                                     short_digest(digest))),
-                     add()};
+    return Objection{
+        cut(fmt::format("image \"{}\" of {}{} has no scan report", use.reference, use.where,
+                        use.by_digest.empty() ? fmt::format(" ({})", short_digest(digest)) : "")),
+        add()};
   if (now - newest->at > *rule.scan_age)
     return Objection{
         cut(fmt::format("the scan of image \"{}\" of {} is of {}, and older than {}", use.reference,
