@@ -341,6 +341,19 @@ TEST_F(LineageTest, RowsAreWrittenOnceWhateverFails) {
   EXPECT_EQ(api::array_at(run, {"pods"}).size(), 1u);
 }
 
+TEST_F(LineageTest, ARunIsCaredForUntilItsRowIsDurable) {
+  data();
+  put(key("workflows.argoproj.io", "train"), workflow(false, false));
+  put(key("pods", "train-fit"), pod("p1", "Succeeded"));
+  EXPECT_EQ(rows(), 2u);
+  ASSERT_TRUE(f.shard->submit([&](store::Turn& turn) {
+    (void)turn.put(key("workflows.argoproj.io", "train"), *api::parse_json(workflow(true, false)));
+    turn.then(turn.revision(), [&](const Result<void>&) { f.t.faults.arm("store.commit.fail", 1); });
+  }));
+  f.t.loop.advance(std::chrono::seconds(5));
+  EXPECT_EQ(rows(), 3u);
+}
+
 TEST_F(LineageTest, WhatEndedWhileNobodyLookedIsWrittenDownAfterwards) {
   data();
   witness = nullptr;

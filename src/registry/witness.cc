@@ -139,7 +139,10 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
     if (change.deleted) keep_gone(change.object);
     const bool over = completed(change.object);
     if (change.deleted ? over : !over || completed(change.before)) return;
-    wait({change.object, change.deleted, change.revision()});
+    // Its pods and versions came before it, also in the order of keys. Of most nothing is to be told.
+    const bool cared = runs_.contains(change.object->key.text());
+    if (cared || change.object->mentions(api::kCommitLabel))
+      wait({change.object, change.deleted, change.revision()});
   }
   void see_data(const store::Change& change) {
     if (change.deleted) keep_gone(change.object);
@@ -187,26 +190,31 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
   void write(store::Turn& turn) {
     submitted_ = false;
     const WallTime now = env_.clock.wall();
-    size_t written = 0;
     Revision seen = last_;
-    for (size_t looked = 0; !waiting_.empty() && written < kFew && looked < 16 * kFew; ++looked) {
+    std::vector<std::string> told;
+    for (size_t n = 0; !waiting_.empty() && n < kFew; ++n) {
       const Entry entry = std::move(waiting_.front());
       waiting_.pop_front();
       waiting_bytes_ -= entry.object->json.size();
-      written += write(turn, entry, now);
+      write(turn, entry, now);
+      if (entry.object->key.resource() == kWorkflows) told.push_back(entry.object->key.text());
       seen = entry.at;
     }
     if (waiting_.empty()) seen = last_;
-    if (written == 0) return submit();
     if (!listing_) turn.set_meta(kSeen, std::to_string(seen.value));
-    turn.then(turn.revision(), [weak = weak_from_this(), was = life_](const Result<void>& durable) {
-      const auto at = weak.lock();
-      if (!durable && at && at->life_ == was) at->restart();
-    });
+    turn.then(turn.revision(),
+              [weak = weak_from_this(), was = life_, told = std::move(told)](const Result<void>& durable) {
+                const auto at = weak.lock();
+                if (!at) return;
+                if (durable)
+                  for (const std::string& workflow : told) at->runs_.erase(workflow);
+                else if (at->life_ == was)
+                  at->restart();
+              });
     submit();
   }
 
-  bool write(store::Turn& turn, const Entry& entry, WallTime now) {
+  void write(store::Turn& turn, const Entry& entry, WallTime now) {
     const Key& key = entry.object->key;
     const LookBack look = [&](std::string_view resource, std::string_view ns, std::string_view name) {
       return plain(ns) && plain(name) ? look_back(turn, Key(cluster_of(key), resource, ns, name)) : Json();
@@ -218,8 +226,6 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
       row = pod_row(pod, look, entry.went, now);
       unique = "/pod/" + std::string(string_at(pod, {"metadata", "uid"}));
     } else if (key.resource() == kWorkflows) {
-      const bool cared = runs_.erase(key.text()) > 0;
-      if (!cared && !entry.object->mentions(api::kCommitLabel)) return false;
       const Json workflow = entry.object->parse();
       const std::string_view uid = string_at(workflow, {"metadata", "uid"});
       row = workflow_row(workflow, pods_of(turn, key, uid), entry.went, now);
@@ -236,7 +242,6 @@ class Witness::Impl : public std::enable_shared_from_this<Witness::Impl> {
                  .cluster = std::string(key.cluster()),
                  .at = now,
                  .data = api::to_text(row)});
-    return true;
   }
 
   Json look_back(const store::Turn& turn, const Key& key) const {
