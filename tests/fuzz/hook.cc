@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "api/remote_url.h"
+#include "api/webhook.h"
 #include "base/assert.h"
 #include "git/globs.h"
 #include "git/hook.h"
@@ -34,6 +35,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 2:
       if (const auto url = api::parse_remote_url(text)) ASSERT(url->host.empty() || url->host.front() != '-');
+      if (const auto url = api::parse_webhook_url(text)) {
+        ASSERT(!url->host.empty() && url->target.front() == '/');
+        for (const std::string& part : {url->host, url->authority, url->target})
+          ASSERT(part.find_first_of(" \r\n\t\\") == part.npos);
+        ASSERT(url->authority.find('@') == std::string::npos);
+      }
       break;
     case 3:
       (void)git::signed_by(std::vector{first}, second, text);
