@@ -28,6 +28,7 @@ class Tree {
     for (const Json& edge : api::array_at(answer, {"edges"})) {
       const std::string_view from = string_at(edge, {"from"}), to = string_at(edge, {"to"});
       if (!nodes_.contains(from) || !nodes_.contains(to)) continue;
+      if (api::bool_at(edge, {"said"})) said_.insert({from, to});
       into_[to].push_back(from);
       from_[from].push_back(to);
     }
@@ -64,7 +65,9 @@ class Tree {
     if (depth > kDeepest) return;
     for (const std::string_view near : edges[node]) {
       const bool again = !shown_.insert(near).second;
-      line(depth, fmt::format("{:<9} {}{}", label(near), head(near), again ? "   (above)" : ""));
+      const bool said = said_.contains({node, near}) || said_.contains({near, node});
+      line(depth, fmt::format("{:<9} {}{}{}", label(near), head(near), said ? "   (as the data says)" : "",
+                              again ? "   (above)" : ""));
       if (again) continue;
       details(near, depth + 1);
       below(edges, near, depth + 1);
@@ -198,6 +201,7 @@ class Tree {
       }
       show_pod(pod, depth);
     }
+    if (api::bool_at(node, {"morePods"})) line(depth, "… and pods that are not listed, nor is their cost");
     for (const Json& move : api::array_at(node, {"aliases"})) {
       const auto other = api::int_at(move, {"other"});
       const std::string_view event = string_at(move, {"event"}), by = string_at(move, {"by"});
@@ -236,6 +240,7 @@ class Tree {
   const WallTime now_;
   std::map<std::string_view, const Json*> nodes_;
   Edges into_, from_;
+  std::set<std::pair<std::string_view, std::string_view>> said_;
   std::set<std::string_view> shown_;
   std::string out_;
   size_t lines_ = 0;

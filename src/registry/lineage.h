@@ -35,7 +35,8 @@ class Lineage {
   static constexpr size_t kDeepest = 16, kMostNodes = 5'000;
   static constexpr size_t kMostAsked = 64, kMostOfCluster = 4;  // at a time; TooManyRequests beyond
 
-  // JSON: {of, way, nodes: [{id, kind, …}], edges: [{from, to}], cut?: [why]}. BadRequest, NotFound.
+  // JSON: {of, way, nodes: [{id, kind, …}], edges: [{from, to, said?}], cut?: [why]}; `said`: that data came from a run is
+  // what its version says of itself, and nobody saw. BadRequest, NotFound.
   using Done = std::move_only_function<void(Result<std::string>)>;
 
   Lineage(env::Env&, store::Shard&, env::Worker&, LineageOptions = {});

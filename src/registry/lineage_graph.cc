@@ -316,6 +316,7 @@ void LineageGraph::join() {
       auto run = runs->second.lower_bound({data.row, {}});
       if (run != runs->second.begin()) --run;
       link(run->node, data.node);
+      said_.insert({run->node, data.node});
     }
   }
 }
@@ -359,7 +360,11 @@ JsonObject LineageGraph::part(const std::set<std::string, std::less<>>& kept) co
     }
     nodes.push_back(std::move(node));
     for (const std::string& to : from(id))
-      if (kept.contains(to)) edges.push_back(JsonObject{{"from", id}, {"to", to}});
+      if (kept.contains(to)) {
+        JsonObject edge{{"from", id}, {"to", to}};
+        if (said_.contains({std::string(id), to})) edge["said"] = true;
+        edges.push_back(std::move(edge));
+      }
   }
   return {{"nodes", std::move(nodes)}, {"edges", std::move(edges)}};
 }

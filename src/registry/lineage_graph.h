@@ -67,8 +67,9 @@ class LineageGraph {
 
   std::map<std::string, api::Json, std::less<>> nodes_;  // objects
   std::map<std::string, Names, std::less<>> into_, from_;
-  std::map<std::string, Pod, std::less<>> pods_;                  // by uid
-  std::map<std::string, Names, std::less<>> runs_pods_;           // their uids
+  std::set<std::pair<std::string, std::string>> said_;   // edges that only whoever added the data tells of
+  std::map<std::string, Pod, std::less<>> pods_;         // by uid
+  std::map<std::string, Names, std::less<>> runs_pods_;  // their uids
   std::map<std::string, std::string, std::less<>> versions_;      // nodes by uid
   std::map<std::string, std::set<Called>, std::less<>> called_;   // runs, by namespace/name
   std::map<std::string, std::set<Called>, std::less<>> sourced_;  // data, by the namespace/name of its run

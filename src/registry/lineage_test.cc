@@ -373,6 +373,8 @@ TEST_F(LineageTest, DataThatARunLeftLeadsToItsModels) {
   EXPECT_THAT(ids(up),
               testing::IsSupersetOf({"commit/" + kCommit, "data/" + kManifest, std::string("run/w1")}));
   EXPECT_THAT(ids(ask("data/" + kManifest, LineageQuery::Way::Down)), testing::Contains("data/" + made));
+  for (const Json& edge : api::array_at(*up, {"edges"}))
+    EXPECT_EQ(api::bool_at(edge, {"said"}), string_at(edge, {"to"}) == "data/" + made) << api::to_text(edge);
 }
 
 TEST_F(LineageTest, AnswersAreCutAndSaySo) {
