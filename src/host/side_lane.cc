@@ -4,14 +4,24 @@
 
 namespace ingot::host {
 
-SideLane::~SideLane() {
-  if (rest_) loop_.cancel(rest_);
-  for (auto& [id, timer] : timers_) loop_.cancel(timer.outer);
+SideLane::~SideLane() { close(); }
+
+void SideLane::close() {
+  std::deque<Waiting> dropped;  // outside the lock: what goes may post
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    dropped.swap(queue_);
+  }
+  if (rest_) loop_.cancel(std::exchange(rest_, 0));
+  const auto timers = std::exchange(timers_, {});
+  for (const auto& [id, timer] : timers) loop_.cancel(timer.outer);
 }
 
 void SideLane::post(env::Task task) {
   {
     std::lock_guard lock(mutex_);
+    if (closed_) return;
     queue_.push_back({clock_.now(), std::move(task)});
     if (std::exchange(posted_, true)) return;
   }

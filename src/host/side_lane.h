@@ -3,7 +3,7 @@
 // more than that, however many nodes there are. While clients keep the loop busy, kRest slices of time lie between two
 // slices, unless a task has waited for kPatience: a burst of requests is not slowed by what it sets in motion.
 //
-// Thread rule: as env::Loop. Destroyed on the loop's thread, or once that has ended; what still waits is dropped.
+// Thread rule: as env::Loop. Closed and destroyed on the loop's thread, or once that has ended; what still waits is dropped.
 #pragma once
 
 #include <deque>
@@ -27,6 +27,9 @@ class SideLane final : public env::Loop {
 
   // A client's request is here: the time after it is not for the lane alone. Thread rule: the loop.
   void give_way() { clients_until_ = clock_.now() + kRest * slice_; }
+
+  // What waits and what is posted from now on is dropped: whoever still has an answer for the lane may go on to give it.
+  void close();
 
   void post(env::Task) override;
   env::TimerId at(Instant, env::Task) override;
@@ -52,6 +55,7 @@ class SideLane final : public env::Loop {
   mutable std::mutex mutex_;
   std::deque<Waiting> queue_;  // guarded
   bool posted_ = false;        // guarded: a round is due
+  bool closed_ = false;        // guarded
   Instant rest_until_{}, clients_until_{};
   env::TimerId rest_ = 0;
   std::unordered_map<env::TimerId, Timer> timers_;

@@ -91,6 +91,18 @@ TEST_F(SideLaneTest, ADueTimerThatWaitsForItsSliceCanStillBeCancelled) {
   EXPECT_EQ(order, "");
 }
 
+TEST(SideLane, WhatIsPostedToAClosedOneIsDropped) {
+  env::TestEnv t;
+  bool ran = false;
+  SideLane lane(t.clock, t.loop, 1ms);
+  lane.post([&] { ran = true; });
+  lane.at(t.clock.now() + 1ms, [&] { ran = true; });
+  lane.close();
+  lane.post([&] { ran = true; });
+  t.loop.advance(1s);
+  EXPECT_FALSE(ran);
+}
+
 TEST(SideLane, WhatStillWaitsIsDroppedWithIt) {
   env::TestEnv t;
   bool ran = false;

@@ -394,7 +394,7 @@ void Factory::Impl::stop(bool keep_pods) {
   real.loop.call([&] {
     nodes = nullptr;
     door.nodes = nullptr;
-    lane = nullptr;
+    if (lane) lane->close();  // answers to the nodes are still on their way
   });
   if (machine && !keep_pods) clean_machine();
   real.loop.call([&] { machine = nullptr; });
@@ -428,6 +428,7 @@ void Factory::Impl::stop(bool keep_pods) {
     logs = nullptr;
     pod_ends = nullptr;
     shard = nullptr;
+    lane = nullptr;
   });
   signing = nullptr;
   tracking = nullptr;
