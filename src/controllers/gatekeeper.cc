@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "api/reserved.h"
@@ -20,7 +21,7 @@ using policy::Facts;
 using policy::Verdict;
 
 constexpr size_t kRowsOfOnePod = 32;  // who changes his pod again and again fills no stream
-constexpr size_t kRowsPerTurn = 32, kRunsKnown = 2'048;
+constexpr size_t kRowsPerTurn = 32, kTemplatesCounted = 64, kRunsKnown = 2'048;
 constexpr std::string_view kWorkflows = "workflows.argoproj.io";
 
 // Names that no key can hold are nobody's.
@@ -241,7 +242,8 @@ Facts Gatekeeper::facts_of(const Key& key, const Json& object, std::string_view 
   return facts;
 }
 
-RunJudged Gatekeeper::judge_run(const RunAsked& asked, std::string_view tenant, const Lookup& lookup) {
+RunJudged Gatekeeper::judge_run(const RunAsked& asked, std::string_view tenant, const Lookup& lookup,
+                                const UnitOf& unit_of) {
   if (gates_.empty()) return {};
   const auto work = scheduler::work_of(asked.workflow);
   std::vector<std::string> queues = book_.chain(tenant, book_.resolve(tenant, work.queue).value_or(""));
@@ -250,11 +252,10 @@ RunJudged Gatekeeper::judge_run(const RunAsked& asked, std::string_view tenant, 
   Facts facts = facts_of_tenant(asked.key, asked.workflow, tenant, std::move(queues), &run);
   facts.kind = policy::WorkKind::Workflow;
   policy::add_workflow(facts, asked.spec, asked.templates, around(asked.key, lookup));
-  if (run_cost_)
-    if (const auto cost = run_cost_(asked.key, facts)) {
-      facts.cost_micros = cost->micros;
-      facts.currency = cost->currency;
-    }
+  if (const auto cost = cost_of(facts, unit_of)) {
+    facts.cost_micros = cost->micros;
+    facts.currency = cost->currency;
+  }
   const WallTime now = env_.clock.wall();
   const Verdict verdict = gates_.judge(facts, now);
   const policy::Finding* held = verdict.held_by();
@@ -264,9 +265,24 @@ RunJudged Gatekeeper::judge_run(const RunAsked& asked, std::string_view tenant, 
           .row = policy::verdict_row(verdict, facts, gates_, now)};
 }
 
+std::optional<EstimatedCost> Gatekeeper::cost_of(const Facts& run, const UnitOf& unit_of) {
+  if (!cost_) return std::nullopt;
+  std::optional<EstimatedCost> sum;
+  estimating_ = true;
+  for (size_t i = 0; i < std::min(run.shapes.size(), kTemplatesCounted); ++i) {
+    const auto cost = cost_(unit_of(api::JsonObject{{"spec", *run.shapes[i].spec}}));
+    if (!cost) continue;
+    const int64_t before = sum ? sum->micros : 0;
+    sum =
+        EstimatedCost{cost->micros > INT64_MAX - before ? INT64_MAX : before + cost->micros, cost->currency};
+  }
+  estimating_ = false;
+  return sum;
+}
+
 void Gatekeeper::judge(const Key& key, const Json& object, std::string_view tenant, scheduler::Unit& unit,
                        const Lookup* imagined) {
-  if (gates_.empty()) return;
+  if (gates_.empty() || estimating_) return;
   std::vector<std::string> queues = book_.chain(tenant, unit.work.queue);
   if (!gates_.concerns(tenant, queues)) return;
   const WallTime now = env_.clock.wall();

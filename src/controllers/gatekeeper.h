@@ -36,8 +36,8 @@ struct EstimatedCost {
   std::string currency;
 };
 using CostOf = std::function<std::optional<EstimatedCost>(const scheduler::Unit&)>;
-// Of a whole run, by the pods that its templates would make: each once, for how often nobody knows yet.
-using RunCostOf = std::function<std::optional<EstimatedCost>(const api::Key& workflow, const policy::Facts&)>;
+// What a pod would be to the scheduler.
+using UnitOf = std::function<scheduler::Unit(const api::Json& pod)>;
 
 // A Workflow that is about to begin.
 struct RunAsked {
@@ -59,10 +59,7 @@ class Gatekeeper {
   void enter(const store::Turn& turn) { turn_ = &turn; }
   void clear();
   // What rules on money ask. They outlive this; none: estimates are not known, and budgets object to nothing.
-  void set_cost(CostOf cost, RunCostOf run = {}) {
-    cost_ = std::move(cost);
-    run_cost_ = std::move(run);
-  }
+  void set_cost(CostOf cost) { cost_ = std::move(cost); }
   void set_desk(const policy::BudgetDesk* desk);
 
   // Gates, exceptions, scans, images and data sets; whether it is one.
@@ -82,8 +79,8 @@ class Gatekeeper {
   void write_verdicts(store::Turn&, WallTime now);
   void drop_verdicts() { let_.clear(); }
 
-  // A whole run, before it begins. Its pods are judged again, each.
-  RunJudged judge_run(const RunAsked&, std::string_view tenant, const Lookup&);
+  // A whole run, before it begins. Its pods are judged again, each. It costs at least what its templates cost once.
+  RunJudged judge_run(const RunAsked&, std::string_view tenant, const Lookup&, const UnitOf&);
 
   // Who is to be judged again since the last time: pods, and all that wait in these clusters ("": in all).
   struct Again {
@@ -121,6 +118,7 @@ class Gatekeeper {
   policy::Facts facts_of(const api::Key&, const api::Json& object, std::string_view tenant,
                          std::vector<std::string> queues, const Lookup&);
   const Run* run_of(const api::Key& pod, const api::Json& object, const Lookup&);
+  std::optional<EstimatedCost> cost_of(const policy::Facts& run, const UnitOf&);
   void forget(const std::string& pod);
   void again_of(std::string_view tenant, bool waiting);
   void load_gate(const api::Key&, const api::Json*);
@@ -134,7 +132,7 @@ class Gatekeeper {
   policy::GateSet gates_;
   policy::Images images_;
   CostOf cost_;
-  RunCostOf run_cost_;
+  bool estimating_ = false;  // what a pod of a run would cost: it is none yet
   const policy::BudgetDesk* desk_ = nullptr;
   std::map<std::string, Tenant, std::less<>> tenants_;               // by name
   std::map<std::string, std::set<std::string>, std::less<>> whose_;  // gate → its tenants; "" in it: all

@@ -269,6 +269,43 @@ TEST_P(GatekeeperTest, OfAGangAllAreHeld) {
   EXPECT_EQ(node_of("b"), "n1");
 }
 
+TEST(Gatekeeper, ARunCostsAtLeastWhatItsTemplatesCostOnce) {
+  env::TestEnv t;
+  scheduler::Model model;
+  const QueueBook book(model);
+  Gatekeeper keeper(t.env, book);
+  const Key gate(kRootCluster, policy::kGates, "", "cheap");
+  keeper.load(gate,
+              std::make_shared<const api::Object>(api::Object{
+                  gate, Revision{1}, R"({"spec":{"rules":[{"name":"r","budget":{"maxCost":"5.00"}}]}})"}));
+  keeper.set_cost([](const scheduler::Unit& unit) {
+    return std::optional(EstimatedCost{unit.pods.front().request.gpus * 2'000'000, "USD"});
+  });
+  const Key key(ClusterId("c1"), "workflows.argoproj.io", "default", "w");
+  const Json workflow = *api::parse_json(R"({"metadata":{"name":"w","uid":"u"}})");
+  const auto held = [&](std::string_view first, std::string_view second) {
+    const Json spec = *api::parse_json(fmt::format(
+        R"({{"templates":[{{"name":"a","container":{{"image":"i","resources":{{"limits":{{"nvidia.com/gpu":{}}}}}}}}},
+            {{"name":"b","script":{{"image":"i","resources":{{"limits":{{"nvidia.com/gpu":{}}}}}}}}}]}})",
+        first, second));
+    return keeper
+        .judge_run(
+            {key, workflow, spec, JsonObject()}, "vision", [](const Key&) { return nullptr; },
+            [](const Json& pod) {
+              scheduler::Unit unit;
+              unit.pods.push_back({"", scheduler::request_of(pod)});
+              return unit;
+            })
+        .held;
+  };
+  EXPECT_EQ(held("1", "1"), "");
+  EXPECT_EQ(held("1", R"("{{inputs.parameters.gpus}}")"), "")
+      << "what a step fills in is judged with its pod";
+  EXPECT_THAT(held("1", "2"),
+              StartsWith("gate cheap, rule r: it is estimated to cost at least 6.00 USD, and one piece "
+                         "of work may cost 5.00; "));
+}
+
 INSTANTIATE_TEST_SUITE_P(Runs, GatekeeperTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "ReopenedBetweenSteps" : "Straight"; });
 

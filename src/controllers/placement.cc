@@ -74,8 +74,9 @@ class Placement::Impl final : store::Follower::Handler {
 
   std::optional<RunJudged> judge_run(const store::Turn& turn, const RunAsked& asked) {
     if (!loaded_) return std::nullopt;
-    return gates_.judge_run(asked, units_.tenant_of(asked.key.cluster()),
-                            [&](const Key& key) { return turn.get(key); });
+    const Lookup lookup = [&](const Key& key) { return turn.get(key); };
+    return gates_.judge_run(asked, units_.tenant_of(asked.key.cluster()), lookup,
+                            [&](const Json& pod) { return units_.unit_of(asked.key, pod, "", &lookup); });
   }
   void on_gates(std::function<void()> call) { on_gates_ = std::move(call); }
 

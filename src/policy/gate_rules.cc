@@ -220,7 +220,8 @@ std::optional<Objection> GateSet::Judge::budget(const Rule& rule) {
     if (!facts.cost_micros && facts.kind == WorkKind::Pod)
       return Objection{"what it will cost is not known", "give it a run time: activeDeadlineSeconds"};
     if (facts.cost_micros && *facts.cost_micros > *rule.most_micros)
-      return Objection{fmt::format("it is estimated to cost {} {}, and one piece of work may cost {}",
+      return Objection{fmt::format("it is estimated to cost {}{} {}, and one piece of work may cost {}",
+                                   facts.kind == WorkKind::Workflow ? "at least " : "",
                                    shown_micro(*facts.cost_micros), facts.currency, rule.most_text),
                        "ask for fewer GPUs or a shorter run time (activeDeadlineSeconds)"};
   }
