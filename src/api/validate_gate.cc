@@ -166,6 +166,8 @@ void validate_gate_exception(const Subject& s) {
       s.errors.invalid(child("spec.target", field), *find(*target, {field}),
                        "must be a name or a pattern with *, of 1 to 253 bytes");
   }
+  if (!of_budget.empty() && !string_at(*target, {"model"}).empty())
+    s.errors.forbidden("spec.target.model", "budgets are of pods and their Workflows, not of models");
   if (named > 1) s.errors.invalid("spec.target", *target, "give at most one of pod, workflow, model");
 }
 

@@ -13,6 +13,8 @@ namespace {
 using api::Json;
 using api::string_at;
 
+constexpr std::string_view kPriceLists = "pricelists.factory.ingot.dev";
+
 bool exists(Call& call, std::string_view resource, std::string_view name) {
   return call.factory.nodes().get(resource, "", name) != nullptr;
 }
@@ -70,7 +72,16 @@ policy::PromotionVerdict judge_promotion(Call& call, const policy::Promotion& as
 
 Result<void> admit_gate(Call& call, const Json& object) {
   if (call.type().resource() == kBudgets) {
-    call.warnings.push_back("a Budget is kept, and nothing in this version acts on it yet");
+    if (const api::ObjectPtr list = call.factory.nodes().get(kPriceLists, "", "default")) {
+      const Json said = list->parse();
+      const std::string_view prices = string_at(said, {"spec", "currency"}),
+                             currency = string_at(object, {"spec", "currency"});
+      if (prices != currency)
+        call.warnings.push_back(fmt::format(
+            "spec.currency is {}, and prices (PriceList default) are in {}: nobody knows what is left of "
+            "it, so new work waits where a limit would hold it; make both the same",
+            currency, prices));
+    }
     warn_of_unknown(call, object, {"spec", "scope"});
     return {};
   }

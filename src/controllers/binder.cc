@@ -59,11 +59,20 @@ bool Binder::bind(std::span<const scheduler::Binding> unit, store::Turn& turn, W
     bound.claims = *std::move(claimed);
     pods.push_back(std::move(bound));
   }
-  if (pods.size() == unit.size() && write(pods, claims, turn, now)) return true;
+  if (pods.size() == unit.size() && affords(unit) && write(pods, claims, turn, now)) return true;
   b_.gates.drop_verdicts();
   for (const scheduler::Binding& b : unit) reload_(turn, b.pod);
   for (const Key& key : keys) b_.units.set_pod(key, turn.get(key).get());
   return false;
+}
+
+// What has started since the unit was judged may leave too little for it.
+bool Binder::affords(std::span<const scheduler::Binding> unit) const {
+  if (b_.budgets.none()) return true;
+  std::vector<std::string> uids;
+  for (const scheduler::Binding& b : unit) uids.push_back(b.pod);
+  const std::vector<PodName> names = b_.units.names_of(uids);
+  return names.empty() || b_.budgets.admits(uids, tenant_of(*names.front().key), names);
 }
 
 // False: nothing was written (the disk is full).
@@ -79,6 +88,7 @@ bool Binder::write(std::vector<Bound>& pods, ClaimWrites& claims, store::Turn& t
       reload_(turn, uid);  // with the claims that it has
     } else {
       b_.runs.opened(uid, bound.before->key, b_.model.allocation(uid)->work);
+      b_.budgets.opened(*b_.model.allocation(uid), tenant_of(bound.before->key));
       own_.insert_or_assign((*granted)->key.text(), (*granted)->revision);
     }
     b_.announcer.say(turn, {bound.before->key, uid, assigned(bound.before->key, *bound.binding), now});
@@ -95,6 +105,8 @@ Grant Binder::grant(const Bound& bound) const {
   const scheduler::Allocation* open = b_.model.allocation(b.pod);
   const scheduler::Labels& labels = b_.model.node(b.node)->labels;
   const auto simulated = labels.find("ingot.dev/simulated");
+  scheduler::Work work = open->work;
+  work.priority = scheduler::normal_priority(work.priority);
   return {.pod = bound.before->key,
           .pod_uid = b.pod,
           .tenant = std::string(tenant_of(bound.before->key)),
@@ -105,7 +117,7 @@ Grant Binder::grant(const Bound& bound) const {
           .joined = bound.claims.joined,
           .cpu_milli = open->cpu_milli,
           .memory_bytes = open->memory_bytes,
-          .work = open->work,
+          .work = std::move(work),
           .why = bound.claims.joined.empty() ? b.why : "where the claim is that it shares",
           .created = std::string(api::string_at(bound.pod, {"metadata", "creationTimestamp"})),
           .models = b.devices.empty() ? std::vector<std::string>{} : scheduler::gpu_models_of(bound.pod),

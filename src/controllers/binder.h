@@ -1,6 +1,6 @@
 // Writes what the scheduler decided for a unit: Allocations and node names of all its pods in one turn, or nothing.
 //
-// Thread rule: the loop. Invariant: what could fail is looked at before the first write, gates among it (gatekeeper.h).
+// Thread rule: the loop. Invariant: what could fail is looked at before the first write, gates and budgets among it (gatekeeper.h, budget_book.h).
 #pragma once
 
 #include <functional>
@@ -27,6 +27,7 @@ class Binder {
     PlacementUnits& units;
     PlacementClaims& claims;
     Gatekeeper& gates;
+    BudgetBook& budgets;
     RunBook& runs;
     Announcer& announcer;
   };
@@ -41,7 +42,7 @@ class Binder {
   // Whether this is what was written here; asked once, when the follower tells of it.
   bool wrote(const api::Key&, const api::ObjectPtr&);
 
-  // False: the pods are not what they were when the unit was made, or a gate holds one by now; the model is put right and
+  // False: the pods are not what they were when the unit was made, or a gate or a budget holds one by now; the model is put right and
   // the unit comes again.
   bool bind(std::span<const scheduler::Binding> unit, store::Turn&, WallTime now);
 
@@ -59,6 +60,7 @@ class Binder {
   api::Json read(const api::ObjectPtr&);
   bool write(std::vector<Bound>&, ClaimWrites&, store::Turn&, WallTime now);
   Grant grant(const Bound&) const;
+  bool affords(std::span<const scheduler::Binding>) const;
   std::string_view tenant_of(const api::Key& pod) const { return b_.units.tenant_of(pod.cluster()); }
 
   const Books b_;

@@ -200,6 +200,11 @@ const Gatekeeper::Run* Gatekeeper::run_of(const Key& pod, const Json& object, co
   return nullptr;
 }
 
+std::string Gatekeeper::workflow_of(const Key& pod, const Json& object) {
+  const Run* run = run_of(pod, object, lookup());
+  return run ? run->name : "";
+}
+
 Facts Gatekeeper::facts_of_tenant(const Key& key, const Json& object, std::string_view tenant,
                                   std::vector<std::string> queues, const Run* run) const {
   Facts facts;

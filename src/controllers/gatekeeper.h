@@ -73,6 +73,8 @@ class Gatekeeper {
   void leave(const std::string& pod) {  // it waits no more
     if (!judged_.empty()) forget(pod);
   }
+  // The Workflow that made the pod; "": none that is still there.
+  std::string workflow_of(const api::Key& pod, const api::Json& object);
   // Before the bindings of its unit are written. False: a gate holds it, and it is to be set again.
   bool lets(const api::Key& pod, const api::Json& object, std::string_view tenant);
   // What was said of the pods of a unit: its rows, beside its bindings; or it was not bound after all.

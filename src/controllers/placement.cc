@@ -50,8 +50,14 @@ class Placement::Impl final : store::Follower::Handler {
   Impl(env::Env& env, store::Shard& shard, PlacementOptions options)
       : env_(env),
         options_(options),
+        budgets_(env, shard, model_, [this] { follower_.wake(); }),
         announcer_(env, shard),
-        follower_(env, shard, {placement_scopes(), kKeysPerTurn}, *this) {}
+        follower_(env, shard, {placement_scopes(), kKeysPerTurn}, *this) {
+    gates_.set_desk(&budgets_);
+    gates_.set_cost([this](const scheduler::Unit& unit) {
+      return std::optional(EstimatedCost{budgets_.estimate(unit), budgets_.currency()});
+    });
+  }
 
   Scene scene() { return {model_, units_, options_.policy, env_.clock.wall()}; }
 
@@ -71,6 +77,7 @@ class Placement::Impl final : store::Follower::Handler {
     return s;
   }
   std::vector<scheduler::QueueLine> queue_lines() { return scheduler::queue_lines(model_); }
+  const BudgetBook& budgets() const { return budgets_; }
 
   std::optional<RunJudged> judge_run(const store::Turn& turn, const RunAsked& asked) {
     if (!loaded_) return std::nullopt;
@@ -89,12 +96,13 @@ class Placement::Impl final : store::Follower::Handler {
     runs_.clear();
     told_.clear();
     units_.clear();
+    budgets_.clear();
     claims_.clear();
     later_.clear();
     binder_.clear();
     gates_.clear();
     announcer_.clear();
-    loaded_ = again_ = false;
+    loaded_ = again_ = starting_ = false;
     passed_ = 0;
   }
 
@@ -114,13 +122,18 @@ class Placement::Impl final : store::Follower::Handler {
       reserved_.restore();
       usage_.restore(env_.clock.wall());
       runs_.restore();
+      budgets_.restore();
       if (on_gates_) on_gates_();
     }
     loaded_ = true;
+    const bool judging = step_budgets(turn);
     if (!charge_others(turn)) return false;
     if (const auto more = usage_.write(turn, env_.clock.wall())) wake_after(*more);
     if (const auto more = runs_.write(turn, env_.clock.wall())) wake_after(*more);
     if (const auto more = told_.write(turn, env_.clock.wall())) wake_after(*more);
+    // After a restart nobody is told what is not known yet.
+    starting_ = budgets_.starting() || (starting_ && (judging || !later_.empty()));
+    if (starting_) return wake_after(kRejectedAgain), false;
     const bool asked = again_ || changed.empty();
     if (model_.units() == 0) tell_reservations(turn);
     if (model_.units() == 0 || (!asked && model_.version() == passed_)) return again_ = false;
@@ -152,6 +165,7 @@ class Placement::Impl final : store::Follower::Handler {
     if (resource == kClaims || resource == kClaimTemplates)
       return set_waiting(turn, claims_.waiting_for(key));
     if (resource == kClasses) return set_later(claims_.waiting_in(key.cluster()));
+    if (resource == policy::kGateExceptions) budgets_.load_exception(key, object);
     if (gates_.load(key, object)) return;
     if (key.cluster() != kRootCluster.value) return;
     if (resource == kAllocations) return load_allocation(turn, key, object);
@@ -159,6 +173,8 @@ class Placement::Impl final : store::Follower::Handler {
     if (resource == kQueues) return load_queue(turn, key, object);
     if (resource == kPools) return load_pool(key, object);
     if (resource == kReservations) return reserved_.load(key, object);
+    if (resource == kBudgets) return budgets_.load_budget(key, object);
+    if (resource == kPriceLists) return budgets_.load_prices(object);
     if (resource == kPastRuns) return loaded_ ? void() : runs_.load(key, object);
     if (resource == kNodes) return load_node(turn, key.name());
     if (resource == kSlices && key.name().ends_with(kSliceSuffix))
@@ -174,6 +190,7 @@ class Placement::Impl final : store::Follower::Handler {
     const Json allocation = object ? object->parse() : Json{};
     if (!object || api::string_at(allocation, {"status", "phase"}) == "Released") {
       runs_.closing(turn, key.name(), object ? &allocation : nullptr, env_.clock.wall());
+      budgets_.ended(key.name(), object ? &allocation : nullptr);
       units_.ended(key.name());
       return model_.close(key.name());
     }
@@ -182,7 +199,23 @@ class Placement::Impl final : store::Follower::Handler {
     const auto at = [&](std::string_view field) { return api::string_at(allocation, {"spec", field}); };
     runs_.opened(open.uid, Key{ClusterId(std::string(at("cluster"))), kPods, at("namespace"), at("pod")},
                  open.work);
+    const std::string uid = open.uid;
     model_.open(std::move(open));
+    budgets_.opened(*model_.allocation(uid), at("tenant"), &allocation);
+  }
+
+  // Whether more is to be judged again than is known yet.
+  bool step_budgets(store::Turn& turn) {
+    BudgetBook::Step step = budgets_.step(turn, units_, later_.empty());
+    set_later(std::move(step.again));
+    for (const std::string& cluster : step.clusters) set_later(units_.waiting_in(cluster));
+    if (step.gates) {
+      gates_.all_again();
+      follower_.wake();
+    }
+    if (!later_.empty()) follower_.wake();
+    if (step.next) wake_after(*step.next);
+    return step.gates;
   }
 
   // Before the devices of a shared claim could be given anew. False: the disk is full, and nothing may be placed.
@@ -224,6 +257,7 @@ class Placement::Impl final : store::Follower::Handler {
   void queues_changed(store::Turn& turn) {
     set_again(turn, units_.of_named_queues());
     gates_.all_again();
+    budgets_.regroup();
   }
 
   // Planted bug for the simulation.
@@ -383,18 +417,20 @@ class Placement::Impl final : store::Follower::Handler {
   PlacementClaims claims_{model_};
   GroupBook told_;
   Gatekeeper gates_{env_, book_};
-  PlacementUnits units_{model_, book_, claims_, gates_, told_};
+  BudgetBook budgets_;
+  PlacementUnits units_{model_, book_, claims_, gates_, told_, budgets_};
   std::set<Key> later_;  // pods to be set again
   bool loaded_ = false;
-  bool again_ = false;   // the last pass left something to do
-  uint64_t passed_ = 0;  // the model's version it left
+  bool starting_ = false;  // what was spent is not known yet
+  bool again_ = false;     // the last pass left something to do
+  uint64_t passed_ = 0;    // the model's version it left
   Instant passed_at_{};
   Instant estimates_since_{};
   size_t estimates_ = 0;
   PlacementStats stats_;
   std::function<void()> on_gates_;
   Announcer announcer_;
-  Binder binder_{{env_, model_, units_, claims_, gates_, runs_, announcer_},
+  Binder binder_{{env_, model_, units_, claims_, gates_, budgets_, runs_, announcer_},
                  [this](store::Turn& turn, std::string_view uid) { load_allocation(turn, uid); }};
   store::Follower follower_;  // last: what it calls outlives it
 };
@@ -404,6 +440,11 @@ Placement::Placement(env::Env& env, store::Shard& shard, PlacementOptions option
 Placement::~Placement() = default;
 PlacementStats Placement::stats() const { return impl_->stats(); }
 std::vector<scheduler::QueueLine> Placement::queue_lines() { return impl_->queue_lines(); }
+std::vector<BudgetView> Placement::budgets() const { return impl_->budgets().views(); }
+api::JsonArray Placement::budgets(const store::Turn& turn, std::string_view tenant,
+                                  std::string_view name) const {
+  return impl_->budgets().summaries(turn, tenant, name);
+}
 
 Result<Json> Placement::explain(const store::Turn& turn, const Key& pod, bool everyone) {
   return pod_story(impl_->scene(), turn, pod, everyone);

@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "controllers/budget_view.h"
 #include "controllers/gatekeeper.h"
 #include "controllers/placement_story.h"
 #include "env/env.h"
@@ -54,6 +55,8 @@ class Placement {
   std::optional<RunJudged> judge_run(const store::Turn&, const RunAsked&);
   // Called in a turn when what gates say may be another now.
   void on_gates(std::function<void()>);
+  std::vector<BudgetView> budgets() const;
+  api::JsonArray budgets(const store::Turn&, std::string_view tenant, std::string_view name) const;
 
  private:
   class Impl;

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "controllers/budget_book.h"
 #include "controllers/claims.h"
 #include "controllers/gatekeeper.h"
 #include "controllers/placement_writes.h"
@@ -20,6 +21,8 @@ std::vector<store::Scope> placement_scopes() {
           {root, std::string(kPastRuns), ""},
           {root, std::string(kNodes), ""},
           {root, std::string(kSlices), ""},
+          {root, std::string(kBudgets), ""},
+          {root, std::string(kPriceLists), ""},
           {"", std::string(kNamespaces), ""},
           {"", std::string(kGroups), ""},
           {"", std::string(kClaims), ""},

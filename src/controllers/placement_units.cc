@@ -88,6 +88,33 @@ std::string_view PlacementUnits::tenant_of(std::string_view cluster) const {
   return found == tenants_.end() ? std::string_view{} : found->second;
 }
 
+std::string_view PlacementUnits::cluster_of(std::string_view tenant) const {
+  if (tenant == kRootCluster.value) return tenant;
+  const auto found = clusters_.find(tenant);
+  return found == clusters_.end() ? std::string_view{} : found->second;
+}
+
+std::vector<PodName> PlacementUnits::names_of(const std::vector<std::string>& uids) const {
+  std::vector<PodName> names;
+  for (const std::string& uid : uids)
+    if (const auto found = waiting_.find(uid); found != waiting_.end())
+      names.push_back({&found->second.key, found->second.workflow});
+  return names;
+}
+
+std::string PlacementUnits::workflow_of(const api::Key& key, const Json& pod) const {
+  return gates_.workflow_of(key, pod);
+}
+
+void PlacementUnits::set_unit(scheduler::Unit unit) {
+  if (!budgets_.none()) {
+    std::vector<std::string> uids;
+    for (const scheduler::PendingPod& pod : unit.pods) uids.push_back(pod.uid);
+    budgets_.judge(unit, tenant_of(unit.tenant), names_of(uids));
+  }
+  model_.set_unit(std::move(unit));
+}
+
 WaitingPod* PlacementUnits::waiting(std::string_view uid) {
   const auto found = waiting_.find(uid);
   return found == waiting_.end() ? nullptr : &found->second;
@@ -168,6 +195,7 @@ void PlacementUnits::forget(const std::string& key) {
   waiting_.erase(place.uid);
   nominated_.erase(place.uid);
   if (place.gang.empty()) {
+    budgets_.forget(place.uid);
     model_.erase_unit(place.uid);
     return;
   }
@@ -269,6 +297,7 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     WaitingPod& waits = waiting_[now.uid];
     waits.key = key;
     waits.told = told_reason(pod);
+    waits.workflow = budgets_.none() ? "" : workflow_of(key, pod);
     set_nominated(now.uid, string_at(pod, {"status", "nominatedNodeName"}));
     if (!string_at(pod, {"metadata", "labels", scheduler::kQueueLabel}).empty()) named_.insert(key.text());
   } else {
@@ -281,7 +310,7 @@ void PlacementUnits::place(const api::Key& key, const Json& pod, Place now, bool
     scheduler::Unit unit = unit_of(key, pod, now.uid);
     ask_alone(unit, scheduler::topology_annotations(pod), model_.topology());
     if (!now.fault.empty()) unit.waits = now.fault;
-    model_.set_unit(std::move(unit));
+    set_unit(std::move(unit));
   } else {
     Gang& gang = gangs_[now.gang];
     if (now.gang_size >= gang.size)
@@ -304,6 +333,7 @@ void PlacementUnits::settle_gang(const std::string& id) {
   if (found == gangs_.end()) return;
   Gang& gang = found->second;
   if (gang.pending.empty()) {
+    budgets_.forget(id);
     model_.erase_unit(id);
     if (gang.settled.empty()) gangs_.erase(found);
     return;
@@ -342,7 +372,7 @@ void PlacementUnits::settle_gang(const std::string& id) {
   unit.work.unit = id;
   unit.work.least = least;
   unit.work.origin = scheduler::gang_origin(unit.work.origin, least);
-  model_.set_unit(std::move(unit));
+  set_unit(std::move(unit));
 }
 
 // What other pods' affinity looks at: every pod that waits or runs.

@@ -12,6 +12,7 @@
 
 #include "api/object.h"
 #include "base/text_map.h"
+#include "controllers/budget_book.h"
 #include "controllers/gatekeeper.h"
 #include "controllers/group_book.h"
 #include "controllers/placement_claims.h"
@@ -26,13 +27,14 @@ struct WaitingPod {
   std::shared_ptr<const std::string> told;  // the reason its condition gives, if any
   std::optional<WallTime> told_at;          // when we last wrote that; none: before our time
   std::string nominated;                    // its status' nominatedNodeName
+  std::string workflow;                     // that it is of
 };
 
 class PlacementUnits {
  public:
   PlacementUnits(scheduler::Model& model, const QueueBook& book, PlacementClaims& claims, Gatekeeper& gates,
-                 GroupBook& told)
-      : model_(model), book_(book), claims_(claims), gates_(gates), told_(told) {}
+                 GroupBook& told, BudgetBook& budgets)
+      : model_(model), book_(book), claims_(claims), gates_(gates), told_(told), budgets_(budgets) {}
 
   // nullptr: the pod is gone. Returns the pod as it was read; null where it was not.
   api::Json set_pod(const api::Key&, const api::Object*);
@@ -65,6 +67,10 @@ class PlacementUnits {
   size_t gangs() const { return gangs_.size(); }
   // The name of the tenant that a cluster is; "" when nobody is known to own it.
   std::string_view tenant_of(std::string_view cluster) const;
+  std::string_view cluster_of(std::string_view tenant) const;            // "" where there is no such tenant
+  std::string workflow_of(const api::Key&, const api::Json& pod) const;  // as gates know it
+  // How exceptions know the pods of these uids, as far as they wait.
+  std::vector<PodName> names_of(const std::vector<std::string>& uids) const;
 
  private:
   struct Member {
@@ -90,6 +96,7 @@ class PlacementUnits {
   void forget(const std::string& key);
   void forget_cluster(const std::string& cluster);
   void settle_gang(const std::string& id);
+  void set_unit(scheduler::Unit);  // in the model, once its money is looked at
   void set_subject(const api::Key&, const api::Json& pod, scheduler::PodState);
   void forget_subject(const std::string& key);
 
@@ -97,7 +104,8 @@ class PlacementUnits {
   const QueueBook& book_;
   PlacementClaims& claims_;
   Gatekeeper& gates_;
-  GroupBook& told_;                             // what groups are told of their pods
+  GroupBook& told_;  // what groups are told of their pods
+  BudgetBook& budgets_;
   std::set<std::string> nominated_;             // uids
   std::set<std::string, std::less<>> leaving_;  // uids
   std::set<std::string, std::less<>> named_;    // keys of waiting pods that name a queue

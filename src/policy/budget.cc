@@ -115,7 +115,7 @@ Standing standing(const Budget& b, int64_t spent) {
 
 std::string why_held(const Asked& a) {
   const std::optional<int64_t> most = a.budget.holds_at();
-  if (!most || (a.spent < *most && a.foreseen <= *most - std::min(a.cost, *most))) return "";
+  if (!most || (a.spent < *most && a.cost <= *most - std::min(a.foreseen, *most))) return "";
   const std::string until = to_rfc3339(a.until);
   const std::string out = fmt::format(
       "wait until {}, ask an operator for more (spec.amount of Budget {}), or for an exception "

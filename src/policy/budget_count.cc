@@ -134,6 +134,14 @@ int64_t BudgetCount::spent(WallTime now) const {
   return plus(booked_, money(live_.ended + std::max<__int128>(held, 0)));
 }
 
+int64_t BudgetCount::cost_of(std::string_view uid, WallTime now) const {
+  __int128 sum = 0;
+  if (const Holding* holding = held(uid))
+    for (const Holding::Part& part : holding->parts)
+      sum += part.rate * std::max<int64_t>(since(now) - since(part.from), 0);
+  return money(sum);
+}
+
 int64_t BudgetCount::foreseen(WallTime now) const {
   return std::max(spent(now), plus(booked_, money(live_.ended + live_.ends - live_.from)));
 }

@@ -62,14 +62,15 @@ class BudgetCount {
   int64_t spent(WallTime now) const;
   int64_t foreseen(WallTime now) const;
   Rate rate() const { return live_.rate; }
+  int64_t cost_of(std::string_view uid, WallTime now) const;  // in this period, of what is held
   // When `amount` will be spent if all goes on as it does; none: not in this period.
   std::optional<WallTime> reaches(int64_t amount, WallTime now) const;
   size_t size() const { return held_.size(); }
-  // What is held and has not ended, in order, after `after`.
+  // The uids of what is held, or not booked yet, in order, after `after`; until false.
   template <class Visit>
   void each(std::string_view after, Visit visit) const {
     for (auto at = held_.upper_bound(after); at != held_.end(); ++at)
-      if (!at->second.ended && !visit(at->first, at->second.holding)) return;
+      if (!visit(at->first)) return;
   }
 
  private:

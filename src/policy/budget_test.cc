@@ -95,7 +95,7 @@ TEST(Budget, HoldsWhatDoesNotFitInWhatIsLeft) {
   Asked reached{"july", b, 100 * kUnit, 100 * kUnit, 0, "", at("2026-08-01T00:00:00Z"), true};
   EXPECT_THAT(why_held(reached), HasSubstr("spent 100.00 of 100.00 USD"));
   reached.cost = std::numeric_limits<int64_t>::max();
-  reached.spent = 0;
+  reached.spent = reached.foreseen = 0;
   EXPECT_THAT(why_held(reached), HasSubstr("costs up to"));
 }
 

@@ -96,6 +96,8 @@ class Model {
   const std::map<std::string, std::set<std::string>>& uncharged() const { return uncharged_; }
   const Unit* unit(std::string_view id) const;
   size_t units() const { return units_.size(); }
+  // Of each GPU model that would do: how much of its boards the request would hold there at most, in GPU-milli.
+  std::vector<std::pair<ModelId, int64_t>> takes(const Request&) const;
   int64_t gpus_held(std::string_view tenant_id) const;  // whole GPUs; shares count as what they take
   const std::map<std::string, Reservation>& reservations() const { return reservations_; }
   double fragmentation(const Typical&) const;  // of all nodes, in GPU-milli
@@ -165,7 +167,8 @@ class Model {
   void capacity(const Node&, int sign);
   void count(const Allocation&, int sign);
   Amounts amounts(const Request&) const;
-  int64_t most_milli(const Request&, const std::string& profile, int32_t milli) const;
+  int64_t gpu_milli(const Request&, ModelSet) const;
+  int64_t most_milli(const Request&, ModelSet, const std::string& profile, int32_t milli) const;
   Amounts asks(const Unit&, size_t choice) const;
   void ask_for(UnitState&, const Unit&);
   void ask_again();

@@ -166,21 +166,38 @@ Amounts Model::amounts(const Request& r) const {
   Amounts a;
   a.cpu_milli = r.cpu_milli;
   a.memory_mib = mib_needed(r.memory_bytes);
+  a.gpu_milli = gpu_milli(r, r.models);
+  return a;
+}
+
+int64_t Model::gpu_milli(const Request& r, ModelSet models) const {
   int32_t milli = r.milli;
   if (r.replica) {
     int32_t replicas = Pool{}.replicas;
     for (const auto& [name, pool] : pools_) replicas = std::min(replicas, pool.replicas);
     milli = 1000 / replicas;
   }
-  if (r.parts.empty()) a.gpu_milli = r.gpus * most_milli(r, r.profile, milli);
-  for (const Part& part : r.parts) a.gpu_milli += part.count * most_milli(r, part.profile, 1000);
-  return a;
+  if (r.parts.empty()) return r.gpus * most_milli(r, models, r.profile, milli);
+  int64_t all = 0;
+  for (const Part& part : r.parts) all += part.count * most_milli(r, models, part.profile, 1000);
+  return all;
 }
 
-int64_t Model::most_milli(const Request& r, const std::string& name, int32_t milli) const {
+std::vector<std::pair<ModelId, int64_t>> Model::takes(const Request& r) const {
+  std::vector<std::pair<ModelId, int64_t>> out;
+  if (r.gpus == 0 && r.parts.empty()) return out;
+  for (size_t id = 0; id < gpu_models_.size(); ++id) {
+    const ModelSet alone = ModelSet{1} << id;
+    if ((r.models & alone) == 0) continue;
+    if (const int64_t milli = gpu_milli(r, alone); milli > 0) out.emplace_back(ModelId(id), milli);
+  }
+  return out;
+}
+
+int64_t Model::most_milli(const Request& r, ModelSet models, const std::string& name, int32_t milli) const {
   int32_t most = name.empty() && r.share_memory_mib == 0 ? milli : 0;
   for (size_t id = 0; id < gpu_models_.size(); ++id) {
-    if ((r.models >> id & 1) == 0) continue;
+    if ((models >> id & 1) == 0) continue;
     const gpu::Profile* profile = gpu::find_profile(gpu_models_[id], name);
     if (!name.empty() && !profile) continue;
     const int64_t whole = profile ? profile->memory_mib : least_memory_[id];

@@ -363,8 +363,9 @@ class Pass::Clearing {
         return title(m_.queues_.part(u_.leaf, a.leaf).first) + " takes back its guarantee, which " +
                title(m_.queues_.part(u_.leaf, a.leaf).second) + " had borrowed";
       case Eviction::Why::Priority:
-        return "gives way to work of priority " + std::to_string(u_.unit.priority) + " in " + title(a.leaf) +
-               "; its own is " + std::to_string(a.work.priority);
+        return "gives way to work of priority " + std::to_string(normal_priority(u_.unit.priority)) + " in " +
+               title(a.leaf) + "; its own is " + std::to_string(normal_priority(a.work.priority)) +
+               (is_lowered(a.work.priority) ? ", lowered by a budget" : "");
       case Eviction::Why::Order:
         return "gives way to work that the order of " + title(a.leaf) + " puts first";
       case Eviction::Why::Move:

@@ -90,6 +90,13 @@ struct Work {
   Duration attained{};               // what it ran before it was last stopped
 };
 
+// Pods' priorities are of 32 bits. Work whose money is short comes after all other, in the order that it had.
+inline constexpr int64_t kLowered = int64_t(1) << 33;
+inline bool is_lowered(int64_t priority) { return priority < INT32_MIN; }
+inline int64_t normal_priority(int64_t priority) {
+  return is_lowered(priority) ? priority + kLowered : priority;
+}
+
 // What is placed as a whole or not at all: one pod, or a gang.
 struct Unit {
   std::string id;  // the pod's uid, or the gang's name; unique
