@@ -41,6 +41,7 @@ CommandLine::CommandLine() {
   add_factory_commands();
   add_tenant_commands();
   add_listings();
+  add_budgets();
   add_datasets();
   add_models();
   add_history();

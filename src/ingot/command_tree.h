@@ -18,6 +18,7 @@ struct Parsed {
   TenantOptions tenant;
   KubeconfigOptions kubeconfig;
   UsageOptions usage;
+  BudgetOptions budget;
   ImageOptions image;
   GateOptions gate;
   DatasetOptions dataset;
@@ -46,6 +47,7 @@ class CommandLine {
   void add_factory_commands();
   void add_tenant_commands();
   void add_listings();
+  void add_budgets();
   void add_datasets();
   void add_models();
   void add_history();

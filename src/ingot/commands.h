@@ -66,6 +66,18 @@ struct UsageOptions {
 };
 int usage(const Common&, const UsageOptions&);
 
+struct BudgetOptions {
+  std::string name;
+  std::vector<std::string> tenants, queues;
+  std::string amount, currency, period, assumed;
+  std::string hard, soft;  // "AT=ACTION"; of soft also "none"
+};
+int budget_list(const Common&);
+int budget_show(const Common&, const BudgetOptions&);
+int budget_create(const Common&, const BudgetOptions&);
+int budget_set(const Common&, const BudgetOptions&);
+int budget_delete(const Common&, const BudgetOptions&);
+
 struct ImageOptions {
   std::string file;
   std::string tenant;

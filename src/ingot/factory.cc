@@ -225,6 +225,7 @@ Result<void> Factory::Impl::serve() {
     server->track_in(*tracking);
     mount_records(*server, real.env, *shard);
     server->mount(queues_route(*shard, placement));
+    server->mount(budgets_route(*shard, placement));
     server->mount(explain_route(*shard, placement));
     server->expect_by(expectation_by(placement, real.clock));
     server->mount(metrics_route(metric_sources));

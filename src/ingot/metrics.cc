@@ -49,6 +49,15 @@ constexpr Family kQueueFamilies[] = {
     {"ingot_queue_gpus_guaranteed", "gauge", "GPUs the queue may always have."},
     {"ingot_queue_gpus_limit", "gauge", "GPUs the queue may have at most; absent: no limit."},
 };
+constexpr Family kBudgetFamilies[] = {
+    {"ingot_budget_amount", "gauge", "What the budget has for its period."},
+    {"ingot_budget_spent", "gauge", "What its work cost in the period so far."},
+    {"ingot_budget_committed", "gauge", "What its work that runs is expected to cost still in the period."},
+    {"ingot_budget_cost_per_hour", "gauge", "What its work costs an hour now."},
+    {"ingot_budget_period_end_timestamp_seconds", "gauge", "When its period ends."},
+    {"ingot_budget_phase", "gauge", "1 for the phase that it is in."},
+    {"ingot_budget_held_workloads", "gauge", "Pods and gangs that wait for its money."},
+};
 constexpr Family kFactoryFamilies[] = {
     {"ingot_scheduler_passes_total", "counter", "Passes over the work that waits."},
     {"ingot_scheduler_pods_bound_total", "counter", "Pods given a node."},
@@ -77,7 +86,8 @@ constexpr Family kFactoryFamilies[] = {
     {"ingot_store_watchers", "gauge", "Watches on the store."},
     {"ingot_store_commits_total", "counter", "Commits."},
     {"ingot_store_commits_failed_total", "counter", "Commits that failed."},
-    {"ingot_metrics_left_out", "gauge", "Holders, tenants and queues that are too many for this page."},
+    {"ingot_metrics_left_out", "gauge",
+     "Holders, tenants, queues and budgets that are too many for this page."},
 };
 
 template <class T>
@@ -98,6 +108,7 @@ MetricsPage::MetricsPage(const MetricSources& sources, std::optional<Viewer> vie
   describe();
   tenants();
   queues();
+  budgets();
   if (!viewer_) factory();
 }
 
@@ -105,6 +116,7 @@ void MetricsPage::describe() {
   for (const Family& f : kBoardFamilies) page_.family(f.name, f.kind, f.help);
   for (const Family& f : kTenantFamilies) page_.family(f.name, f.kind, f.help);
   for (const Family& f : kQueueFamilies) page_.family(f.name, f.kind, f.help);
+  for (const Family& f : kBudgetFamilies) page_.family(f.name, f.kind, f.help);
   for (const Family& f : kFactoryFamilies) page_.family(f.name, f.kind, f.help);
 }
 
@@ -226,6 +238,28 @@ void MetricsPage::queues() {
     page_.sample("ingot_queue_gpus_lent", labels, double(q.lent_gpu_milli) / 1000);
     page_.sample("ingot_queue_gpus_guaranteed", labels, double(q.guarantee.gpu_milli) / 1000);
     if (q.limit.gpu_milli) page_.sample("ingot_queue_gpus_limit", labels, double(*q.limit.gpu_milli) / 1000);
+  }
+}
+
+void MetricsPage::budgets() {
+  size_t shown = 0;
+  for (const controllers::BudgetView& b : sources_.placement.budgets()) {
+    // A tenant sees what is its own alone.
+    if (viewer_ && b.only_tenant != viewer_->tenant) continue;
+    if (++shown > kMostTenants) {
+      ++left_out_;
+      continue;
+    }
+    const Labels labels{{"budget", b.name}}, money{{"budget", b.name}, {"currency", b.currency}};
+    page_.sample("ingot_budget_amount", money, double(b.amount) / 1e6);
+    page_.sample("ingot_budget_spent", money, double(b.spent) / 1e6);
+    page_.sample("ingot_budget_committed", money, double(b.foreseen - b.spent) / 1e6);
+    page_.sample("ingot_budget_cost_per_hour", money, double(b.per_hour) / 1e6);
+    page_.sample("ingot_budget_period_end_timestamp_seconds", labels,
+                 double(b.span.end.time_since_epoch().count()) / 1e6);
+    page_.sample("ingot_budget_phase", {{"budget", b.name}, {"phase", std::string(policy::name_of(b.phase))}},
+                 1);
+    page_.sample("ingot_budget_held_workloads", labels, double(b.held));
   }
 }
 

@@ -65,6 +65,7 @@ class MetricsPage {
   void factory();
   void tenants();
   void queues();
+  void budgets();
   void board(const metering::BoardView&);
   void holder(const metering::BoardView&, const gpu::Sample*, const metering::BoardHolder*);
 

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <utility>
 
+#include "base/time.h"
 #include "ingot/commands.h"
 
 namespace ingot {
@@ -102,6 +105,22 @@ std::string size_text(int64_t bytes) {
   size_t unit = 0;
   for (; value >= 1023.95 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string clock_text(std::string_view rfc3339) {
+  const auto at = parse_rfc3339(rfc3339);
+  if (!at) return std::string(rfc3339);
+  const std::time_t then =
+      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(
+          std::chrono::system_clock::time_point(at->time_since_epoch())));
+  const std::time_t now = std::time(nullptr);
+  std::tm local{}, today{};
+  localtime_r(&then, &local);
+  localtime_r(&now, &today);
+  char out[32];
+  const bool same = local.tm_yday == today.tm_yday && local.tm_year == today.tm_year;
+  std::strftime(out, sizeof out, same ? "%H:%M" : "%b %e %H:%M", &local);
+  return out;
 }
 
 std::string count_text(int64_t count) {

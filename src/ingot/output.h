@@ -26,8 +26,10 @@ class Table {
 void print_json(const api::Json&);  // indented
 int failed(const Error&);           // "error: …" on standard error; kFailed
 int failed(std::string_view message);
-std::string memory_text(int64_t bytes);           // "80 GiB"
-std::string size_text(int64_t bytes);             // "512 B", "1.2 MiB"
+std::string memory_text(int64_t bytes);  // "80 GiB"
+std::string size_text(int64_t bytes);    // "512 B", "1.2 MiB"
+// "14:20", of another day "Jul 2 14:20"; in the reader's time zone.
+std::string clock_text(std::string_view rfc3339);
 std::string count_text(int64_t count);            // "1,797"
 std::string shown_cost(const std::string& cost);  // "362.60", "0.0123"
 std::string query_value(std::string_view text);   // percent-encoded

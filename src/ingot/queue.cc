@@ -1,7 +1,6 @@
 // ingot queue, ingot explain: what placement would say.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <span>
 
 #include "base/time.h"
@@ -24,23 +23,6 @@ std::string number(const Json& object, std::initializer_list<std::string_view> p
 
 std::string text(const Json& object, std::initializer_list<std::string_view> path) {
   return std::string(string_at(object, path));
-}
-
-// "14:20", of another day "Jul 2 14:20"; in the reader's time zone.
-std::string clock_text(std::string_view rfc3339) {
-  const auto at = parse_rfc3339(rfc3339);
-  if (!at) return std::string(rfc3339);
-  const std::time_t then =
-      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(
-          std::chrono::system_clock::time_point(at->time_since_epoch())));
-  const std::time_t now = std::time(nullptr);
-  std::tm local{}, today{};
-  localtime_r(&then, &local);
-  localtime_r(&now, &today);
-  char out[32];
-  const bool same = local.tm_yday == today.tm_yday && local.tm_year == today.tm_year;
-  std::strftime(out, sizeof out, same ? "%H:%M" : "%b %e %H:%M", &local);
-  return out;
 }
 
 // "; earliest 14:20 (vision/default/digits-0 ends)"

@@ -51,6 +51,17 @@ apiserver::ExtraRoute queues_route(store::Shard& shard,
       });
 }
 
+apiserver::ExtraRoute budgets_route(store::Shard& shard,
+                                    const std::unique_ptr<controllers::Placement>& placement) {
+  return route(
+      "budgetsummaries", shard, placement,
+      [](controllers::Placement& p, const store::Turn& turn, const apiserver::ExtraRequest& request) {
+        const bool all = request.cluster == kRootCluster;
+        return Result<api::Json>(api::JsonObject{
+            {"budgets", p.budgets(turn, all ? std::string() : request.tenant, request.query("name"))}});
+      });
+}
+
 apiserver::ExtraRoute explain_route(store::Shard& shard,
                                     const std::unique_ptr<controllers::Placement>& placement) {
   return route("explain", shard, placement, explain);

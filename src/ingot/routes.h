@@ -2,6 +2,7 @@
 //   GET usage?tenant=T&sinceSeconds=N    who used what; a tenant's own in its own cluster
 //   GET history?sinceSeconds=N&next=P    what was held, row by row and page by page; a tenant's own in its own cluster
 //   GET queuesummaries                   what queues hold, and who comes first; a tenant's own leaf in its own cluster
+//   GET budgetsummaries?name=B           budgets as they stand; those that name the tenant in its own cluster
 //   GET explain?namespace=N&pod=P        why a pod of the cluster waits, or where it is
 //   GET audit?user=U&verb=V&resource=R&name=N&denied=true&changes=true&sinceSeconds=N&next=P   who did what (apiserver/audit_log.h); in
 //                                        root of all clusters, or of &cluster=ID
@@ -28,6 +29,7 @@ apiserver::ExtraRoute usage_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute history_route(env::Env&, store::Shard&);
 void mount_records(apiserver::Server&, env::Env&, store::Shard&);  // usage, history, audit and verdicts
 apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
+apiserver::ExtraRoute budgets_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute keys_route(env::Signer&);
 apiserver::ExtraRoute rotate_route(env::Signer&, env::Worker&, env::Log&);
