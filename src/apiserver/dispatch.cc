@@ -54,6 +54,9 @@ Outcome serve_extra(Call& call) {
   request.query = [query = call.route().query](std::string_view name) {
     return std::string(query.get(name));
   };
+  request.number = [query = call.route().query](std::string_view name, int64_t most) {
+    return query.number(name, 0, most);
+  };
   return Streamed{Revision{},
                   [serve = call.in.extra->serve, request = std::move(request)](ExchangePtr exchange) mutable {
                     serve(std::move(request), std::move(exchange));

@@ -36,6 +36,8 @@ struct ExtraRequest {
   ClusterId cluster;
   std::string tenant;                                  // the cluster's name
   std::function<std::string(std::string_view)> query;  // a query parameter's value, "" when absent
+  // One that is a number; 0 when absent, BadRequest when it is none up to `most`.
+  std::function<Result<int64_t>(std::string_view, int64_t most)> number;
 };
 struct ExtraRoute {
   std::string group, version, resource;

@@ -1,20 +1,9 @@
-#include <charconv>
-
 #include "apiserver/audit_log.h"
 #include "host/status.h"
 #include "ingot/routes.h"
 
 namespace ingot {
 namespace {
-
-Result<uint64_t> number_in(const apiserver::ExtraRequest& request, std::string_view name, uint64_t most) {
-  const std::string text = request.query(name);
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (!text.empty() && (error != std::errc() || end != text.data() + text.size() || number > most))
-    return fail(Reason::BadRequest, std::string(name) + ": a number from 0 to " + std::to_string(most));
-  return number;
-}
 
 Result<apiserver::AuditQuery> query_of(const apiserver::ExtraRequest& request, WallTime now) {
   apiserver::AuditQuery query{.cluster = request.cluster.value,
@@ -26,12 +15,12 @@ Result<apiserver::AuditQuery> query_of(const apiserver::ExtraRequest& request, W
                               .changes = request.query("changes") == "true"};
   // The factory's operators ask for all clusters, or for one that may be gone.
   if (request.cluster == kRootCluster) query.cluster = request.query("cluster");
-  const auto since = number_in(request, "sinceSeconds", 4'000'000'000),
-             next = number_in(request, "next", INT64_MAX);
+  const auto since = request.number("sinceSeconds", kLongestSince_s),
+             next = request.number("next", INT64_MAX);
   if (!since) return fail(since.error());
   if (!next) return fail(next.error());
   if (*since > 0) query.since = now - std::chrono::seconds(*since);
-  query.after = *next;
+  query.after = uint64_t(*next);
   return query;
 }
 

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "host/status.h"
 #include "ingot/routes.h"
 
@@ -12,11 +10,11 @@ using Way = registry::LineageQuery::Way;
 
 Result<void> read_count(const apiserver::ExtraRequest& request, std::string_view name, size_t most,
                         size_t& to) {
-  const std::string text = request.query(name);
-  if (text.empty()) return {};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), to);
-  if (error != std::errc() || end != text.data() + text.size() || to < 1 || to > most)
-    return fail(Reason::BadRequest, fmt::format("{}: a number from 1 to {}", name, most));
+  if (request.query(name).empty()) return {};
+  const auto asked = request.number(name, int64_t(most));
+  if (!asked) return fail(asked.error());
+  if (*asked < 1) return fail(Reason::BadRequest, fmt::format("{}: a number from 1 to {}", name, most));
+  to = size_t(*asked);
   return {};
 }
 

@@ -1,5 +1,3 @@
-#include <charconv>
-
 #include "host/status.h"
 #include "ingot/routes.h"
 #include "metering/history.h"
@@ -14,14 +12,11 @@ std::string own_cluster(const apiserver::ExtraRequest& request) {
 }
 
 Result<std::optional<WallTime>> since_of(const apiserver::ExtraRequest& request, WallTime now) {
-  const std::string since = request.query("sinceSeconds");
-  if (since.empty()) return std::nullopt;
-  int64_t seconds = 0;
-  const auto parsed = std::from_chars(since.data(), since.data() + since.size(), seconds);
-  if (parsed.ec != std::errc() || parsed.ptr != since.data() + since.size() || seconds <= 0 ||
-      seconds > 4'000'000'000)
-    return fail(Reason::BadRequest, "sinceSeconds: a number of seconds, more than 0");
-  return now - std::chrono::seconds(seconds);
+  if (request.query("sinceSeconds").empty()) return std::nullopt;
+  const auto seconds = request.number("sinceSeconds", kLongestSince_s);
+  if (!seconds) return fail(seconds.error());
+  if (*seconds == 0) return fail(Reason::BadRequest, "sinceSeconds: a number of seconds, more than 0");
+  return now - std::chrono::seconds(*seconds);
 }
 
 // What answers a request of the ledger, once and later.

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "host/status.h"
 #include "ingot/routes.h"
 #include "policy/verdict_record.h"
@@ -11,23 +9,14 @@ namespace {
 
 constexpr int kPage = 200;  // rows; each a few KiB
 
-Result<uint64_t> number(const apiserver::ExtraRequest& request, std::string_view name) {
-  const std::string text = request.query(name);
-  uint64_t value = 0;
-  if (text.empty()) return value;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    return fail(Reason::BadRequest, fmt::format("{}: a whole number", name));
-  return value;
-}
-
 Result<store::RowQuery> query_of(const apiserver::ExtraRequest& request, store::Turn& turn, WallTime now) {
   store::RowQuery query{.stream = std::string(policy::kVerdicts), .limit = kPage};
-  auto after = number(request, "after"), since = number(request, "sinceSeconds");
+  const auto after = request.number("after", INT64_MAX),
+             since = request.number("sinceSeconds", kLongestSince_s);
   if (!after) return fail(after.error());
   if (!since) return fail(since.error());
-  query.after = *after;
-  if (*since > 0) query.since = now - std::chrono::seconds(std::min<uint64_t>(*since, 4'000'000'000));
+  query.after = uint64_t(*after);
+  if (*since > 0) query.since = now - std::chrono::seconds(*since);
   query.cluster = request.cluster.value;
   if (request.cluster != kRootCluster) return query;
   // The operator asks for everybody, or for one tenant.

@@ -25,6 +25,8 @@
 
 namespace ingot {
 
+inline constexpr int64_t kLongestSince_s = 4'000'000'000;
+
 apiserver::ExtraRoute usage_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute history_route(env::Env&, store::Shard&);
 void mount_records(apiserver::Server&, env::Env&, store::Shard&);  // usage, history, audit and verdicts
