@@ -47,9 +47,9 @@ std::string_view node_of(std::string_view resource, const Json& object);
 
 // What is looked for in every object that changes.
 struct Marks {
-  uint32_t owners_at = 0, owners_bytes = 0;  // of its ownerReferences in its text; none: no bytes
-  bool deleting = false;                     // has a deletionTimestamp
-  bool ended = false;                        // its phase is Succeeded or Failed
+  uint32_t owners_at = 0, owners_bytes : 30 = 0;  // of its ownerReferences in its text; none: no bytes
+  bool deleting : 1 = false;                      // has a deletionTimestamp
+  bool ended : 1 = false;                         // its phase is Succeeded or Failed
   bool owned() const { return owners_bytes > 0; }
 };
 Marks marks_of(const Json& object, std::string_view text);

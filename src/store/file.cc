@@ -6,6 +6,7 @@
 namespace ingot::store {
 namespace {
 constexpr int kApplicationId = 0x496e676f;  // "Ingo": which program's file this is, in SQLite's header
+constexpr int64_t kManyRows = 1'000;        // as far apart as these, in other places of the file than writes
 constexpr int64_t kScanRows = 50'000;       // looked at in one go: commits wait that long
 constexpr std::string_view kAudit = "audit";
 enum Op : int64_t { kPut = 1, kDelete = 2 };
@@ -290,6 +291,8 @@ Result<void> File::rows(const RowQuery& query, RowScan& scan) {
          {query.stream, std::string(select->text(1)), std::string(select->text(2)),
           WallTime(std::chrono::microseconds(select->integer(3))), std::string(select->text(4))}});
   }
+  *select = Statement();
+  if (*end - scan.after >= kManyRows) sqlite3_db_release_memory(db_->handle());  // pages that no write needs
   scan.after = *end;
   scan.finished = *end >= *scan.last || int64_t(scan.found.size()) >= query.limit;
   return {};

@@ -11,9 +11,12 @@ namespace ingot::store {
 namespace {
 
 constexpr Duration kRetry = std::chrono::milliseconds(50);
+constexpr size_t kFew = 4'096;  // keys whose room a follower keeps
 
 // Keys in the order in which they first changed, each once. The objects that hold their texts are kept meanwhile.
 class Changed {
+  using Known = boost::unordered_flat_set<HashedText, HashedText::Hash>;
+
  public:
   void add(const ObjectPtr& object) {
     if (known_.emplace(object->key.text()).second) order_.push_back(object);
@@ -24,6 +27,7 @@ class Changed {
       known_.erase(HashedText(order_.front()->key.text()));
       keys.push_back(order_.front()->key);
     }
+    if (order_.empty() && known_.bucket_count() > kFew) known_ = Known();  // a first list's room
     std::ranges::sort(keys);
     return keys;
   }
@@ -35,7 +39,7 @@ class Changed {
 
  private:
   std::deque<ObjectPtr> order_;
-  boost::unordered_flat_set<HashedText, HashedText::Hash> known_;
+  Known known_;
 };
 
 }  // namespace

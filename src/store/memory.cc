@@ -10,9 +10,9 @@
 namespace ingot::store {
 using api::Object;
 namespace {
-// What a piece of memory takes: allocators keep sizes of eight steps to a doubling.
+// What a piece of memory takes: allocators keep sizes of four steps to a doubling.
 size_t piece(size_t bytes) {
-  const size_t step = std::max<size_t>(16, std::bit_floor(bytes) / 8);
+  const size_t step = std::max<size_t>(16, std::bit_floor(bytes) / 4);
   return (bytes + step - 1) / step * step;
 }
 size_t text(const std::string& s) {

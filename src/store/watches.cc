@@ -128,7 +128,7 @@ bool Watches::step(const Memory& memory) {
   }
   if (!behind_.contains(id) || watch->first_seen < watch->first.size() || watch->cursor < published_)
     return true;
-  watch->first = {};
+  watch->first = std::vector<ObjectPtr>();  // {} would keep its room
   behind_.erase(id);
   synced_[group(watch->scope)].emplace(id, watch);
   watch->told = std::max(watch->cursor, published_);
