@@ -1,8 +1,8 @@
 // The port to Git remotes: which commits their branches are at, and what is in those commits.
 //
 // Thread rule: the loop; answers are posted to it, one for each question, never inline. Invariants: an answer comes within
-// a bounded time; what a remote sends is bounded in bytes, objects and depth; nothing of one repository is seen by the
-// questions about another.
+// a bounded time; what a remote sends is bounded in bytes, objects and depth, and so is what is kept of all remotes of a cluster;
+// nothing of one repository is seen by the questions about another.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct GitCredential {
 // Why a question has no answer: the Error's first cause has one of these as its type.
 inline constexpr std::string_view kGitRefused = "RemoteRefused", kGitUnreachable = "Unreachable",
                                   kGitDenied = "AuthenticationFailed", kGitTooLarge = "TooLarge",
-                                  kGitTimedOut = "TimedOut", kGitBroken = "NotUnderstood", kGitBusy = "Busy";
+                                  kGitTimedOut = "TimedOut", kGitBroken = "NotUnderstood", kGitBusy = "Busy",
+                                  kGitNoRoom = "StorageExceeded", kGitDiskFull = "DiskFull";
 
 struct GitLook {
   ClusterId cluster;
@@ -66,6 +67,11 @@ struct GitSource {
   int64_t bytes = 0;
 };
 
+struct GitKept {
+  ClusterId cluster;
+  std::string repository;
+};
+
 // What a Git host shows beside a commit.
 struct GitReport {
   ClusterId cluster;
@@ -83,7 +89,7 @@ struct Git {
   virtual void report(GitReport, std::move_only_function<void(Result<void>)>) = 0;
   // What is kept of a repository, or of all but these, is needed no more.
   virtual void forget(const std::string& repository) = 0;
-  virtual void keep(std::vector<std::string> repositories) = 0;
+  virtual void keep(std::vector<GitKept> repositories) = 0;
 };
 
 inline Error git_error(std::string_view cause, std::string message) {

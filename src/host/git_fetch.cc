@@ -1,10 +1,13 @@
 // A remote's branches and what is new of them, with libgit2.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <set>
 
 #include "api/parse.h"
 #include "api/remote_url.h"
+#include "base/encoding.h"
 #include "git/globs.h"
 #include "host/git_objects.h"
 #include "host/known_hosts.h"
@@ -13,7 +16,7 @@ namespace ingot::host {
 namespace {
 
 constexpr std::string_view kHeads = "refs/heads/";
-constexpr const char* kKept = "refs/ingot/";  // where what was fetched stays reachable
+constexpr std::string_view kKept = "refs/ingot/";  // where what was fetched stays reachable
 constexpr size_t kLongestBranch = 512, kMostReferences = 200'000;
 constexpr std::string_view kTooMany = "too many objects";  // libgit2's, past GIT_OPT_SET_PACK_MAX_OBJECTS
 constexpr int kMostTries = 2;  // of a credential: libgit2 asks again when it was no good
@@ -102,6 +105,8 @@ int check_certificate(git_cert* certificate, int valid, const char* host, void* 
 
 int watch_progress(const git_indexer_progress* progress, void* payload) {
   Session& session = *static_cast<Session*>(payload);
+  if (int64_t(progress->received_bytes) > session.job.limits.room)
+    return session.refuse(env::kGitNoRoom, "the tenant's repositories have no room for it");
   if (int64_t(progress->received_bytes) > session.job.limits.bytes ||
       int64_t(progress->total_objects) > session.job.limits.objects)
     return session.refuse(env::kGitTooLarge, "the repository is larger than " +
@@ -119,6 +124,8 @@ std::unexpected<Error> fault(const Session& session, int code, const std::string
   const std::string text = what + ": " + git_shown(git_complaint(), 400);
   if (code == GIT_EAUTH) return fail(env::git_error(env::kGitDenied, text));
   if (code == GIT_ECERTIFICATE) return fail(env::git_error(env::kGitRefused, text));
+  if (text.ends_with(std::strerror(ENOSPC)))
+    return fail(env::git_error(env::kGitDiskFull, "the factory's disk is full: free space on it"));
   // The pack says how many before any of them comes.
   if (text.ends_with(kTooMany)) return fail(env::git_error(env::kGitTooLarge, text));
   const int kind = git_error_last() ? git_error_last()->klass : 0;
@@ -173,11 +180,26 @@ void find_changes(const env::GitLook& look, env::GitSeen& seen) {
   }
 }
 
+// Flat and of one length, whatever a branch is called: a name with many steps would be as many directories.
+std::string kept_name(const std::string& branch) { return std::string(kKept) + hex(sha256(branch)); }
+
+// References of branches that are no more: who renames them all the time fills no disk.
+void drop_others(git_repository* repository, const std::map<std::string, std::string>& tips) {
+  std::set<std::string> names;
+  for (const auto& [branch, commit] : tips) names.insert(kept_name(branch));
+  git_strarray all{};
+  if (git_reference_list(&all, repository) != 0) return;
+  for (size_t i = 0; i < all.count; ++i)
+    if (std::string_view(all.strings[i]).starts_with(kKept) && !names.contains(all.strings[i]))
+      git_reference_remove(repository, all.strings[i]);
+  git_strarray_dispose(&all);
+}
+
 Result<void> keep(git_repository* repository, const std::string& branch, const std::string& commit) {
   git_oid id;
   git_reference* made = nullptr;
   git_oid_fromstr(&id, commit.c_str());
-  if (git_reference_create(&made, repository, (kKept + branch).c_str(), &id, 1, nullptr) != 0)
+  if (git_reference_create(&made, repository, kept_name(branch).c_str(), &id, 1, nullptr) != 0)
     return fail(env::git_error(env::kGitBroken,
                                "cannot keep branch " + branch + ": " + git_shown(git_complaint(), 200)));
   git_reference_free(made);
@@ -189,7 +211,7 @@ Result<void> fetch(git_repository* repository, git_remote* remote, const env::Gi
   std::vector<std::string> specs;
   for (const env::GitChange& change : seen.changes)
     if (!git_find_commit(repository, change.commit))
-      specs.push_back("+" + std::string(kHeads) + change.branch + ":" + kKept + change.branch);
+      specs.push_back("+" + std::string(kHeads) + change.branch + ":" + kept_name(change.branch));
   if (!specs.empty()) {
     std::vector<char*> texts;
     for (std::string& spec : specs) texts.push_back(spec.data());
@@ -201,6 +223,7 @@ Result<void> fetch(git_repository* repository, git_remote* remote, const env::Gi
     if (const int code = git_remote_download(remote, &list, &options); code != 0)
       return fault(session, code, "cannot fetch");
   }
+  drop_others(repository, seen.tips);
   for (const env::GitChange& change : seen.changes) {
     if (auto found = git_find_commit(repository, change.commit); !found) return fail(found.error());
     if (auto kept = keep(repository, change.branch, change.commit); !kept) return kept;
@@ -235,17 +258,18 @@ std::string reference_for(const std::map<std::string, git_oid>& all, const GitCh
 }
 
 std::vector<std::string> specs_for(const std::string& reference, const GitCheckout& c) {
-  if (!reference.empty()) return {"+" + reference + ":" + kKept + "one"};
+  const std::string kept(kKept);
+  if (!reference.empty()) return {"+" + reference + ":" + kept + "one"};
   std::vector<std::string> out;
   if (c.single_branch && !c.branch.empty())
-    out.push_back("+" + std::string(kHeads) + c.branch + ":" + kKept + "one");
+    out.push_back("+" + std::string(kHeads) + c.branch + ":" + kept + "one");
   else
     out = {"+refs/heads/*:refs/ingot/heads/*", "+refs/tags/*:refs/ingot/tags/*"};
   for (const std::string& more : c.fetch) {
     std::string from = more.substr(more.starts_with('+') ? 1 : 0);
     from = from.substr(0, from.find(':'));
     const bool many = from.ends_with("/*");
-    out.push_back("+" + from + ":" + kKept + "more" + std::to_string(out.size()) + (many ? "/*" : ""));
+    out.push_back("+" + from + ":" + kept + "more" + std::to_string(out.size()) + (many ? "/*" : ""));
   }
   return out;
 }

@@ -97,6 +97,7 @@ std::string to_text(const GitJob& job) {
                                  {"commit", job.commit},
                                  {"bytes", job.limits.bytes},
                                  {"objects", job.limits.objects},
+                                 {"room", job.limits.room},
                                  {"sourceBytes", job.limits.source_bytes},
                                  {"sourceFiles", job.limits.source_files},
                                  {"seconds", job.limits.seconds}});
@@ -117,6 +118,7 @@ Result<GitJob> parse_git_job(std::string_view input) {
                         .objects = number("objects"),
                         .source_bytes = number("sourceBytes"),
                         .source_files = number("sourceFiles"),
+                        .room = number("room"),
                         .seconds = int(number("seconds"))}};
   if (const Json* c = api::find(*json, {"checkout"}))
     job.checkout = {.revision = text(*c, "revision"),

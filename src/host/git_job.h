@@ -12,6 +12,7 @@ struct GitLimits {
   int64_t bytes = 1 << 30;      // of what a remote sends, and of what is kept of it
   int64_t objects = 4'000'000;  // in a pack
   int64_t source_bytes = 1 << 30, source_files = 200'000;
+  int64_t room = INT64_MAX;  // of what a remote sends, for there is no more to keep it in
   int seconds = 120;
 };
 

@@ -1,11 +1,10 @@
 #include "host/git_remotes.h"
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,14 +15,12 @@
 #include <deque>
 #include <future>
 #include <map>
-#include <set>
 
 #include "api/remote_url.h"
-#include "base/encoding.h"
-#include "host/beneath.h"
+#include "base/quantity.h"
 #include "host/crew.h"
+#include "host/git_clones.h"
 #include "host/git_worker.h"
-#include "host/pod_files.h"
 #include "host/worker.h"
 
 namespace ingot::host {
@@ -33,25 +30,6 @@ using Scheme = api::RemoteUrl::Scheme;
 constexpr Duration kConnect = std::chrono::seconds(15);  // and how long a remote may be silent
 constexpr size_t kLongestAnswer = 16u << 20;
 constexpr int kReportSeconds = 30;
-// Users that no program and no container of this machine has (systemd, "Users, Groups, UIDs and GIDs").
-constexpr uid_t kFirstUser = 0x70000000, kUsers = 0x0ff00000;
-
-uid_t user_of(const std::string& repository) {
-  const std::string hash = sha256(repository);
-  uint32_t number = 0;
-  std::memcpy(&number, hash.data(), sizeof number);
-  return kFirstUser + number % kUsers;
-}
-
-bool is_plain(const std::string& repository) {
-  return !repository.empty() && repository.size() <= 64 && std::ranges::all_of(repository, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
-Result<Fd> cannot(const std::string& what) {
-  return fail(env::git_error(env::kGitBroken, "cannot " + what + ": " + std::strerror(errno)));
-}
 
 // What the threads need; outlives them.
 struct Shop {
@@ -60,18 +38,8 @@ struct Shop {
   env::Log& log;
   env::Blobs& blobs;
   Fd root, file_root;
+  GitClones clones{std::move(root), blobs};
   std::atomic<bool> closing = false;
-
-  Result<Fd> directory(const std::string& repository) {
-    if (!is_plain(repository)) return fail(Reason::Invalid, "no such repository");
-    const char* name = repository.c_str();
-    if (::mkdirat(root.get(), name, 0700) != 0 && errno != EEXIST) return cannot("make a directory");
-    Fd made(::openat(root.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!made) return cannot("open a directory");
-    const uid_t user = user_of(repository);
-    if (::geteuid() == 0 && ::fchown(made.get(), user, user) != 0) return cannot("give a directory away");
-    return made;
-  }
 
   Result<Fd> open_file_remote(const std::string& path) {
     const auto refuse = [&](const std::string& why) {
@@ -100,33 +68,14 @@ struct Shop {
   Result<env::GitSeen> look(const env::GitLook&);
   Result<env::GitSource> pack(const env::GitPack&);
   Result<void> report(const env::GitReport&);
-  void forget(const std::string& repository) {
-    if (is_plain(repository)) (void)remove_tree(root.get(), repository);
-  }
-  void keep(const std::set<std::string>& repositories);
 
  private:
-  int64_t kept_bytes(const std::string& repository) const;
+  Result<env::GitSeen> look_within(const env::GitLook&, GitLimits);
 };
-
-// What was fetched of it, and lies there.
-int64_t Shop::kept_bytes(const std::string& repository) const {
-  Fd packs = open_beneath(root.get(), repository + "/git/objects/pack", O_RDONLY | O_DIRECTORY);
-  DIR* listing = packs ? ::fdopendir(packs.get()) : nullptr;
-  if (!listing) return 0;
-  const int directory = packs.release();
-  int64_t bytes = 0;
-  struct stat one{};
-  while (const dirent* entry = ::readdir(listing))
-    if (::fstatat(directory, entry->d_name, &one, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(one.st_mode))
-      bytes += one.st_size;
-  ::closedir(listing);
-  return bytes;
-}
 
 Result<std::string> Shop::run(const std::string& repository, const GitJob& job,
                               std::function<Result<void>(std::string_view)> take) {
-  auto own = directory(repository);
+  auto own = clones.open(repository);
   if (!own) return fail(own.error());
   const auto url = api::parse_remote_url(job.look.url);
   const bool pack = job.kind == GitJob::Kind::Pack;
@@ -163,38 +112,73 @@ Result<std::string> Shop::run(const std::string& repository, const GitJob& job,
   return answer;
 }
 
+Error no_room(const GitClones::Room& room) {
+  return env::git_error(
+      env::kGitNoRoom,
+      room.of_tenant
+          ? fmt::format("exceeded the tenant's spec.storage.limit of {}: its data and its repositories hold "
+                        "{}; delete "
+                        "Repositories or versions of data sets that nobody needs, or ask the operator for a "
+                        "higher limit",
+                        format_bytes(room.limit), format_bytes(room.held))
+          : fmt::format("what is kept of the tenant's repositories would pass {}: {} are held; delete "
+                        "Repositories that "
+                        "nobody needs, or ask the operator for a spec.storage.limit of the tenant's own",
+                        format_bytes(room.limit), format_bytes(room.held)));
+}
+
 Result<env::GitSeen> Shop::look(const env::GitLook& look) {
   // History that was rewritten stays until there is too much of it.
-  if (is_plain(look.repository) && kept_bytes(look.repository) > 2 * options.limits.bytes)
-    forget(look.repository);
+  if (clones.measure(look.cluster, look.repository) > 2 * options.limits.bytes)
+    clones.forget(look.repository);
   // The control plane's own store lies on the same disk.
-  struct statvfs disk{};
-  if (::fstatvfs(root.get(), &disk) == 0 &&
-      int64_t(disk.f_bavail) * int64_t(disk.f_frsize) < 2 * options.limits.bytes)
-    return fail(env::git_error(env::kGitBusy, "the factory's disk has too little room to fetch anything"));
-  const GitJob job{.kind = GitJob::Kind::Look, .look = look, .limits = options.limits};
+  if (const int64_t left = clones.disk_left(); left < 2 * options.limits.bytes)
+    return fail(env::git_error(
+        env::kGitDiskFull,
+        fmt::format("the factory's disk has too little room to fetch anything: {} are left, {} are for the "
+                    "factory itself; the operator can free space on it",
+                    format_bytes(left), format_bytes(2 * options.limits.bytes))));
+  const GitClones::Room room = clones.room(look.cluster);
+  GitLimits limits = options.limits;
+  limits.room = room.left;
+  auto seen = look_within(look, limits);
+  if (!seen && seen.error().causes.front().type == env::kGitNoRoom) seen = fail(no_room(room));
+  // What was cut off is not gone on with.
+  for (const std::string_view cause :
+       {env::kGitTooLarge, env::kGitBroken, env::kGitTimedOut, env::kGitNoRoom, env::kGitDiskFull})
+    if (!seen && seen.error().causes.front().type == cause) clones.forget(look.repository);
+  if (seen) clones.measure(look.cluster, look.repository);
+  return seen;
+}
+
+Result<env::GitSeen> Shop::look_within(const env::GitLook& look, GitLimits limits) {
+  const GitJob job{.kind = GitJob::Kind::Look, .look = look, .limits = limits};
   const auto answer = run(look.repository, job, nullptr);
   auto seen = answer ? parse_git_seen(*answer) : Result<env::GitSeen>(fail(answer.error()));
-  if (seen) return seen;
-  if (seen.error().causes.empty()) seen = fail(env::git_error(env::kGitBroken, seen.error().message));
-  // What was cut off is not gone on with.
-  for (const std::string_view cause : {env::kGitTooLarge, env::kGitBroken, env::kGitTimedOut})
-    if (seen.error().causes.front().type == cause) forget(look.repository);
+  if (!seen && seen.error().causes.empty())
+    return fail(env::git_error(env::kGitBroken, seen.error().message));
   return seen;
+}
+
+// Room may come: what the store of blobs refuses for want of it is asked again.
+std::unexpected<Error> not_stored(Error error) {
+  if (env::is_disk_full(error)) return fail(env::git_error(env::kGitDiskFull, error.message));
+  if (error.reason == Reason::Forbidden) return fail(env::git_error(env::kGitNoRoom, error.message));
+  return fail(std::move(error));
 }
 
 Result<env::GitSource> Shop::pack(const env::GitPack& pack) {
   auto upload = blobs.begin(pack.cluster);
-  if (!upload) return fail(upload.error());
+  if (!upload) return not_stored(upload.error());
   const GitJob job{.kind = GitJob::Kind::Pack, .commit = pack.commit, .limits = options.limits};
   const auto packed =
       run(pack.repository, job, [&](std::string_view bytes) { return (*upload)->append(bytes); });
   if (!packed) {
     (*upload)->abort();
-    return fail(packed.error());
+    return not_stored(packed.error());
   }
   const auto stored = (*upload)->commit(std::nullopt);
-  if (!stored) return fail(stored.error());
+  if (!stored) return not_stored(stored.error());
   return env::GitSource{stored->digest, stored->bytes};
 }
 
@@ -204,17 +188,6 @@ Result<void> Shop::report(const env::GitReport& report) {
   job.limits.seconds = kReportSeconds;
   const auto answer = run(report.repository, job, nullptr);
   return answer ? parse_git_done(*answer) : Result<void>(fail(answer.error()));
-}
-
-void Shop::keep(const std::set<std::string>& repositories) {
-  DIR* listing = ::fdopendir(::openat(root.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!listing) return;
-  std::vector<std::string> others;
-  while (const dirent* entry = ::readdir(listing))
-    if (const std::string name = entry->d_name; name != "." && name != ".." && !repositories.contains(name))
-      others.push_back(name);
-  ::closedir(listing);
-  for (const std::string& name : others) (void)remove_tree(root.get(), name);
 }
 
 class GitRemotes final : public env::Git {
@@ -249,12 +222,10 @@ class GitRemotes final : public env::Git {
         cluster, [report = std::move(report)](Shop& shop) { return shop.report(report); }, std::move(done));
   }
   void forget(const std::string& repository) override {
-    crew_.post([shop = shop_, repository] { shop->forget(repository); });
+    crew_.post([shop = shop_, repository] { shop->clones.forget(repository); });
   }
-  void keep(std::vector<std::string> repositories) override {
-    crew_.post([shop = shop_, all = std::set<std::string>(repositories.begin(), repositories.end())] {
-      shop->keep(all);
-    });
+  void keep(std::vector<env::GitKept> repositories) override {
+    crew_.post([shop = shop_, all = std::move(repositories)] { shop->clones.keep(all); });
   }
 
  private:

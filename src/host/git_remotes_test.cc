@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <future>
+#include <random>
 
 #include "host/blob_files.h"
 #include "host/git_objects.h"
@@ -21,6 +22,7 @@ namespace {
 
 const ClusterId kVision("vision1");
 constexpr const char* kRepository = "11111111-2222-3333-4444-555555555555";
+constexpr const char* kOther = "66666666-2222-3333-4444-555555555555";
 
 // A bare repository, and its objects as a test wants them.
 class Remote {
@@ -59,6 +61,9 @@ class Remote {
         << git_complaint();
     git_reference_free(made);
     return git_text(id);
+  }
+  void remove(const std::string& branch) {
+    EXPECT_EQ(git_reference_remove(repository_.get(), ("refs/heads/" + branch).c_str()), 0);
   }
 
  private:
@@ -221,6 +226,66 @@ TEST_F(GitRemotesTest, WhatIsTooMuchIsRefused) {
   EXPECT_EQ(blobs->usage(kVision)->bytes, 0);
 }
 
+std::string noise(size_t bytes, unsigned seed) {
+  std::string text(bytes, '\0');
+  std::mt19937 random(seed);
+  for (char& c : text) c = char(random());
+  return text;
+}
+
+TEST_F(GitRemotesTest, ClonesOfATenantCountAgainstItsStorage) {
+  Remote remote(path("x")), other(path("y"));
+  const auto tree = [](Remote& r, unsigned seed) {
+    return r.tree({{"100644", "big", r.blob(noise(300'000, seed))}});
+  };
+  const std::string one = remote.commit(tree(remote, 1));
+  other.commit(tree(other, 2));
+  blobs->limit(kVision, 800'000);
+  ASSERT_TRUE(look("file://" + path("x")));
+  const auto of_other = [&](const ClusterId& cluster) {
+    const env::GitLook question{.cluster = cluster,
+                                .repository = kOther,
+                                .url = "file://" + path("y"),
+                                .pipeline = ".ingot/pipeline.yaml"};
+    return wait<env::GitSeen>([&](auto done) { git->look(question, std::move(done)); });
+  };
+  // As after a start: what lies there is known of once it was told to be kept.
+  open({});
+  real.loop.call([&] { git->keep({{kVision, kRepository}, {kVision, kOther}}); });
+  auto seen = of_other(kVision);
+  ASSERT_FALSE(seen);
+  EXPECT_EQ(seen.error().causes.front().type, env::kGitNoRoom);
+  for (const char* words : {"spec.storage.limit", "delete Repositories", "ask the operator"})
+    EXPECT_NE(seen.error().message.find(words), std::string::npos) << seen.error().message;
+  EXPECT_FALSE(std::filesystem::exists(dir.path() + "/git/" + kOther));
+  EXPECT_TRUE(of_other(ClusterId("speech1"))) << "another tenant's is in nobody's way";
+  EXPECT_TRUE(look("file://" + path("x"), {{"main", one}})) << "what is as it was needs no room";
+  for (const char* gone : {kOther, kRepository}) real.loop.call([&] { git->forget(gone); });
+  git = nullptr;  // what was posted is done
+  open({});
+  EXPECT_TRUE(of_other(kVision));
+}
+
+TEST_F(GitRemotesTest, BranchesThatComeAndGoLeaveNothing) {
+  Remote remote(path("x"));
+  const git_oid tree = remote.tree({{"100644", "x", remote.blob("x")}});
+  std::string deep = "d";
+  for (int i = 0; i < 100; ++i) deep += "/d";
+  remote.commit(tree);
+  remote.commit(tree, "", deep + "/1");
+  ASSERT_TRUE(look("file://" + path("x")));
+  remote.remove(deep + "/1");
+  remote.commit(tree, "", deep);  // where a directory was
+  ASSERT_TRUE(look("file://" + path("x")));
+  remote.remove(deep);
+  ASSERT_TRUE(look("file://" + path("x")));
+  size_t entries = 0;
+  for ([[maybe_unused]] const auto& one :
+       std::filesystem::recursive_directory_iterator(dir.path() + "/git/" + kRepository + "/git/refs/ingot"))
+    ++entries;
+  EXPECT_EQ(entries, 1u);
+}
+
 TEST_F(GitRemotesTest, OnlyWhatLiesBeneathTheFolderIsOpened) {
   Remote outside(dir.path() + "/outside");
   std::filesystem::create_symlink(dir.path() + "/outside", path("link"));
@@ -248,7 +313,7 @@ TEST_F(GitRemotesTest, WhatNobodyNeedsGoes) {
   remote.commit(remote.tree({{"100644", "x", remote.blob("x")}}));
   ASSERT_TRUE(look("file://" + path("x")));
   EXPECT_TRUE(std::filesystem::exists(dir.path() + "/git/" + kRepository));
-  real.loop.call([&] { git->keep({kRepository}); });
+  real.loop.call([&] { git->keep({{kVision, kRepository}}); });
   ASSERT_TRUE(look("file://" + path("x")));
   real.loop.call([&] { git->keep({}); });
   git = nullptr;  // what was posted is done

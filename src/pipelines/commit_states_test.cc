@@ -24,7 +24,7 @@ class Told final : public env::Git {
   void look(env::GitLook, std::move_only_function<void(Result<env::GitSeen>)>) override {}
   void pack(env::GitPack, std::move_only_function<void(Result<env::GitSource>)>) override {}
   void forget(const std::string&) override {}
-  void keep(std::vector<std::string>) override {}
+  void keep(std::vector<env::GitKept>) override {}
   void report(env::GitReport r, std::move_only_function<void(Result<void>)> done) override {
     states.push_back(r.description + " " + r.commit.substr(0, 1) + " " + r.state);
     loop_.post([done = std::move(done)]() mutable { done({}); });

@@ -114,8 +114,9 @@ class Repositories::Impl final : public store::Follower::Handler, public std::en
   // Directories of repositories that are gone.
   void sweep() {
     swept_ = true;
-    std::vector<std::string> kept;
-    for (const auto& [key, watched] : watched_) kept.push_back(watched.uid);
+    std::vector<env::GitKept> kept;
+    for (const auto& [key, watched] : watched_)
+      kept.push_back({ClusterId{std::string(Key(key).cluster())}, watched.uid});
     git_.keep(std::move(kept));
   }
 

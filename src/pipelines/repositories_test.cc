@@ -49,7 +49,10 @@ class FakeGit final : public env::Git {
   }
   void report(env::GitReport, std::move_only_function<void(Result<void>)>) override {}
   void forget(const std::string& repository) override { forgotten.push_back(repository); }
-  void keep(std::vector<std::string> repositories) override { kept = std::move(repositories); }
+  void keep(std::vector<env::GitKept> repositories) override {
+    kept.clear();
+    for (const env::GitKept& one : repositories) kept.push_back(one.cluster.value + "/" + one.repository);
+  }
   void answer() {
     held = false;
     for (auto& one : std::exchange(waiting_, {})) loop_.post(std::move(one));
@@ -195,7 +198,7 @@ TEST_F(RepositoriesTest, ACommitRunsOnceAlsoAfterACrash) {
   store.reopen();
   start();
   EXPECT_EQ(runs().size(), 1u);
-  EXPECT_EQ(git->kept, std::vector<std::string>{"uid-digits"});
+  EXPECT_EQ(git->kept, std::vector<std::string>{"c1/uid-digits"});
 }
 
 TEST_F(RepositoriesTest, AReturnToAnOldCommitStartsNoSecondRun) {
