@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kLongestQuestion = 512;
 constexpr int kMostAddresses = 8;
+constexpr size_t kMostHandles = 1;  // in a message; the kernel aligns, and there is room for another
 
 struct FreeAddresses {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
@@ -72,7 +73,8 @@ bool of_this_machine(const sockaddr* address) {
   return false;
 }
 
-Result<Fd> connect_to(const addrinfo& address, Duration timeout) {
+// `patience`: for each of what is sent and received later.
+Result<Fd> connect_to(const addrinfo& address, Duration timeout, Duration patience) {
   const auto failed = [](int error) {
     return fail(env::git_error(env::kGitUnreachable, std::string("cannot connect: ") + std::strerror(error)));
   };
@@ -81,8 +83,10 @@ Result<Fd> connect_to(const addrinfo& address, Duration timeout) {
   if (::connect(socket.get(), address.ai_addr, address.ai_addrlen) != 0 && errno != EINPROGRESS)
     return failed(errno);
   pollfd ready{socket.get(), POLLOUT, 0};
-  const int ms = int(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count());
-  if (::poll(&ready, 1, ms) <= 0) return failed(ETIMEDOUT);
+  const auto ms_of = [](Duration d) {
+    return int(std::chrono::duration_cast<std::chrono::milliseconds>(d).count());
+  };
+  if (::poll(&ready, 1, ms_of(timeout)) <= 0) return failed(ETIMEDOUT);
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -90,9 +94,10 @@ Result<Fd> connect_to(const addrinfo& address, Duration timeout) {
   ::fcntl(socket.get(), F_SETFL, 0);
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const timeval patience{ms / 1000, (ms % 1000) * 1000};
+  const int ms = ms_of(patience);
+  const timeval silence{ms / 1000, (ms % 1000) * 1000};
   for (const int way : {SO_RCVTIMEO, SO_SNDTIMEO})
-    ::setsockopt(socket.get(), SOL_SOCKET, way, &patience, sizeof patience);
+    ::setsockopt(socket.get(), SOL_SOCKET, way, &silence, sizeof silence);
   return socket;
 }
 
@@ -122,21 +127,28 @@ struct Message {
 std::optional<Message> receive_message(int handle) {
   char text[kLongestQuestion];
   iovec piece{text, sizeof text};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostHandles * sizeof(int))];
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   const ssize_t n = ::recvmsg(handle, &message, MSG_CMSG_CLOEXEC);
-  if (n <= 0 || (message.msg_flags & MSG_TRUNC)) return std::nullopt;
+  if (n < 0) return std::nullopt;
+  // What the kernel has put there is ours to close, wanted or not.
+  std::vector<Fd> passed;
+  for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header;
+       header = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(header)))
+    for (size_t at = CMSG_LEN(0); header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+                                  at + sizeof(int) <= header->cmsg_len;
+         at += sizeof(int)) {
+      int one = -1;
+      std::memcpy(&one, reinterpret_cast<const char*>(header) + at, sizeof one);
+      passed.emplace_back(one);
+    }
+  if (n == 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || passed.size() > 1) return std::nullopt;
   Message out{.text = std::string(text, size_t(n))};
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-    int passed = -1;
-    std::memcpy(&passed, CMSG_DATA(header), sizeof passed);
-    out.handle = Fd(passed);
-  }
+  if (!passed.empty()) out.handle = std::move(passed.front());
   return out;
 }
 
@@ -201,10 +213,13 @@ Result<Fd> AddressRules::connect(const std::string& host, const std::string& por
                 "ingot up " +
                 flag_ + " ADDRESS"));
   int left = kMostAddresses;
+  const auto end = std::chrono::steady_clock::now() + timeout;  // of all of them: somebody waits
   for (const addrinfo* one = list; one && left > 0; one = one->ai_next) {
     if (only_named ? !allowed_by_name(one->ai_addr) : !allowed(one->ai_addr)) continue;
     --left;
-    tried = connect_to(*one, timeout);
+    const Duration rest = end - std::chrono::steady_clock::now();
+    if (rest <= Duration::zero()) break;
+    tried = connect_to(*one, rest, timeout);
     if (tried) break;
   }
   return tried;

@@ -1,8 +1,11 @@
 #include "host/git_connect.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <thread>
@@ -96,6 +99,36 @@ TEST(GitConnect, AConnectionCrosses) {
   char c = 0;
   EXPECT_EQ(::recv(answer->get(), &c, 1, 0), 1);
   EXPECT_EQ(c, 'x');
+}
+
+// A worker that was taken over may send what it likes: no handle of it stays with the factory.
+TEST(GitConnect, HandlesThatAreSentAlongAreClosed) {
+  for (const size_t count : {1u, 2u, 3u}) {
+    int pair[2], ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    const Fd here(pair[0]), there(pair[1]), in(ends[0]);
+    Fd out(ends[1]);
+    const std::string question("127.0.0.1\0443", 13);
+    iovec piece{const_cast<char*>(question.data()), question.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    for (size_t i = 0; i < count; ++i)
+      std::memcpy(CMSG_DATA(header) + i * sizeof(int), &ends[1], sizeof(int));
+    ASSERT_GT(::sendmsg(there.get(), &message, 0), 0);
+    (void)answer_connection(here.get(), AddressRules({}), false, std::chrono::seconds(5));
+    out = Fd();
+    char c = 0;
+    EXPECT_EQ(::read(in.get(), &c, 1), 0) << count << " handles: the pipe has a writer left";
+  }
 }
 
 TEST(KnownHosts, LinesAreRead) {

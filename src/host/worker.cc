@@ -131,18 +131,23 @@ class Talk {
   char buffer_[16384];
 };
 
-// The child's status; 0 when it hangs in the kernel and was left to a thread that may wait for ever.
+// The child's status; 0 for one that had to be ended though it has closed its ends: what it said is whole. One that hangs in
+// the kernel is left to a thread that may wait for ever.
 int reap(pid_t child) {
   int status = 0;
   const Fd handle(pidfd_open(child, 0));
   pollfd ended{handle.get(), POLLIN, 0};
-  if (handle && poll(&ended, 1, kReapMs) == 0) {
-    std::thread([child] { waitpid(child, nullptr, 0); }).detach();
-    return 0;
+  const bool late = handle && poll(&ended, 1, kReapMs) == 0;
+  if (late) {
+    kill(-child, SIGKILL);
+    if (poll(&ended, 1, kReapMs) == 0) {
+      std::thread([child] { waitpid(child, nullptr, 0); }).detach();
+      return 0;
+    }
   }
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return status;
+  return late ? 0 : status;
 }
 
 // No capability but CAP_SYS_ADMIN: root's files, and what a driver lets its administrator do.
