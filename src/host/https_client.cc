@@ -37,11 +37,11 @@ Result<void> split_server(std::string_view server, Endpoint& endpoint) {
   endpoint.base_path = rest.substr(slash);
   rest = rest.substr(0, slash);
   const size_t colon = rest.rfind(':');
-  if (colon == rest.npos) return refuse();
-  const std::string_view port = rest.substr(colon + 1);
+  const bool no_port = colon == rest.npos || rest.ends_with(']');
+  const std::string_view port = no_port ? "443" : rest.substr(colon + 1);
   if (std::from_chars(port.data(), port.data() + port.size(), endpoint.port).ec != std::errc())
     return refuse();
-  std::string_view host = rest.substr(0, colon);
+  std::string_view host = no_port ? rest : rest.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   endpoint.address = host;
   return {};
@@ -51,15 +51,34 @@ std::string decoded(const YAML::Node& node) {
   return node.IsDefined() ? parse_base64(node.as<std::string>()).value_or("") : "";
 }
 
+// The one of a list that is called so.
+Result<YAML::Node> named(const YAML::Node& config, const char* list, const char* what,
+                         const std::string& name) {
+  for (const YAML::Node& one : config[list])
+    if (one["name"] && one["name"].as<std::string>() == name && one[what]) return one[what];
+  return fail(Reason::Invalid, fmt::format("it has no {} \"{}\"", what, name));
+}
+
 Result<Endpoint> read_kubeconfig(const YAML::Node& config) {
   Endpoint endpoint;
-  const YAML::Node cluster = config["clusters"][0]["cluster"];
-  const YAML::Node user = config["users"][0]["user"];
+  if (!config["current-context"]) return fail(Reason::Invalid, "it has no current-context");
+  const auto context = named(config, "contexts", "context", config["current-context"].as<std::string>());
+  if (!context) return fail(context.error());
+  const auto found = named(config, "clusters", "cluster", (*context)["cluster"].as<std::string>());
+  if (!found) return fail(found.error());
+  const auto who = named(config, "users", "user", (*context)["user"].as<std::string>());
+  if (!who) return fail(who.error());
+  const YAML::Node &cluster = *found, &user = *who;
   if (auto split = split_server(cluster["server"].as<std::string>(), endpoint); !split)
     return fail(split.error());
   endpoint.tls = {.ca_pem = decoded(cluster["certificate-authority-data"]),
                   .certificate_pem = decoded(user["client-certificate-data"]),
                   .key_pem = decoded(user["client-key-data"])};
+  if (user["token"]) endpoint.token = user["token"].as<std::string>();
+  if (endpoint.tls.ca_pem.empty())
+    return fail(Reason::Invalid, "its cluster has no certificate-authority-data");
+  if (endpoint.tls.certificate_pem.empty() && endpoint.token.empty())
+    return fail(Reason::Invalid, "its user has neither client-certificate-data nor a token");
   return endpoint;
 }
 
@@ -78,7 +97,7 @@ Result<Endpoint> parse_kubeconfig(const std::string& yaml) {
   try {
     return read_kubeconfig(YAML::Load(yaml));
   } catch (const YAML::Exception& e) {
-    return fail(Reason::Invalid, fmt::format("not a kubeconfig of ours: {}", e.what()));
+    return fail(Reason::Invalid, fmt::format("it is no kubeconfig: {}", e.what()));
   }
 }
 
@@ -168,8 +187,9 @@ Result<HttpsClient::Response> HttpsClient::receive(bool& keep, const Drain& drai
 std::string HttpsClient::head(const std::string& method, const std::string& path,
                               const std::string& more) const {
   return fmt::format(
-      "{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: ingot\r\nAccept: application/json\r\n{}\r\n", method,
-      path, endpoint_.address, endpoint_.port, more);
+      "{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: ingot\r\nAccept: application/json\r\n{}{}\r\n", method,
+      path, endpoint_.address, endpoint_.port,
+      endpoint_.token.empty() ? "" : fmt::format("Authorization: Bearer {}\r\n", endpoint_.token), more);
 }
 
 Result<void> HttpsClient::watch(const std::string& path, const Line& line) {

@@ -17,13 +17,15 @@
 
 namespace ingot::host {
 
-// What a kubeconfig of ours says.
+// What the current context of a kubeconfig says.
 struct Endpoint {
   std::string address;  // "127.0.0.1"
   uint16_t port = 0;
   std::string base_path;  // "/clusters/root"
   TlsClientSpec tls;
+  std::string token;  // in place of a certificate
 };
+// Of what a kubeconfig can hold the forms that a factory writes: data in it, no files beside it, nothing to execute.
 Result<Endpoint> parse_kubeconfig(const std::string& yaml);
 
 class HttpsClient {

@@ -48,7 +48,7 @@ int audit(const Common& common, const AuditOptions& options) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
   std::string path = fmt::format("/clusters/{}/apis/factory.ingot.dev/v1alpha1/audit?{}",
-                                 options.tenant.empty() ? "root" : options.tenant, *since);
+                                 options.tenant.empty() ? client->home() : options.tenant, *since);
   for (const auto& [name, value] :
        {std::pair("user", &options.user), std::pair("verb", &options.verb),
         std::pair("resource", &options.resource), std::pair("name", &options.name)})

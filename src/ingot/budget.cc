@@ -69,8 +69,8 @@ std::string lasts(const Json& b) {
 }
 
 Result<JsonArray> summaries(Client& client, const std::string& name = "") {
-  auto told = client.get(
-      fmt::format("{}/budgetsummaries{}", kFactoryApi, name.empty() ? "" : "?name=" + query_value(name)));
+  auto told = client.get(fmt::format("{}/budgetsummaries{}", client.own_api(),
+                                     name.empty() ? "" : "?name=" + query_value(name)));
   if (!told) return fail(told.error());
   return api::array_at(*told, {"budgets"});
 }
@@ -83,7 +83,7 @@ Result<JsonArray> work_of(Client& client, const Json& b) {
   const auto now = std::chrono::system_clock::now();
   const int64_t seconds = begin ? std::chrono::duration_cast<std::chrono::seconds>(now - *begin).count() : 0;
   auto used = client.get(
-      fmt::format("{}/usage?pods=true&sinceSeconds={}", kFactoryApi, std::max<int64_t>(seconds, 1)));
+      fmt::format("{}/usage?pods=true&sinceSeconds={}", client.own_api(), std::max<int64_t>(seconds, 1)));
   if (!used) return fail(used.error());
   const JsonArray& tenants = api::array_at(b, {"tenants"});
   JsonArray all;

@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "host/disk_file.h"
+#include "ingot/kubeconfig.h"
 
 namespace ingot {
 namespace {
@@ -13,8 +14,8 @@ constexpr int kPage = 500;
 Error no_factory(const std::string& data) {
   return {.reason = Reason::NotFound,
           .message = fmt::format(
-              "no factory is running in {}\n  start one with `ingot up`, or name its directory with "
-              "--data or INGOT_DATA",
+              "no factory is running in {}\n  start one with `ingot up`, name its directory with --data or "
+              "INGOT_DATA, or a tenant's kubeconfig with KUBECONFIG",
               data)};
 }
 
@@ -26,6 +27,12 @@ Error refusal(const host::HttpsClient::Response& response) {
   Error error{.reason = Reason::InternalError,
               .message = message.empty() ? fmt::format("the factory answered {}", response.code)
                                          : std::string(message)};
+  if (response.code == 401)
+    error = {
+        .reason = Reason::Unauthorized,
+        .message =
+            "the factory does not know these credentials, or not any more\n  ask its operator for new ones "
+            "(`ingot tenant kubeconfig NAME`)"};
   if (response.code == 404) error.reason = Reason::NotFound;
   if (response.code == 409) error.reason = Reason::Conflict;
   return error;
@@ -42,25 +49,52 @@ std::expected<std::string, std::string> since_query(const std::string& since) {
 Result<host::FactoryRecord> running_factory(const std::string& data) {
   auto record = host::read_record(data);
   if (!record && record.error().reason == Reason::NotFound) return fail(no_factory(data));
-  if (!record) return record;
+  if (!record)
+    return fail(
+        record.error().reason,
+        record.error().message + "\n  ask as root, or as the tenant whose kubeconfig KUBECONFIG names");
   if (!host::is_running(*record)) return fail(no_factory(data));
   return record;
 }
 
 Result<Client> Client::open(const Common& common) {
-  auto record = running_factory(common.data);
-  if (!record) return fail(record.error());
-  auto text = host::read_file(common.data + "/operator.kubeconfig");
-  if (!text) return fail(text.error());
-  auto endpoint = host::parse_kubeconfig(*text);
-  if (!endpoint) return fail(endpoint.error());
   Client client;
-  client.endpoint_ = std::move(*endpoint);
+  auto record = running_factory(common.data);
+  auto text = record ? host::read_file(common.data + "/operator.kubeconfig") : fail(record.error());
+  if (text) {
+    auto endpoint = host::parse_kubeconfig(*text);
+    if (!endpoint) return fail(endpoint.error());
+    client.endpoint_ = std::move(*endpoint);
+    client.record_ = std::move(*record);
+    client.home_ = kRootCluster.value;
+  } else {
+    auto own = common.data_named ? fail(Reason::NotFound, "") : own_config();
+    if (!own)
+      return fail(text.error().reason,
+                  text.error().message +
+                      (own.error().reason == Reason::NotFound ? "" : "\n  and " + own.error().message));
+    client.record_.address = fmt::format("{}:{}", own->endpoint.address, own->endpoint.port);
+    client.endpoint_ = std::move(own->endpoint);
+    client.home_ = std::move(own->cluster);
+  }
   auto https = host::HttpsClient::make(client.endpoint_);
   if (!https) return fail(https.error());
-  client.record_ = std::move(*record);
   client.https_ = std::move(*https);
   return client;
+}
+
+std::string Client::own_api() const {
+  return fmt::format("/clusters/{}/apis/factory.ingot.dev/v1alpha1", home_);
+}
+
+Result<void> Client::may(std::string_view path) const {
+  if (is_operator() || !path.starts_with(std::string(kRoot) + "/")) return {};
+  return fail(
+      Reason::Forbidden,
+      fmt::format("only the operator of the factory may ask for this, and KUBECONFIG is of tenant {}\n"
+                  "  ask on the factory's machine, as root, or with the kubeconfig that `ingot tenant "
+                  "kubeconfig root` gives",
+                  home_));
 }
 
 Result<std::unique_ptr<host::HttpsClient>> Client::connection(Duration timeout) const {
@@ -68,6 +102,7 @@ Result<std::unique_ptr<host::HttpsClient>> Client::connection(Duration timeout) 
 }
 
 Result<api::Json> Client::call(const std::string& method, const std::string& path, const api::Json* body) {
+  if (auto fine = may(path); !fine) return fail(fine.error());
   auto response = https_->request(method, path, body ? api::to_text(*body) : "",
                                   method == "PATCH" ? "application/merge-patch+json" : "application/json");
   if (!response) return fail(response.error());
@@ -76,6 +111,7 @@ Result<api::Json> Client::call(const std::string& method, const std::string& pat
 }
 
 Result<void> Client::merge(const std::string& path, const api::Json& patch) {
+  if (auto fine = may(path); !fine) return fine;
   auto response = https_->request("PATCH", path, api::to_text(patch), "application/merge-patch+json");
   if (!response) return fail(response.error());
   if (response->code / 100 != 2) return fail(refusal(*response));
@@ -83,6 +119,7 @@ Result<void> Client::merge(const std::string& path, const api::Json& patch) {
 }
 
 Result<std::string> Client::text(const std::string& path) {
+  if (auto fine = may(path); !fine) return fail(fine.error());
   auto response = https_->request("GET", path);
   if (!response) return fail(response.error());
   if (response->code != 200) return fail(refusal(*response));
@@ -104,6 +141,7 @@ Result<api::JsonArray> Client::list(const std::string& path) {
 }
 
 Result<void> Client::watch(const std::string& path, const std::function<bool(const api::Json&)>& on_event) {
+  if (auto fine = may(path); !fine) return fine;
   return https_->watch(path, [&](std::string_view line) {
     const auto event = api::parse_json(line);
     return event && on_event(*event);

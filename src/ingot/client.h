@@ -1,4 +1,4 @@
-// The running factory of a data directory, as the operator. Main thread.
+// The running factory of a data directory, as the operator; or the one that KUBECONFIG names, as what it says. Main thread.
 #pragma once
 
 #include <expected>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/json.h"
+#include "base/ids.h"
 #include "host/https_client.h"
 #include "host/instance.h"
 #include "ingot/commands.h"
@@ -14,8 +15,15 @@ namespace ingot {
 
 class Client {
  public:
-  // The error says when no factory is running, or that its files may not be read.
+  // Whoever may read the data directory of a running factory is its operator. Anybody else, unless the directory was
+  // named, is whom the kubeconfig says: a tenant's user. The error says what of both is missing.
   static Result<Client> open(const Common&);
+
+  // Whose control plane is asked where none is named: kRootCluster of an operator, else the tenant's.
+  const std::string& home() const { return home_; }
+  bool is_operator() const { return home_ == kRootCluster.value; }
+  // "/clusters/HOME/apis/factory.ingot.dev/v1alpha1", for what every control plane answers, each of its own.
+  std::string own_api() const;
 
   // The answer's JSON; an answer that is not 2xx is an Error with the Status' message. The body of a PATCH is a merge
   // patch.
@@ -34,7 +42,11 @@ class Client {
   const host::FactoryRecord& record() const { return record_; }
 
  private:
-  host::FactoryRecord record_;
+  // What an operator alone may ask is refused here, in words.
+  Result<void> may(std::string_view path) const;
+
+  std::string home_;
+  host::FactoryRecord record_;  // of a kubeconfig's factory the address alone
   host::Endpoint endpoint_;
   std::unique_ptr<host::HttpsClient> https_;
 };

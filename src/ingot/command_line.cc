@@ -15,7 +15,7 @@ namespace ingot {
 namespace {
 
 constexpr const char* kFooter = R"(
-The factory is found by --data DIR, or INGOT_DATA, or /var/lib/ingot.
+The factory is found by --data DIR, or INGOT_DATA, or /var/lib/ingot; whoever may not read that, by KUBECONFIG.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no factory is running (status).
 
 Examples:
@@ -299,6 +299,7 @@ int CommandLine::run(int argc, char** argv) {
     return app_.exit(e) == 0 ? kOk : kUsage;
   }
   in_.common.json = in_.output == "json";
+  in_.common.data_named = app_.get_option("--data")->count() > 0;
   const CLI::App* chosen = &app_;
   while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
   return runs_.at(chosen)();

@@ -16,8 +16,9 @@ namespace ingot {
 enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kNotRunning = 3 };
 
 struct Common {
-  std::string data;   // --data, or INGOT_DATA, or /var/lib/ingot
-  bool json = false;  // -o json
+  std::string data;         // --data, or INGOT_DATA, or /var/lib/ingot
+  bool data_named = false;  // by one of the first two
+  bool json = false;        // -o json
 };
 
 struct UpOptions {

@@ -214,7 +214,7 @@ int gate_verdicts(const Common& common, const GateOptions& options) {
   if (!client) return failed(client.error());
   JsonArray all;
   for (std::string next = "0"; !next.empty();) {
-    const std::string path = fmt::format("{}/gateverdicts?after={}&tenant={}{}{}", kFactoryApi, next,
+    const std::string path = fmt::format("{}/gateverdicts?after={}&tenant={}{}{}", client->own_api(), next,
                                          query_value(options.tenant), since->empty() ? "" : "&", *since);
     auto page = client->get(path);
     if (!page) return failed(page.error());

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/time.h"
+#include "ingot/kubeconfig.h"
 #include "ingot/output.h"
 
 namespace ingot {
@@ -16,6 +17,13 @@ std::string Place::path(std::string_view api_version, std::string_view resource)
 
 Result<Place> place_of(Client& client, const std::string& tenant, const std::string& ns,
                        std::string_view what) {
+  if (!client.is_operator()) {
+    if (tenant.empty() || tenant == client.home()) return Place{client.home(), ns};
+    return fail(
+        Reason::Forbidden,
+        fmt::format("KUBECONFIG is of tenant {}: leave --tenant {} out, or point KUBECONFIG elsewhere",
+                    client.home(), tenant));
+  }
   if (!tenant.empty()) return Place{tenant, ns};
   auto tenants = client.list(fmt::format("{}/tenants", kFactoryApi));
   if (!tenants) return fail(tenants.error());
@@ -26,9 +34,16 @@ Result<Place> place_of(Client& client, const std::string& tenant, const std::str
     last = api::string_at(one, {"metadata", "name"});
     names += (names.empty() ? "" : ", ") + last;
   }
+  // Who has a tenant's kubeconfig at hand means that tenant.
+  if (const auto own = own_config(); own && tenants->size() > 1)
+    for (const api::Json& one : *tenants)
+      if (api::string_at(one, {"metadata", "name"}) == own->cluster &&
+          client.record().address == fmt::format("{}:{}", own->endpoint.address, own->endpoint.port))
+        return Place{own->cluster, ns};
   if (tenants->size() > 1)
-    return fail(Reason::Invalid, fmt::format("whose {}? name the tenant with --tenant: {}", what,
-                                             names.size() > 200 ? names.substr(0, 200) + "…" : names));
+    return fail(Reason::Invalid,
+                fmt::format("whose {}? name the tenant with --tenant, or its kubeconfig with KUBECONFIG: {}",
+                            what, names.size() > 200 ? names.substr(0, 200) + "…" : names));
   return Place{last, ns};
 }
 

@@ -93,7 +93,7 @@ void print_placed(const Json& told) {
 int queue(const Common& common) {
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto told = client->get(fmt::format("{}/queuesummaries", kFactoryApi));
+  auto told = client->get(fmt::format("{}/queuesummaries", client->own_api()));
   if (!told) return failed(told.error());
   if (common.json) {
     print_json(*told);

@@ -48,7 +48,7 @@ int usage(const Common& common, const UsageOptions& options) {
     query += (query.empty() ? "?tenant=" : "&tenant=") + query_value(options.tenant);
   auto client = Client::open(common);
   if (!client) return failed(client.error());
-  auto report = client->get(fmt::format("{}/usage{}", kFactoryApi, query));
+  auto report = client->get(fmt::format("{}/usage{}", client->own_api(), query));
   if (!report) return failed(report.error());
   if (common.json)
     print_json(*report);

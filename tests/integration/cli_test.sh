@@ -52,6 +52,28 @@ played_again() {
   check "a bad duration is named" 1 "is not a duration" "$ingot" simulate export --since soon
 }
 
+# Who cannot read the factory's directory and has a tenant's kubeconfig.
+asked_with_a_kubeconfig() {
+  if [[ -e /var/lib/ingot/factory.json ]]; then echo "skip a tenant's kubeconfig is enough: /var/lib/ingot has a factory"; return; fi
+  local other=$INGOT_DATA/other.kubeconfig asks=(env -u INGOT_DATA HOME="$INGOT_DATA/home" "$ingot")
+  check "a tenant's kubeconfig is enough" 0 "^NAME" "${asks[@]}" runs list
+  mkdir -p "$INGOT_DATA/home/.kube" && cp "$KUBECONFIG" "$INGOT_DATA/home/.kube/config"
+  KUBECONFIG='' check "so is one at home" 0 "^NAME" "${asks[@]}" dataset list
+  check "what it used is its own to see" 0 "^TENANT" "${asks[@]}" usage
+  check "other tenants are not its own" 1 "KUBECONFIG is of tenant vision" "${asks[@]}" runs list --tenant speech
+  check "the pool is the operator's to see" 1 "only the operator" "${asks[@]}" gpus
+  sed 's#/clusters/vision##' "$KUBECONFIG" >"$other"
+  KUBECONFIG=$other check "a kubeconfig of something else is named" 1 "no tenant of a factory" "${asks[@]}" runs list
+  KUBECONFIG=/nowhere check "one that is not there is named" 1 "cannot read /nowhere" "${asks[@]}" runs list
+  sed 's#/clusters/vision#/clusters/nobody#' "$KUBECONFIG" >"$other"
+  KUBECONFIG=$other check "credentials of another tenant do not help" 1 "does not know these credentials" \
+    "${asks[@]}" runs list
+  "$ingot" tenant create other >/dev/null
+  check "of several tenants the kubeconfig's is meant" 0 "^NAME" "$ingot" runs list
+  KUBECONFIG='' check "or none" 1 "name the tenant with --tenant" env HOME=/nowhere "$ingot" runs list
+  "$ingot" tenant delete other >/dev/null
+}
+
 check "no factory is one clear line" 1 "no factory is running" "$ingot" tenant list
 check "status without a factory exits 3" 3 "no factory is running" "$ingot" status
 check "down without a factory is no fault" 0 "no factory is running" "$ingot" down
@@ -71,6 +93,7 @@ check "usage is empty at first" 0 "TENANT" "$ingot" usage
 if command -v kubectl >/dev/null; then
   KUBECONFIG=$("$ingot" tenant kubeconfig vision --user ada); export KUBECONFIG
   check "kubectl works unmodified" 0 "default" kubectl get namespaces
+  asked_with_a_kubeconfig
   played_again
 else
   echo "skip kubectl works unmodified: no kubectl"
