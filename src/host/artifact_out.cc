@@ -65,17 +65,21 @@ Result<node::Kept> keep_plain(env::Blobs& blobs, const ClusterId& cluster, const
     return fail(Reason::Invalid, "archive: {none: {}} is for a single file; a directory needs tar or zip");
   struct stat about{};
   ::fstat(file.get(), &about);
+  if (auto few = add_holes(0, about); !few) return fail(few.error());
   auto upload = Upload::begin(blobs, cluster, about.st_size);
   if (!upload) return fail(upload.error());
   std::string block(kPiece, '\0');
-  while (true) {
+  // As long as it is now: on a volume somebody may go on writing, faster than it is read.
+  for (int64_t left = about.st_size; left > 0;) {
     if (stopped()) return fail(Reason::Timeout, "nobody waits for it any more");
-    const ssize_t n = ::read(file.get(), block.data(), block.size());
+    const ssize_t n = ::read(file.get(), block.data(), size_t(std::min<int64_t>(left, kPiece)));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail(Reason::InternalError, std::string("cannot be read: ") + std::strerror(errno));
-    if (n == 0) return (*upload)->commit();
+    if (n == 0) return fail(Reason::Conflict, "became shorter while it was read");
     if (auto put = (*upload)->put({block.data(), size_t(n)}); !put) return fail(put.error());
+    left -= n;
   }
+  return (*upload)->commit();
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ namespace ingot::host {
 namespace {
 
 constexpr int kThreads = 8, kOfOne = 3;
-constexpr int kAsking = 16, kAskingOfOne = 6;  // they wait, mostly
+constexpr int kReading = 4, kReadingOfOne = 2;  // small outputs, which do not wait for large ones
+constexpr int kAsking = 16, kAskingOfOne = 6;   // they wait, mostly
 
 Result<node::Brought> bring_all(env::Blobs& blobs, const node::Bring& ask, const PodPlace& place) {
   node::Brought all;
@@ -24,7 +25,9 @@ Result<node::Brought> bring_all(env::Blobs& blobs, const node::Bring& ask, const
   return all;
 }
 
-node::Left keep_all(env::Blobs& blobs, const node::LeftBy& by, const Layers& layers, node::Left left) {
+node::Left keep_all(env::Blobs& blobs, const node::LeftBy& by, const Layers& layers) {
+  node::Left left = left_behind(by, layers.written);
+  if (by.artifacts.empty()) return left;
   const Fd view = open_view(layers);
   const Stopped stopped = [&] { return by.stop && *by.stop; };
   for (const node::ArtifactOut& a : by.artifacts) {
@@ -42,6 +45,7 @@ Artifacts::Artifacts(env::Loop& loop, env::Blobs& blobs)
     : loop_(loop),
       blobs_(blobs),
       crew_(kThreads, kOfOne, "artifacts"),
+      reading_(kReading, kReadingOfOne, "outputs"),
       asking_(kAsking, kAskingOfOne, "requests") {}
 
 void Artifacts::bring(node::Bring ask, PodPlace place, node::Callback<node::Brought> done) {
@@ -52,12 +56,14 @@ void Artifacts::bring(node::Bring ask, PodPlace place, node::Callback<node::Brou
       [this, ask = std::move(ask), place = std::move(place)] { return bring_all(blobs_, ask, place); });
 }
 
-void Artifacts::keep(node::LeftBy by, Layers layers, node::Left left, node::Callback<node::Left> done) {
+void Artifacts::keep(node::LeftBy by, Layers layers, node::Callback<node::Left> done) {
   const std::string cluster = by.cluster;
   const node::Stop stop = by.stop;
-  aside<node::Left>(crew_, loop_, cluster, stop, std::move(done),
-                    [this, by = std::move(by), layers = std::move(layers), left = std::move(left)]() mutable
-                        -> Result<node::Left> { return keep_all(blobs_, by, layers, std::move(left)); });
+  FairCrew& crew = by.artifacts.empty() ? reading_ : crew_;
+  aside<node::Left>(crew, loop_, cluster, stop, std::move(done),
+                    [this, by = std::move(by), layers = std::move(layers)]() -> Result<node::Left> {
+                      return keep_all(blobs_, by, layers);
+                    });
 }
 
 void Artifacts::ask(node::HttpAsk what, PodPlace place, node::Callback<node::HttpAnswer> done) {

@@ -15,8 +15,8 @@ class Artifacts final : public node::ArtifactStore {
   Artifacts(env::Loop&, env::Blobs&);
 
   void bring(node::Bring, PodPlace, node::Callback<node::Brought>);
-  // `left` with what the artifacts of `by` became.
-  void keep(node::LeftBy, Layers, node::Left, node::Callback<node::Left>);
+  // What the container left, and what its artifacts became.
+  void keep(node::LeftBy, Layers, node::Callback<node::Left>);
 
   void ask(node::HttpAsk, PodPlace, node::Callback<node::HttpAnswer>);
 
@@ -26,7 +26,7 @@ class Artifacts final : public node::ArtifactStore {
  private:
   env::Loop& loop_;
   env::Blobs& blobs_;
-  FairCrew crew_, asking_;
+  FairCrew crew_, reading_, asking_;
 };
 
 }  // namespace ingot::host

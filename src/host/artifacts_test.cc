@@ -149,6 +149,27 @@ TEST_F(ArtifactsTest, FifosAndDevicesAreNeverOpened) {
   EXPECT_THAT(keep("/out/pipe").error().message, HasSubstr("neither a file nor a directory"));
 }
 
+TEST_F(ArtifactsTest, HolesWithoutEndHoldNobodyUp) {
+  write(left + "/out/a", "pear");
+  for (const char* name : {"x", "y"}) {  // neither of them too much by itself
+    write(left + "/out/" + name, "");
+    ASSERT_EQ(::truncate((left + "/out/" + name).c_str(), TreeLimits{}.holes * 3 / 4), 0);
+  }
+  write(left + "/one", "");
+  ASSERT_EQ(::truncate((left + "/one").c_str(), int64_t(1) << 40), 0);
+  using Archive = node::ArtifactOut::Archive;
+  for (const auto& [path, how] :
+       {std::pair("/one", Archive::Tar), {"/one", Archive::Zip}, {"/one", Archive::None}})
+    EXPECT_THAT(keep(path, {.archive = how}).error().message, HasSubstr("holes (sparse)")) << path;
+  const Fd root(::open(left.c_str(), O_PATH | O_DIRECTORY));
+  const Fd pin = pin_in(root, "/out");
+  const auto nothing = tar_writer([](std::string_view) { return Result<void>(); }, 0);
+  const auto packed = archive_tree(pin, "out", *nothing, [] { return false; }, {.holes = 1 << 20});
+  ASSERT_FALSE(packed);
+  EXPECT_THAT(packed.error().message, HasSubstr("holes (sparse)"));
+  EXPECT_EQ(blobs->usage(kVision)->bytes, 0);
+}
+
 TEST_F(ArtifactsTest, AnotherTenantsIsNotThere) {
   write(left + "/a", "pear");
   const auto kept = keep("/a");

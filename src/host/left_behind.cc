@@ -114,10 +114,7 @@ void ask_left(ContainerdRpc& rpc, Artifacts& artifacts, const node::LeftBy& by,
   rpc.call("/containerd.services.snapshots.v1.Snapshots/Mounts", request.SerializeAsString(),
            std::chrono::seconds(10),
            [by, &artifacts, done = std::move(done)](Result<std::string> answer) mutable {
-             Layers layers = answer ? layers_of(*answer) : Layers{};
-             node::Left left = left_behind(by, layers.written);
-             if (by.artifacts.empty()) return done(std::move(left));
-             artifacts.keep(std::move(by), std::move(layers), std::move(left), std::move(done));
+             artifacts.keep(std::move(by), answer ? layers_of(*answer) : Layers{}, std::move(done));
            });
 }
 

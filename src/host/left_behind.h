@@ -18,7 +18,7 @@ node::Left left_behind(const node::LeftBy&, const std::string& layer);
 // The volume that the path is on and the way from there; "" and the path itself where it is on none.
 std::pair<std::string, std::string> place_of(const std::string& path, const node::LeftBy&);
 
-// Asks containerd for that folder first; artifacts are kept by `artifacts`. Thread rule: the loop.
+// Asks containerd for that folder first, and has `artifacts` read beside the loop. Thread rule: the loop.
 void ask_left(ContainerdRpc&, Artifacts&, const node::LeftBy&, node::Callback<node::Left>);
 
 }  // namespace ingot::host

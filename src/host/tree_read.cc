@@ -39,7 +39,7 @@ struct Walk {
   const Stopped& stopped;
   const TreeLimits limits;
   size_t entries = 0, pending = 0;  // pending: named by a directory above, and not yet looked at
-  int64_t bytes = 0;
+  int64_t bytes = 0, holes = 0;
 
   Result<void> one(const Fd& pin, const std::string& name, int depth) {
     if (stopped()) return fail(Reason::Timeout, "nobody waits for it any more");
@@ -58,6 +58,9 @@ struct Walk {
     bytes += about.st_size;
     if (bytes > limits.bytes)
       return fail(Reason::RequestEntityTooLarge, fmt::format("holds more than {} bytes", limits.bytes));
+    const auto more = add_holes(holes, about, limits.holes);
+    if (!more) return fail(more.error());
+    holes = *more;
     const Fd opened = open_pinned(pin, S_IFREG);
     if (!opened) return unreadable(name);
     ::posix_fadvise(opened.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -124,6 +127,17 @@ Fd open_pinned(const Fd& pin, mode_t type) {
   }
   const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (type == S_IFDIR ? O_DIRECTORY : 0);
   return Fd(::open(fmt::format("/proc/self/fd/{}", pin.get()).c_str(), flags));
+}
+
+Result<int64_t> add_holes(int64_t before, const struct stat& about, int64_t most) {
+  const int64_t on_disk = int64_t(about.st_blocks) * 512;
+  const int64_t holes = std::max<int64_t>(about.st_size - on_disk, 0);
+  if (holes <= most - before) return before + holes;
+  return fail(
+      Reason::RequestEntityTooLarge,
+      fmt::format("holds files with holes (sparse) of more than {} bytes that are not on the disk: make them "
+                  "smaller, or pack them in the step (tar --sparse)",
+                  most));
 }
 
 Result<void> archive_tree(const Fd& pin, const std::string& name, ArchiveWriter& out, const Stopped& stopped,

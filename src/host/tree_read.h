@@ -22,8 +22,13 @@ Fd open_pinned(const Fd& pin, mode_t type);
 struct TreeLimits {
   size_t entries = 1'000'000;
   int64_t bytes = int64_t(1) << 40;
+  int64_t holes =
+      int64_t(16) << 30;  // bytes that files say they have and the disk has not: nothing bounds their number
   int depth = 128;
 };
+// Of one file; RequestEntityTooLarge past `most` together with `before`.
+Result<int64_t> add_holes(int64_t before, const struct stat&, int64_t most = TreeLimits{}.holes);
+
 using Stopped = std::function<bool()>;
 
 // Everything beneath `pin`, or the file that it is, named beneath `name`, into the archive: directories before what is in

@@ -233,11 +233,11 @@ class Unpacking {
   }
 
   Result<void> count(int64_t more) {
-    bytes_ += more;
-    if (bytes_ > limits_.bytes)
+    if (more > limits_.bytes - bytes_)  // which an archive may say of any number
       return fail(
           Reason::RequestEntityTooLarge,
           fmt::format("the archive holds more than the {} bytes that there is room for", limits_.bytes));
+    bytes_ += more;
     const int64_t packed = std::max<int64_t>(lib_.archive_filter_bytes(from_, -1), 1);
     if (bytes_ > limits_.small && bytes_ / limits_.ratio > packed)
       return fail(
