@@ -136,9 +136,15 @@ bool write_condition(Json& object, std::string_view type, bool good, std::string
     *known = std::move(entry);
   else
     conditions.push_back(std::move(entry));
+  std::string wrong;  // a remote that cannot be read before a commit that cannot run
+  for (const Json& c : conditions)
+    if (string_at(c, {"status"}) == "False" && (wrong.empty() || string_at(c, {"type"}) == "Ready"))
+      wrong = text(c, {"message"});
+  if (wrong.empty())
+    api::erase(object, {"status", "lastError"});
+  else
+    api::set(object, {"status", "lastError"}, wrong);
   api::set(object, {"status", "conditions"}, std::move(conditions));
-  if (type == "Ready" && good) api::erase(object, {"status", "lastError"});
-  if (type == "Ready" && !good) api::set(object, {"status", "lastError"}, cut(message));
   return !api::same(before, *api::find(object, {"status"}));
 }
 

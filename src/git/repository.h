@@ -50,7 +50,7 @@ bool speaks_for(const RepositoryState&, std::string_view workflow, std::string_v
 // Writes all of the state that differs; whether anything does.
 bool write_state(api::Json& object, const RepositoryState&, const std::optional<Started>& newest,
                  WallTime now);
-// Condition `type`, and of Ready also status.lastError; whether anything is another now. `message` is cut short.
+// Condition `type`, and status.lastError, what the conditions say that is wrong; whether anything is another now. `message` is cut short.
 bool write_condition(api::Json& object, std::string_view type, bool good, std::string_view reason,
                      std::string_view message, WallTime now);
 

@@ -61,6 +61,20 @@ TEST(Repository, AConditionKeepsTheTimeOfItsChange) {
   EXPECT_EQ(api::string_at(conditions[0], {"lastTransitionTime"}), "2026-01-02T05:04:05Z");
 }
 
+TEST(Repository, WhatIsWrongIsOfTheRemoteBeforeACommit) {
+  const auto wrong = [](const Json& json) { return api::string_at(json, {"status", "lastError"}); };
+  Json json = object();
+  (void)write_condition(json, "Ready", true, "Synced", "read", kNow);
+  (void)write_condition(json, "Started", false, "NoPipeline", "branch main: no pipeline", kNow);
+  EXPECT_EQ(wrong(json), "branch main: no pipeline");
+  (void)write_condition(json, "Ready", false, "Unreachable", "no answer", kNow);
+  EXPECT_EQ(wrong(json), "no answer");
+  (void)write_condition(json, "Ready", true, "Synced", "read", kNow);
+  EXPECT_EQ(wrong(json), "branch main: no pipeline");
+  (void)write_condition(json, "Started", true, "Started", "runs", kNow);
+  EXPECT_EQ(wrong(json), "");
+}
+
 TEST(Repository, ATokenIsAPassword) {
   const Json secret = api::JsonObject{{"data", {{"token", base64("t")}, {"known_hosts", base64("k")}}}};
   const env::GitCredential credential = credential_of(secret);

@@ -19,6 +19,25 @@ Error no_factory(const std::string& data) {
               data)};
 }
 
+// What is missing, in the words of the command line; "" of what has none there. A message that names the object alone
+// comes from the store; one that says more is kept.
+std::string missing(std::string_view kind, std::string_view name) {
+  struct Noun {
+    std::string_view kind, noun, list;
+  };
+  static constexpr Noun kNouns[] = {
+      {"tenants", "tenant", "tenant list"},     {"namespaces", "namespace", ""},
+      {"datasets", "data set", "dataset list"}, {"repositories", "repository", "repo list"},
+      {"workflows", "run", "runs list"},        {"models", "model", "model list"},
+      {"budgets", "budget", "budget list"},     {"gates", "gate", "gate list"},
+  };
+  for (const Noun& n : kNouns)
+    if (n.kind == kind)
+      return fmt::format("there is no {} {}{}", n.noun, name,
+                         n.list.empty() ? "" : fmt::format("\n  `ingot {}` shows what there is", n.list));
+  return "";
+}
+
 }  // namespace
 
 Error refusal(const host::HttpsClient::Response& response) {
@@ -33,7 +52,13 @@ Error refusal(const host::HttpsClient::Response& response) {
         .message =
             "the factory does not know these credentials, or not any more\n  ask its operator for new ones "
             "(`ingot tenant kubeconfig NAME`)"};
-  if (response.code == 404) error.reason = Reason::NotFound;
+  if (response.code == 404) {
+    error.reason = Reason::NotFound;
+    error.kind = status ? api::string_at(*status, {"details", "kind"}) : "";
+    error.name = status ? api::string_at(*status, {"details", "name"}) : "";
+    if (auto said = missing(error.kind, error.name); !said.empty() && message.ends_with("\" not found"))
+      error.message = std::move(said);
+  }
   if (response.code == 409) error.reason = Reason::Conflict;
   return error;
 }

@@ -114,14 +114,12 @@ void CommandLine::add_tenant_commands() {
       command(*tenant, "create", "Make a tenant", "ingot tenant create vision --gpus 8 --gpus-limit 16",
               [this] { return tenant_create(in_.common, in_.tenant); });
   create->add_option("NAME", in_.tenant.name, "the tenant's name")->required();
-  create->add_option("--gpus", in_.tenant.gpus, "GPUs guaranteed")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("N");
+  create->add_option("--gpus", in_.tenant.gpus, "GPUs guaranteed")->check(whole_number(0))->type_name("N");
   create->add_option("--gpus-limit", in_.tenant.gpus_limit, "most GPUs at a time; none if not given")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number(0))
       ->type_name("N");
   create->add_option("--weight", in_.tenant.weight, "share among waiting tenants")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->type_name("W")
       ->capture_default_str();
   create
@@ -289,20 +287,12 @@ void CommandLine::add_replay(CLI::App& simulate) {
 int CommandLine::run(int argc, char** argv) {
   try {
     app_.parse(argc, argv);
-  } catch (const CLI::RequiredError& e) {
-    // "A subcommand is required" is no help to who mistyped one.
-    const std::vector<std::string> unknown = app_.remaining(true);
-    if (unknown.empty()) return app_.exit(e) == 0 ? kOk : kUsage;
-    (void)failed(fmt::format("there is no command \"{}\": see `ingot --help`", unknown.front()));
-    return kUsage;
   } catch (const CLI::ParseError& e) {
-    return app_.exit(e) == 0 ? kOk : kUsage;
+    return e.get_exit_code() == 0 ? app_.exit(e) : wrong(e);
   }
   in_.common.json = in_.output == "json";
   in_.common.data_named = app_.get_option("--data")->count() > 0;
-  const CLI::App* chosen = &app_;
-  while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
-  return runs_.at(chosen)();
+  return runs_.at(&chosen())();
 }
 
 int run_command_line(int argc, char** argv) {

@@ -45,7 +45,7 @@ void CommandLine::add_history() {
   log->add_flag("--denied", in.denied, "only what was refused");
   log->add_option("--since", in.since, "the last 24h, 7d…")->type_name("D")->capture_default_str();
   log->add_option("--last", in.last, "of those only the last so many")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->type_name("N");
   listing(log);
 }

@@ -106,7 +106,7 @@ void CommandLine::add_run() {
       "ingot run --gpus 1 --data digits -- python3 train.py",
       [this] { return ingot::run(in_.common, in_.run); });
   run->add_option("COMMAND", in.command, "after --: what is run, in /work of the container")->required();
-  run->add_option("--gpus", in.gpus, "how many GPUs")->check(CLI::NonNegativeNumber)->type_name("N");
+  run->add_option("--gpus", in.gpus, "how many GPUs")->check(whole_number(0))->type_name("N");
   run->add_option("--image", in.image, "in which image; `trainer` where it is loaded")->type_name("I");
   run->add_option("--data", in.datasets,
                   "a data set, read-only at /data/NAME; the newest version unless one is given")

@@ -36,12 +36,17 @@ struct Parsed {
 
 using Action = std::function<int()>;
 
+// CLI11's own checks name the bounds of a double.
+CLI::Validator whole_number(int64_t least);
+
 class CommandLine {
  public:
   CommandLine();
   int run(int argc, char** argv);
 
  private:
+  int wrong(const CLI::ParseError&);  // says what is wrong with what was typed, and what would be right
+  const CLI::App& chosen() const;
   CLI::App* command(CLI::App& parent, const char* name, const char* what, const char* example, Action run);
   void listing(CLI::App*);
   void add_factory_commands();

@@ -149,7 +149,7 @@ int dataset_list(const Common& common, const DatasetOptions& options) {
                version ? size_text(api::int_at(*version, {"spec", "bytes"}).value_or(0)) : "",
                age_of(dataset)});
   }
-  table.print();
+  table.print(fmt::format("no data set in namespace {} of {} yet", place->ns, place->tenant));
   return kOk;
 }
 

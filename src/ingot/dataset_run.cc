@@ -71,7 +71,7 @@ Result<Json> artifact_of_run(const Json& workflow, std::string_view node, std::s
   }
   if (!found)
     return fail(Reason::NotFound,
-                fmt::format("run {} left no artifact {}{}\n  `argo get {} -o yaml` shows what it left", run,
+                fmt::format("run {} left no artifact {}{}\n  `ingot runs show {}` shows what it left", run,
                             artifact, node.empty() ? "" : fmt::format(" in node {}", node), run));
   if (count > 1)
     return fail(Reason::Conflict,

@@ -37,6 +37,7 @@ void append_pretty(std::string& out, const api::Json& value, size_t depth) {
     out += '{';
     bool first = true;
     for (const auto& [name, member] : *object) {
+      if (name == "managedFields" && member.is_array()) continue;
       separate(std::exchange(first, false));
       out += api::to_text(api::Json(name)) + ": ";
       append_pretty(out, member, depth + 1);
@@ -62,7 +63,11 @@ Table& Table::right(size_t column) {
   return *this;
 }
 
-void Table::print() const {
+void Table::print(std::string_view none) const {
+  if (rows_.size() == 1 && !none.empty()) {
+    fmt::print(stderr, "{}\n", none);
+    return;
+  }
   std::vector<size_t> widths(rows_[0].size(), 0);
   for (const auto& row : rows_)
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));

@@ -16,14 +16,15 @@ class Table {
   explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
   Table& right(size_t column);
   void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  void print() const;
+  // `none` is said, on standard error, where there is no row.
+  void print(std::string_view none = "") const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
   std::vector<size_t> right_;
 };
 
-void print_json(const api::Json&);  // indented
+void print_json(const api::Json&);  // indented; without managedFields, as kubectl has it
 int failed(const Error&);           // "error: …" on standard error; kFailed
 int failed(std::string_view message);
 std::string memory_text(int64_t bytes);  // "80 GiB"

@@ -172,6 +172,14 @@ Result<api::Json> look_now(Client& client, const Paths& place, const std::string
   return newest;
 }
 
+// "main, release/*"
+std::string joined(const api::JsonArray& names) {
+  std::string out;
+  for (const api::Json& name : names)
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", api::string_at(name, {}));
+  return out;
+}
+
 int tell(const Common& common, const api::Json& repository) {
   if (common.json) {
     print_json(repository);
@@ -186,7 +194,9 @@ int tell(const Common& common, const api::Json& repository) {
         name, api::string_at(*ready, {"message"}), api::string_at(*ready, {"reason"})));
   const api::JsonArray& branches = api::array_at(repository, {"status", "branches"});
   if (branches.empty()) {
-    fmt::print("no branch yet that is meant: push one, and its pipeline runs\n");
+    const std::string wanted = joined(api::array_at(repository, {"spec", "branches"}));
+    fmt::print("repository {}: its remote has no branch{} yet: push one, and its pipeline runs\n", name,
+               wanted.empty() ? "" : " " + wanted);
     return kOk;
   }
   Table table({"BRANCH", "COMMIT", "WORKFLOW", "MESSAGE"});
@@ -224,7 +234,12 @@ int repo_add(const Common& common, const RepoOptions& options) {
                                                {"spec", *spec}};
   // Checked before its Secrets are made, so that a refusal leaves nothing behind.
   if (auto dry = client->call("POST", place->repositories() + "?dryRun=All", &repository); !dry)
-    return failed(dry.error());
+    return failed(
+        dry.error().reason == Reason::Conflict
+            ? fmt::format("repository {0} is there already\n  change it with `kubectl edit repository {0}`, "
+                          "or remove it with `kubectl delete repository {0}`",
+                          options.name)
+            : dry.error().message);
   if (!credential->empty())
     if (auto put = put_secret(*client, *place, secret, *credential); !put) return failed(put.error());
   if (!options.status_file.empty()) {
@@ -238,8 +253,9 @@ int repo_add(const Common& common, const RepoOptions& options) {
       return failed(put.error());
   auto made = client->call("POST", place->repositories(), &repository);
   if (!made) return failed(made.error());
+  if (!common.json) fmt::print("repository {} of {} is watched\n", options.name, place->tenant);
   if (!options.webhook.empty() && !common.json)
-    fmt::print("Webhook for {}: push events as application/json to\n  https://{}{}\nwith secret\n  {}\n\n",
+    fmt::print("webhook for {}: push events as application/json to\n  https://{}{}\nwith secret\n  {}\n",
                options.webhook, client->record().address, place->hook(options.name), shared);
   if (options.no_wait) return common.json ? tell(common, *made) : int(kOk);
   auto looked = look_now(*client, *place, options.name, true);
@@ -258,7 +274,7 @@ int repo_list(const Common& common, const RepoOptions& options) {
     print_json(*repositories);
     return kOk;
   }
-  Table table({"NAME", "URL", "READY", "BRANCH", "COMMIT", "WORKFLOW", "AGE"});
+  Table table({"NAME", "URL", "READY", "BRANCH", "COMMIT", "WORKFLOW", "AGE", "PROBLEM"});
   for (const api::Json& one : *repositories) {
     const api::Json* ready = condition_of(one, "Ready");
     const bool good = ready && api::string_at(*ready, {"status"}) == "True";
@@ -269,9 +285,11 @@ int repo_list(const Common& common, const RepoOptions& options) {
                        : "not yet",
                std::string(api::string_at(one, {"status", "lastRun", "branch"})),
                std::string(api::string_at(one, {"status", "lastRun", "commit"}).substr(0, kShownCommit)),
-               std::string(api::string_at(one, {"status", "lastRun", "workflow"})), age_of(one)});
+               std::string(api::string_at(one, {"status", "lastRun", "workflow"})), age_of(one),
+               std::string(api::string_at(one, {"status", "lastError"}))});
   }
-  table.print();
+  table.print(fmt::format("no repository in namespace {} of {} yet\n  `ingot repo add NAME URL` watches one",
+                          place->ns, place->tenant));
   return kOk;
 }
 
@@ -291,7 +309,8 @@ int repo_runs(const Common& common, const RepoOptions& options) {
   if (!client) return failed(client.error());
   auto place = paths_of(*client, options);
   if (!place) return failed(place.error());
-  if (auto there = client->get(place->repository(options.name)); !there) return failed(there.error());
+  auto repository = client->get(place->repository(options.name));
+  if (!repository) return failed(repository.error());
   auto runs = client->list(place->workflows(options.name));
   if (!runs) return failed(runs.error());
   std::ranges::sort(*runs, std::greater{}, [](const api::Json& run) {
@@ -309,7 +328,9 @@ int repo_runs(const Common& common, const RepoOptions& options) {
          std::string(api::string_at(run, {"metadata", "labels", api::kCommitLabel}).substr(0, kShownCommit)),
          std::string(api::string_at(run, {"status", "phase"})),
          std::string(api::string_at(run, {"status", "progress"})), age_of(run)});
-  table.print();
+  const std::string problem(api::string_at(*repository, {"status", "lastError"}));
+  table.print(fmt::format("repository {} has started nothing yet{}{}", options.name,
+                          problem.empty() ? "" : ": ", problem));
   return kOk;
 }
 

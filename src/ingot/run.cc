@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <tuple>
 
 #include "base/quantity.h"
 #include "host/bring_back.h"
@@ -34,6 +35,7 @@ using api::JsonObject;
 using api::string_at;
 
 constexpr int kInterrupted = 130;
+constexpr size_t kDigits = 64;                         // of a digest
 constexpr std::string_view kDefaultImage = "trainer";  // what images/build-trainer makes
 
 // Whoever reads it may have gone.
@@ -141,8 +143,28 @@ Result<void> send(Client& client, const std::string& tenant, const host::Packed&
   return {};
 }
 
+Result<void> quantities_of(const RunOptions& options) {
+  for (const auto& [option, text, example] :
+       {std::tuple("--cpu", &options.cpu, "2 or 500m"), std::tuple("--memory", &options.memory, "4Gi")})
+    if (const auto q = Quantity::parse(text->empty() ? "1" : *text); !q || q->units() <= 0)
+      return fail(Reason::Invalid, fmt::format("{} \"{}\" is no amount such as {}", option, *text, example));
+  return {};
+}
+
+// The Workflow, once or only as a question whether it could be.
+Result<Json> submit(Client& client, const Place& place, const workflow::OneStep& step, bool dry) {
+  const auto workflow = workflow::one_step(step);
+  if (!workflow) return fail(Reason::Invalid, workflow.error());
+  auto made =
+      client.call("POST", place.path(kWorkflowApi, "workflows") + (dry ? "?dryRun=All" : ""), &*workflow);
+  if (!made && made.error().reason == Reason::Conflict)
+    return fail(Reason::Conflict, fmt::format("there is a run {} already: choose another --name", step.name));
+  return made;
+}
+
 // All but its source.
 Result<workflow::OneStep> step_of(Client& client, const Place& place, const RunOptions& options) {
+  if (auto fine = quantities_of(options); !fine) return fail(fine.error());
   workflow::OneStep step{.name = options.name,
                          .image = options.image,
                          .command = options.command,
@@ -211,7 +233,8 @@ Result<Json> follow(RunFollower& follower, bool log_on_stderr) {
     if (!waited) return fail(waited.error());
     bool ran = false;
     waited = follower.watch_pod(pod, [&](const Json& seen) {
-      ran = !string_at(seen, {"spec", "nodeName"}).empty();
+      // One that was stopped before its container began has a node, and no log.
+      ran = !string_at(seen, {"spec", "nodeName"}).empty() && has_begun(seen);
       if (ran) say("runs on " + std::string(string_at(seen, {"spec", "nodeName"})));
       return false;
     });
@@ -240,12 +263,18 @@ int judge(const Json& workflow, bool interrupted) {
     return kOk;
   }
   const auto pods = pods_of(workflow);
+  const bool no_start = !pods.empty() && pods.front().message.starts_with("StartError");
   std::string why(pods.empty() || pods.front().message.empty() ? string_at(workflow, {"status", "message"})
                                                                : std::string_view(pods.front().message));
+  // runc's own words are the last of those of everybody who asked it.
+  constexpr std::string_view kRunc = "unable to start container process: ";
+  if (const size_t at = why.rfind(kRunc); no_start && at != why.npos)
+    why = "its command cannot be started: " +
+          why.substr(at + kRunc.size(), why.rfind(": unknown") - at - kRunc.size());
   say(fmt::format("run {} {} after {}{}{}", name, status == "Stopped" ? "was stopped" : "failed", after,
                   why.empty() ? "" : ": ", why));
   if (interrupted) return kInterrupted;
-  return code && *code != 0 ? *code : kFailed;
+  return code && *code != 0 && !no_start ? *code : kFailed;
 }
 
 }  // namespace
@@ -291,14 +320,15 @@ int run(const Common& common, const RunOptions& options) {
   if (!place) return failed(place.error());
   auto step = step_of(*client, *place, options);
   if (!step) return failed(step.error());
+  // Whatever is refused is refused before the directory is packed and sent.
+  step->source = std::string(kDigits, '0');
+  if (auto possible = submit(*client, *place, *step, true); !possible) return failed(possible.error());
   auto packed = pack(options);
   if (!packed) return failed(packed.error());
   for (const std::string& name : packed->left_out) say(fmt::format("left out {}, which is no file", name));
   if (auto sent = send(*client, place->tenant, *packed); !sent) return failed(sent.error());
   step->source = packed->digest.hex();
-  const auto workflow = workflow::one_step(*step);
-  if (!workflow) return failed(workflow.error());
-  auto made = client->call("POST", place->path(kWorkflowApi, "workflows"), &*workflow);
+  auto made = submit(*client, *place, *step, false);
   if (!made) return failed(made.error());
   const std::string name(string_at(*made, {"metadata", "name"}));
   if (options.detach) {

@@ -41,6 +41,14 @@ bool is_final(std::string_view phase) {
 
 }  // namespace
 
+bool has_begun(const Json& pod) {
+  const std::string_view phase = string_at(pod, {"status", "phase"});
+  if (phase == "Running" || phase == "Succeeded") return true;
+  for (const Json& c : api::array_at(pod, {"status", "containerStatuses"}))
+    if (!string_at(c, {"state", "terminated", "containerID"}).empty()) return true;
+  return false;
+}
+
 std::vector<RunNode> pods_of(const Json& workflow) {
   std::vector<std::pair<std::string, RunNode>> found;
   const std::string_view whole = string_at(workflow, {"metadata", "name"});

@@ -19,6 +19,7 @@ struct RunNode {
   bool began() const { return phase != "Pending"; }
   bool over() const { return began() && phase != "Running"; }
 };
+bool has_begun(const api::Json& pod);                     // its container runs, or ran
 std::vector<RunNode> pods_of(const api::Json& workflow);  // in the order in which they began
 bool is_over(const api::Json& workflow);
 std::string status_text(const api::Json& workflow);  // "Running", "Stopped", "Pending", …

@@ -78,7 +78,7 @@ Result<Found> open(const Common& common, const RunsOptions& options) {
 
 Result<Json> get(Found& found, const std::string& name) {
   auto workflow = found.client.get(found.place.path(kWorkflowApi, "workflows") + "/" + query_value(name));
-  if (!workflow && workflow.error().reason == Reason::NotFound)
+  if (!workflow && workflow.error().kind == "workflows")
     return fail(Reason::NotFound,
                 fmt::format("tenant {} has no run {} in namespace {}\n  `ingot runs list` shows what "
                             "there is",
@@ -223,7 +223,7 @@ int runs_list(const Common& common, const RunsOptions& options) {
   for (const Json& run : *runs)
     table.row({std::string(string_at(run, {"metadata", "name"})), status_text(run), age_of(run),
                duration_text(run), gpus_of(run), what_it_does(run)});
-  table.print();
+  table.print(fmt::format("no run in namespace {} of {} yet", found->place.ns, found->place.tenant));
   return kOk;
 }
 

@@ -56,9 +56,9 @@ played_again() {
 asked_with_a_kubeconfig() {
   if [[ -e /var/lib/ingot/factory.json ]]; then echo "skip a tenant's kubeconfig is enough: /var/lib/ingot has a factory"; return; fi
   local other=$INGOT_DATA/other.kubeconfig asks=(env -u INGOT_DATA HOME="$INGOT_DATA/home" "$ingot")
-  check "a tenant's kubeconfig is enough" 0 "^NAME" "${asks[@]}" runs list
+  check "a tenant's kubeconfig is enough" 0 "^no run in namespace default of vision" "${asks[@]}" runs list
   mkdir -p "$INGOT_DATA/home/.kube" && cp "$KUBECONFIG" "$INGOT_DATA/home/.kube/config"
-  KUBECONFIG='' check "so is one at home" 0 "^NAME" "${asks[@]}" dataset list
+  KUBECONFIG='' check "so is one at home" 0 "^no data set" "${asks[@]}" dataset list
   check "what it used is its own to see" 0 "^TENANT" "${asks[@]}" usage
   check "other tenants are not its own" 1 "KUBECONFIG is of tenant vision" "${asks[@]}" runs list --tenant speech
   check "the pool is the operator's to see" 1 "only the operator" "${asks[@]}" gpus
@@ -69,7 +69,7 @@ asked_with_a_kubeconfig() {
   KUBECONFIG=$other check "credentials of another tenant do not help" 1 "does not know these credentials" \
     "${asks[@]}" runs list
   "$ingot" tenant create other >/dev/null
-  check "of several tenants the kubeconfig's is meant" 0 "^NAME" "$ingot" runs list
+  check "of several tenants the kubeconfig's is meant" 0 "^no run in" "$ingot" runs list
   KUBECONFIG='' check "or none" 1 "name the tenant with --tenant" env HOME=/nowhere "$ingot" runs list
   "$ingot" tenant delete other >/dev/null
 }
@@ -77,7 +77,11 @@ asked_with_a_kubeconfig() {
 check "no factory is one clear line" 1 "no factory is running" "$ingot" tenant list
 check "status without a factory exits 3" 3 "no factory is running" "$ingot" status
 check "down without a factory is no fault" 0 "no factory is running" "$ingot" down
-check "wrong usage exits 2" 2 "" "$ingot" frobnicate
+check "wrong usage exits 2" 2 "error: there is no command" "$ingot" frobnicate
+check "a mistyped command is found" 2 "\`ingot repo lst\`: is list meant" "$ingot" repo lst
+check "a group names its commands" 2 "add, list, sync, runs" "$ingot" repo
+check "a bad number is named" 2 "error: --gpus: .-1. is no whole number" "$ingot" run --gpus -1 -- true
+check "a command without -- is told where it goes" 2 "goes after --" "$ingot" run ls -la
 check "a bad address is named" 1 "is not ADDRESS:PORT" "$ingot" up --gpus none --listen nowhere
 check "up returns once it answers" 0 "factory ready in" "$ingot" up --gpus none --hollow 2x8xH100-80GB --listen 127.0.0.1:0 --detach
 check "a second up is refused" 1 "is in use by ingot" "$ingot" up --gpus none --listen 127.0.0.1:0 --detach
@@ -88,7 +92,13 @@ check "a tenant is created" 0 "tenant vision created in" "$ingot" tenant create 
 check "a tenant is created once" 1 "already exists" "$ingot" tenant create vision
 check "a bad name is refused" 1 "Invalid value" "$ingot" tenant create Bad_Name
 check "tenants are listed" 0 "vision +8" "$ingot" tenant list
-check "an unknown tenant has no kubeconfig" 1 "not found" "$ingot" tenant kubeconfig nobody
+check "JSON is without managedFields" 1 "" grep managedFields <("$ingot" tenant list -o json)
+check "a tenant that is not there is named" 1 "there is no tenant vison" "$ingot" runs show x --tenant vison
+check "what is not there is named in the command's words" 1 "there is no data set nope.*dataset list" \
+  "$ingot" dataset show nope
+check "a run is refused before its directory is packed" 1 "^error: there is no namespace nope$" \
+  "$ingot" run --image i -n nope -- true
+check "an unknown tenant has no kubeconfig" 1 "there is no tenant nobody" "$ingot" tenant kubeconfig nobody
 check "usage is empty at first" 0 "TENANT" "$ingot" usage
 if command -v kubectl >/dev/null; then
   KUBECONFIG=$("$ingot" tenant kubeconfig vision --user ada); export KUBECONFIG

@@ -241,6 +241,7 @@ def what_is_wrong_with_a_pipeline_is_said(tenant):
         assert words in told.get("message", "") and "workflow" not in told, (words, told)
         seen = condition(tenant.call("GET", f"{tenant.api}/wrong"), "Started")
         assert seen["status"] == "False" and words in seen["message"], seen
+    assert "256 KiB" in tenant.factory.run("repo", "list", "--tenant", tenant.name)
     assert tenant.started("wrong") == []
     commit = remote.commit({".ingot/pipeline.yaml": PIPELINE})
     remote.push()

@@ -118,6 +118,19 @@ def a_data_set_is_mounted(project):
     assert ran.stdout == "one", ran
 
 
+def what_never_began_says_so(project):
+    ran = project.ingot("run", "--", "nosuch", code=1)
+    assert 'its command cannot be started: exec: "nosuch"' in ran.stderr and "containerd" not in ran.stderr, ran.stderr
+    waiting = project.start("run", "--image", "nosuch", "--", "true")
+    for line in waiting.stderr:
+        if "ImagePullBackOff" in line:
+            break
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait(SECONDS) == 130
+    said = waiting.stderr.read()
+    assert "was stopped" in said and "runs on" not in said and "error" not in said, said
+
+
 def what_cannot_be_is_refused_by_name(project):
     def refused(*args, code=1):
         return project.ingot(*args, code=code).stderr
@@ -203,7 +216,7 @@ def a_crash_of_the_factory_loses_nothing(project):
 def main():
     tests = [an_exit_code_passes_through, what_git_ignores_stays_behind, what_it_leaves_comes_back,
              nothing_comes_back_beside_its_directory,
-             it_is_told_its_environment_and_gpus, a_data_set_is_mounted, what_cannot_be_is_refused_by_name,
+             it_is_told_its_environment_and_gpus, a_data_set_is_mounted, what_never_began_says_so, what_cannot_be_is_refused_by_name,
              a_run_that_waits_says_why_and_is_stopped, an_interruption_stops_what_runs, a_run_goes_on_without_who_waits,
              a_detached_run_is_found_by_its_name, a_log_is_shown_as_it_is_written, a_crash_of_the_factory_loses_nothing]
     missing = [p for p in NEEDED if not Path(p).exists()]
