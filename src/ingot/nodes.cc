@@ -16,21 +16,6 @@ namespace {
 constexpr int64_t kHollowCpuMilli = 64'000;
 constexpr int64_t kHollowMemory = int64_t(512) << 30;
 
-// Pods that run nothing need no files.
-struct NoFiles final : node::Files {
-  Result<std::string> write_volume(const std::string&, const std::string&,
-                                   const std::map<std::string, Entry>&, bool) override {
-    return "";
-  }
-  Result<std::string> empty_volume(const std::string&, const std::string&, bool, int64_t) override {
-    return "";
-  }
-  std::string log_directory(const std::string&) override { return ""; }
-  std::string artifact_directory(const std::string&) override { return ""; }
-  std::string dataset_marks(const std::string&) override { return ""; }
-  void remove_pod(const std::string&) override {}
-};
-
 gpu::Inventory inventory_of(const gpu::Description& description, const gpu::SimulatedNode& node) {
   gpu::Inventory inventory{
       .simulated = true, .driver_version = description.driver, .cuda_version = description.cuda};
@@ -109,7 +94,7 @@ Nodes::~Nodes() {
 void Nodes::add_hollow(node::NodeConfig config, node::ArtifactStore& artifacts) {
   auto runtime = std::make_unique<node::HollowRuntime>(env_, &artifacts);
   const node::HollowRuntime& scripts = *runtime;
-  One& node = add_node(std::move(config), std::move(runtime), std::make_unique<NoFiles>(), nullptr);
+  One& node = add_node(std::move(config), std::move(runtime), std::make_unique<node::HollowFiles>(), nullptr);
   telemetry_.set_source(node.name, [&node, &scripts] {
     std::map<std::string, int, std::less<>> busy;
     for (const auto& [gpu, pod] : node.agent.held_gpus()) busy[gpu] += scripts.gpu_utilisation(pod);

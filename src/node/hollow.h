@@ -18,6 +18,21 @@
 
 namespace ingot::node {
 
+// Files of pods that run no process: accepted and forgotten.
+struct HollowFiles final : Files {
+  Result<std::string> write_volume(const std::string&, const std::string&,
+                                   const std::map<std::string, Entry>&, bool) override {
+    return "";
+  }
+  Result<std::string> empty_volume(const std::string&, const std::string&, bool, int64_t) override {
+    return "";
+  }
+  std::string log_directory(const std::string&) override { return ""; }
+  std::string artifact_directory(const std::string&) override { return ""; }
+  std::string dataset_marks(const std::string&) override { return ""; }
+  void remove_pod(const std::string&) override {}
+};
+
 class HollowRuntime final : public Runtime {
  public:
   // Pods get addresses of this pattern, for show: "10.240.0.0" + a number.

@@ -32,21 +32,6 @@ class Machine {
   const std::string& name() const { return config_.name; }
 
  private:
-  // Files of pods: accepted and forgotten, for hollow containers read none.
-  struct NoFiles final : node::Files {
-    Result<std::string> write_volume(const std::string& uid, const std::string& volume,
-                                     const std::map<std::string, Entry>&, bool) override {
-      return "/sim/" + uid + "/" + volume;
-    }
-    Result<std::string> empty_volume(const std::string& uid, const std::string& volume, bool,
-                                     int64_t) override {
-      return "/sim/" + uid + "/" + volume;
-    }
-    std::string log_directory(const std::string& uid) override { return "/sim/" + uid + "/logs"; }
-    std::string artifact_directory(const std::string& uid) override { return "/sim/" + uid + "/artifacts"; }
-    std::string dataset_marks(const std::string& uid) override { return "/sim/" + uid + "/datasets"; }
-    void remove_pod(const std::string&) override {}
-  };
   struct AgentProcess {
     AgentProcess(World&, Disk&, FaultPlan&, Network&, const node::NodeConfig&, node::Runtime&, node::Files&);
     ~AgentProcess() { ports.kill(); }
@@ -66,7 +51,7 @@ class Machine {
   node::NodeConfig config_;
   std::vector<bool> lost_;      // by board
   std::vector<uint64_t> xids_;  // by board; not told yet, 0: none
-  NoFiles files_;
+  node::HollowFiles files_;
   std::unique_ptr<Ports> hardware_;
   std::unique_ptr<WatchedRuntime> runtime_;
   std::unique_ptr<AgentProcess> agent_;

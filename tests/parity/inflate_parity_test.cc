@@ -148,19 +148,6 @@ class Live {
 
  private:
   inline static const std::string kPods = "/api/v1/namespaces/default/pods";
-  struct NoFiles final : node::Files {
-    Result<std::string> write_volume(const std::string&, const std::string&,
-                                     const std::map<std::string, Entry>&, bool) override {
-      return "";
-    }
-    Result<std::string> empty_volume(const std::string&, const std::string&, bool, int64_t) override {
-      return "";
-    }
-    std::string log_directory(const std::string&) override { return ""; }
-    std::string artifact_directory(const std::string&) override { return ""; }
-    std::string dataset_marks(const std::string&) override { return ""; }
-    void remove_pod(const std::string&) override {}
-  };
   struct Hollow {
     Hollow(apiserver::TestControlPlane& plane, const TraceNode& n)
         : transport(plane.t.loop, *plane.server, host::node_identity(n.name)),
@@ -170,7 +157,7 @@ class Live {
     host::InProcessTransport transport;
     node::ListWatchApi api;
     node::HollowRuntime runtime;
-    NoFiles files;
+    node::HollowFiles files;
     node::Agent agent;
   };
 
