@@ -87,8 +87,9 @@ bool Binder::write(std::vector<Bound>& pods, ClaimWrites& claims, store::Turn& t
     if (bound.claims.any()) {
       reload_(turn, uid);  // with the claims that it has
     } else {
-      b_.runs.opened(uid, bound.before->key, b_.model.allocation(uid)->work);
-      b_.budgets.opened(*b_.model.allocation(uid), tenant_of(bound.before->key));
+      const scheduler::Allocation& held = *b_.model.allocation(uid);
+      b_.runs.opened(uid, bound.before->key, held.work);
+      b_.budgets.opened(held, tenant_of(bound.before->key));
       own_.insert_or_assign((*granted)->key.text(), (*granted)->revision);
     }
     b_.announcer.say(turn, {bound.before->key, uid, assigned(bound.before->key, *bound.binding), now});

@@ -199,9 +199,7 @@ class Placement::Impl final : store::Follower::Handler {
     const auto at = [&](std::string_view field) { return api::string_at(allocation, {"spec", field}); };
     runs_.opened(open.uid, Key{ClusterId(std::string(at("cluster"))), kPods, at("namespace"), at("pod")},
                  open.work);
-    const std::string uid = open.uid;
-    model_.open(std::move(open));
-    budgets_.opened(*model_.allocation(uid), at("tenant"), &allocation);
+    budgets_.opened(model_.open(std::move(open)), at("tenant"), &allocation);
   }
 
   // Whether more is to be judged again than is known yet.

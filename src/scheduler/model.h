@@ -64,7 +64,7 @@ class Model {
   void set_levels(std::vector<Level>);  // of the topology, broad to narrow
   void set_unit(Unit);                  // replaces the unit of the same id; an equal one changes nothing
   void erase_unit(std::string_view id);
-  void open(Allocation);  // replaces the allocation of the same uid
+  const Allocation& open(Allocation);  // replaces the allocation of the same uid; good until it is closed
   void close(std::string_view uid);
   // What other pods' affinity sees of a pod that waits or runs, and what it asks. `ending`: it is being deleted.
   void set_subject(std::string_view pod_uid, const Subject&, bool ending);

@@ -275,7 +275,7 @@ void Model::count(const Allocation& a, int sign) {
   forget_tenant(a.tenant);
 }
 
-void Model::open(Allocation a) {
+const Allocation& Model::open(Allocation a) {
   close(a.uid);
   if (a.work.unit.empty()) a.work.unit = a.uid;
   a.leaf = leaf_of(a.tenant, a.work.queue);
@@ -286,7 +286,9 @@ void Model::open(Allocation a) {
   movable_ += a.work.movable;
   std::string uid = a.uid;
   if (a.leaving) leaving_.insert(uid);
-  share(allocations_.try_emplace(std::move(uid), std::move(a)).first->second, true);
+  const Allocation& opened = allocations_.try_emplace(std::move(uid), std::move(a)).first->second;
+  share(opened, true);
+  return opened;
 }
 
 void Model::share(const Allocation& a, bool open) {
