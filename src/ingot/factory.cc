@@ -223,10 +223,7 @@ Result<void> Factory::Impl::serve() {
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
     server->keep_blobs_in(*blob_service);
     server->track_in(*tracking);
-    mount_records(*server, real.env, *shard);
-    server->mount(queues_route(*shard, placement));
-    server->mount(budgets_route(*shard, placement));
-    server->mount(explain_route(*shard, placement));
+    mount_routes(*server, real.env, *shard, placement);
     server->expect_by(expectation_by(placement, real.clock));
     server->mount(metrics_route(metric_sources));
     webhooks->mount(*tracking);

@@ -41,11 +41,4 @@ apiserver::ExtraRoute audit_route(env::Env& env, store::Shard& shard) {
   return {.group = "factory.ingot.dev", .version = "v1alpha1", .resource = "audit", .serve = serve};
 }
 
-void mount_records(apiserver::Server& server, env::Env& env, store::Shard& shard) {
-  server.mount(usage_route(env, shard));
-  server.mount(history_route(env, shard));
-  server.mount(audit_route(env, shard));
-  server.mount(verdicts_route(env, shard));
-}
-
 }  // namespace ingot

@@ -27,9 +27,12 @@ namespace ingot {
 
 inline constexpr int64_t kLongestSince_s = 4'000'000'000;
 
+// All that needs no more than these; keys and lineage are mounted by `Signing`.
+void mount_routes(apiserver::Server&, env::Env&, store::Shard&,
+                  const std::unique_ptr<controllers::Placement>&);
+
 apiserver::ExtraRoute usage_route(env::Env&, store::Shard&);
 apiserver::ExtraRoute history_route(env::Env&, store::Shard&);
-void mount_records(apiserver::Server&, env::Env&, store::Shard&);  // usage, history, audit and verdicts
 apiserver::ExtraRoute queues_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute budgets_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
 apiserver::ExtraRoute explain_route(store::Shard&, const std::unique_ptr<controllers::Placement>&);
