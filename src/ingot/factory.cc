@@ -258,7 +258,7 @@ Result<void> Factory::Impl::run_nodes() {
     crons = std::make_unique<pipelines::CronKeeper>(real.env, *shard, *registry);
     repositories = std::make_unique<pipelines::Repositories>(real.env, *shard, *registry, *git, *reader);
     commit_states = std::make_unique<pipelines::CommitStates>(real.env, *shard, *git);
-    dataset_runs = std::make_unique<pipelines::DatasetRuns>(real.env, *shard);
+    dataset_runs = std::make_unique<pipelines::DatasetRuns>(real.env, *shard, *registry);
     signing->run(*shard, *blobs);
     webhooks->run(*shard);
     ledger = std::make_unique<metering::Ledger>(real.env, *shard);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "pipelines/starting.h"
 #include "store/follower.h"
 #include "workflow/rows.h"
 #include "workflow/values.h"
@@ -58,8 +59,10 @@ std::string dataset_run_name(std::string_view version, std::string_view pipeline
 
 class DatasetRuns::Impl final : public store::Follower::Handler {
  public:
-  Impl(env::Env& env, store::Shard& shard)
-      : env_(env), follower_(env, shard, store::later({{"", std::string(kVersions), ""}}), *this) {}
+  Impl(env::Env& env, store::Shard& shard, const api::Registry& registry)
+      : env_(env),
+        registry_(registry),
+        follower_(env, shard, store::later({{"", std::string(kVersions), ""}}), *this) {}
 
   void reset() override {}
 
@@ -92,7 +95,7 @@ class DatasetRuns::Impl final : public store::Follower::Handler {
     (void)turn.put(object->key, std::move(version), object->revision);
   }
 
-  // "": it says nothing to be run. One of that name that is there already is it.
+  // "": nothing is run. One of that name that is there already is it.
   Result<std::string> start(store::Turn& turn, const Key& key, const Json& version, const Json& pipeline) {
     const std::string name = dataset_run_name(key.name(), name_of(pipeline));
     const Json* ref = api::find(pipeline, {"workflowTemplateRef"});
@@ -101,28 +104,35 @@ class DatasetRuns::Impl final : public store::Follower::Handler {
         {"apiVersion", "argoproj.io/v1alpha1"},
         {"kind", "Workflow"},
         {"metadata", JsonObject{{"name", text_json(name)},
-                                {"namespace", text_json(key.ns())},
-                                {"uid", text_json(uuid(env_.entropy.next(), env_.entropy.next()))},
-                                {"generation", 1},
-                                {"creationTimestamp", text_json(to_rfc3339(env_.clock.wall()))},
                                 {"labels", JsonObject{{kDatasetLabel,
                                                        text_json(string_at(version, {"spec", "dataset"}))}}},
                                 {"annotations", JsonObject{{kOf, text_json(key.name())}}}}},
         {"spec", JsonObject{{"workflowTemplateRef", *ref}, {"arguments", arguments_of(pipeline, version)}}}};
     const Key own(ClusterId{std::string(key.cluster())}, workflow::kWorkflows, key.ns(), name);
-    const auto stored = turn.put(own, std::move(run), Revision{0});
-    if (stored)
-      env_.log.info("pipelines.dataset_run",
-                    {{"cluster", key.cluster()}, {"version", key.name()}, {"run", name}});
-    if (!stored && stored.error().reason != Reason::AlreadyExists) return fail(stored.error());
-    return name;
+    const auto made = create_workflow(turn, env_, registry_, own, std::move(run), Templates::Later);
+    if (made || made.error().reason == Reason::AlreadyExists) {
+      if (made)
+        env_.log.info("pipelines.dataset_run",
+                      {{"cluster", key.cluster()}, {"version", key.name()}, {"run", name}});
+      return name;
+    }
+    const Error& error = made.error();
+    if (error.reason != Reason::Invalid && error.reason != Reason::BadRequest &&
+        error.reason != Reason::Forbidden)
+      return fail(error);
+    env_.log.warn(
+        "pipelines.dataset_run_refused",
+        {{"cluster", key.cluster()}, {"version", key.name()}, {"run", name}, {"why", error.message}});
+    return std::string();
   }
 
   env::Env& env_;
+  const api::Registry& registry_;
   store::Follower follower_;
 };
 
-DatasetRuns::DatasetRuns(env::Env& env, store::Shard& shard) : impl_(std::make_unique<Impl>(env, shard)) {}
+DatasetRuns::DatasetRuns(env::Env& env, store::Shard& shard, const api::Registry& registry)
+    : impl_(std::make_unique<Impl>(env, shard, registry)) {}
 DatasetRuns::~DatasetRuns() = default;
 
 }  // namespace ingot::pipelines

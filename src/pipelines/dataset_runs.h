@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "api/registry.h"
 #include "env/env.h"
 #include "store/shard.h"
 
@@ -19,7 +20,7 @@ std::string dataset_run_name(std::string_view version, std::string_view pipeline
 
 class DatasetRuns {
  public:
-  DatasetRuns(env::Env&, store::Shard&);
+  DatasetRuns(env::Env&, store::Shard&, const api::Registry&);
   ~DatasetRuns();
   DatasetRuns(const DatasetRuns&) = delete;
   DatasetRuns& operator=(const DatasetRuns&) = delete;

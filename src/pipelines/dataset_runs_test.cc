@@ -16,9 +16,15 @@ using testing::ElementsAre;
 const ClusterId kVision("vision1");
 
 struct DatasetRunsTest : testing::Test {
+  void SetUp() override {
+    ASSERT_TRUE(f.input([&](store::Turn& turn) {
+      (void)turn.put({kVision, "namespaces", "", "default"},
+                     JsonObject{{"metadata", JsonObject{{"name", "default"}}}});
+    }));
+  }
   void start() {
     runs.reset();
-    runs = std::make_unique<DatasetRuns>(f.t.env, *f.shard);
+    runs = std::make_unique<DatasetRuns>(f.t.env, *f.shard, *registry);
     f.t.loop.run_until_idle();
   }
   api::Key key(std::string_view resource, std::string_view name) const {
@@ -61,6 +67,7 @@ struct DatasetRunsTest : testing::Test {
   }
 
   store::Fixture f;
+  const std::shared_ptr<const api::Registry> registry = api::Registry::builtin();
   std::unique_ptr<DatasetRuns> runs;
 };
 
@@ -99,6 +106,24 @@ TEST_F(DatasetRunsTest, PipelinesOfLaterRunForLaterVersions) {
   EXPECT_THAT(started(), ElementsAre());
   version(2);
   EXPECT_THAT(started(), ElementsAre("digits-v2-train"));
+}
+
+TEST_F(DatasetRunsTest, ItsRunIsAWorkflowAsAnybodysIs) {
+  start();
+  dataset(kTrain);  // of a template that is not there: the run is, and says so
+  version(3);
+  const Json made = run("digits-v3-train");
+  EXPECT_EQ(api::string_at(made, {"metadata", "namespace"}), "default");
+  EXPECT_EQ(api::int_at(made, {"metadata", "generation"}), 1);
+  EXPECT_FALSE(api::string_at(made, {"metadata", "uid"}).empty());
+}
+
+TEST_F(DatasetRunsTest, InANamespaceThatIsGoingNothingStarts) {
+  ASSERT_TRUE(f.input([&](store::Turn& turn) { (void)turn.erase({kVision, "namespaces", "", "default"}); }));
+  start();
+  dataset(kTrain);
+  version(3);
+  EXPECT_THAT(started(), ElementsAre());
 }
 
 TEST_F(DatasetRunsTest, WithoutADatasetNothingStarts) {

@@ -18,6 +18,21 @@ const api::Resource& workflow_type(const api::Registry& registry) {
   return *type;
 }
 
+Result<void> check_templates(const store::Turn& turn, const api::Resource& type, const Key& key,
+                             const Json& object) {
+  const ClusterId cluster{std::string(key.cluster())};
+  const auto lookup = [&](bool of_cluster, std::string_view name) -> std::optional<Json> {
+    if (name.empty() || name.find('/') != name.npos) return std::nullopt;
+    const api::ObjectPtr found = turn.get(
+        Key(cluster, of_cluster ? "clusterworkflowtemplates.argoproj.io" : "workflowtemplates.argoproj.io",
+            of_cluster ? "" : key.ns(), name));
+    return found ? std::optional(found->parse()) : std::nullopt;
+  };
+  if (const auto checked = workflow::check(type.kind, object, lookup); !checked)
+    return fail(Reason::Invalid, checked.error());
+  return {};
+}
+
 }  // namespace
 
 Result<Json> read_pipeline(const api::Registry& registry, std::string_view yaml) {
@@ -28,7 +43,7 @@ Result<Json> read_pipeline(const api::Registry& registry, std::string_view yaml)
 }
 
 Result<api::ObjectPtr> create_workflow(store::Turn& turn, env::Env& env, const api::Registry& registry,
-                                       const Key& key, Json object) {
+                                       const Key& key, Json object, Templates templates) {
   const ClusterId cluster{std::string(key.cluster())};
   const api::ObjectPtr ns = turn.get(Key(cluster, "namespaces", "", key.ns()));
   if (!ns || ns->marks.deleting)
@@ -41,15 +56,8 @@ Result<api::ObjectPtr> create_workflow(store::Turn& turn, env::Env& env, const a
   object = std::move(decoded->object);
   api::apply_defaults(type, object);
   if (const auto valid = api::validate(type, object, nullptr); !valid) return fail(valid.error());
-  const auto lookup = [&](bool of_cluster, std::string_view name) -> std::optional<Json> {
-    if (name.empty() || name.find('/') != name.npos) return std::nullopt;
-    const api::ObjectPtr found = turn.get(
-        Key(cluster, of_cluster ? "clusterworkflowtemplates.argoproj.io" : "workflowtemplates.argoproj.io",
-            of_cluster ? "" : key.ns(), name));
-    return found ? std::optional(found->parse()) : std::nullopt;
-  };
-  if (const auto checked = workflow::check(type.kind, object, lookup); !checked)
-    return fail(Reason::Invalid, checked.error());
+  if (templates == Templates::Checked)
+    if (const auto good = check_templates(turn, type, key, object); !good) return fail(good.error());
   const uint64_t high = env.entropy.next();
   api::set(object, {"metadata", "uid"}, uuid(high, env.entropy.next()));
   api::set(object, {"metadata", "creationTimestamp"}, to_rfc3339(env.clock.wall()));
