@@ -10,6 +10,8 @@
 #include "env/git.h"
 #include "host/git_job.h"
 
+struct ssl_ctx_st;  // OpenSSL's SSL_CTX
+
 namespace ingot::host {
 
 using GitRepositoryPtr = std::unique_ptr<git_repository, Deleter<git_repository_free>>;
@@ -39,13 +41,8 @@ void git_read_change(git_repository*, const env::GitLook&, const std::string& ba
 // The commit's tree as a tar.gz to `out` (git_tar.cc). Invalid: a tree that no directory can be, or past a limit.
 Result<void> git_pack(git_repository*, const std::string& commit, const GitLimits&, int out);
 
-// Tells a Git host about a commit (git_report.cc). What it needs of the file system is read by the first.
-struct GitTrust;
-struct GitTrustFree {
-  void operator()(GitTrust*) const;
-};
-std::unique_ptr<GitTrust, GitTrustFree> git_read_trust();
-Result<void> git_report(const env::GitReport&, const GitTrust&, int connections);
+// Tells a Git host about a commit (git_report.cc); `trust`: whom to believe (worker_line.h).
+Result<void> git_report(const env::GitReport&, ssl_ctx_st* trust, int connections);
 
 // Makes libgit2 ask for connections by `handle`, and take no more than `bytes` in all (git_stream.cc).
 void git_connect_by(int handle, int64_t bytes);

@@ -18,6 +18,7 @@
 #include "host/beneath.h"
 #include "host/git_objects.h"
 #include "host/worker.h"
+#include "host/worker_line.h"
 
 namespace ingot::host {
 namespace {
@@ -135,11 +136,11 @@ Result<void> work(const GitJob& job) {
   git_libgit2_init();
   tame_libgit2(job.limits);
   const bool report = job.kind == GitJob::Kind::Report;
-  const auto trust = report ? git_read_trust() : nullptr;
+  const auto trust = report ? read_trust() : nullptr;
   const auto place = enter(file);
   if (!place) return fail(place.error());
   if (report) {
-    if (write_all(STDOUT_FILENO, to_text(git_report(job.report, *trust, kGitConnections)))) return {};
+    if (write_all(STDOUT_FILENO, to_text(git_report(job.report, trust.get(), kGitConnections)))) return {};
     return cannot("answer");
   }
   git_connect_by(kGitConnections, job.limits.bytes);

@@ -1,6 +1,5 @@
 #include "host/webhook_worker.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,9 +17,9 @@
 #include "env/git.h"
 #include "host/beneath.h"
 #include "host/git_connect.h"
-#include "host/openssl.h"
 #include "host/pod_place.h"
 #include "host/worker.h"
+#include "host/worker_line.h"
 
 namespace ingot::host {
 namespace {
@@ -31,7 +30,6 @@ using api::JsonObject;
 using api::string_at;
 
 constexpr int kConnections = 3;
-constexpr const char* kTrusted = "/etc/ssl/certs/ca-certificates.crt";
 constexpr rlim_t kMemory = rlim_t(1) << 30, kCpuSeconds = 10;
 constexpr uint32_t kLongestHead = 16 * 1024;
 constexpr int kMostInterim = 4;
@@ -40,61 +38,6 @@ constexpr time_t kPatienceSeconds = 60;  // whoever started this ends it before
 std::unexpected<Error> unreachable(std::string why) {
   return fail(env::git_error(env::kGitUnreachable, std::move(why)));
 }
-
-// Read now: later there is no right to.
-SslContextPtr read_trust(const std::string& more) {
-  SslContextPtr context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
-  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_load_verify_locations(context.get(), kTrusted, nullptr);
-  const BioPtr pem(BIO_new_mem_buf(more.data(), int(more.size())));
-  while (X509Ptr authority{PEM_read_bio_X509(pem.get(), nullptr, nullptr, nullptr)})
-    X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), authority.get());
-  ERR_clear_error();
-  return context;
-}
-
-// Bytes to and from, with TLS or without.
-class Line {
- public:
-  static Result<Line> open(Fd socket, SSL_CTX* trust, const std::string& host) {
-    SslPtr ssl;
-    if (trust) {
-      ssl.reset(SSL_new(trust));
-      in6_addr ignored{};
-      const bool address = ::inet_pton(AF_INET, host.c_str(), &ignored) == 1 ||
-                           ::inet_pton(AF_INET6, host.c_str(), &ignored) == 1;
-      const bool named = address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host.c_str()) == 1
-                                 : SSL_set1_host(ssl.get(), host.c_str()) == 1 &&
-                                       SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
-      if (!named || SSL_set_fd(ssl.get(), socket.get()) != 1 || SSL_connect(ssl.get()) != 1) {
-        const long verified = SSL_get_verify_result(ssl.get());
-        return unreachable(
-            fmt::format("no trusted connection to {}: {}", host,
-                        verified == X509_V_OK ? openssl_error() : X509_verify_cert_error_string(verified)));
-      }
-    }
-    return Line(std::move(socket), std::move(ssl));
-  }
-  bool write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const auto n = ssl_ ? ssize_t(SSL_write(ssl_.get(), bytes.data(), int(bytes.size())))
-                          : ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      bytes.remove_prefix(size_t(n));
-    }
-    return true;
-  }
-  // 0 at the end.
-  ssize_t read(char* bytes, size_t size) {
-    return ssl_ ? ssize_t(SSL_read(ssl_.get(), bytes, int(size))) : ::recv(socket_.get(), bytes, size, 0);
-  }
-
- private:
-  Line(Fd socket, SslPtr ssl) : socket_(std::move(socket)), ssl_(std::move(ssl)) {}
-  Fd socket_;
-  SslPtr ssl_;
-};
 
 std::string request_of(const Json& order, std::string_view body) {
   std::string text = fmt::format(
@@ -114,7 +57,7 @@ struct Response {
 };
 
 // One answer from what has come and what comes; the rest stays in `input`.
-Result<Response> read_one(Line& line, std::string& input) {
+Result<Response> read_one(WorkerLine& line, std::string& input) {
   http::response_parser<http::string_body> parser;
   parser.header_limit(kLongestHead);
   parser.body_limit(kMostWebhookAnswer);
@@ -151,8 +94,8 @@ Result<Response> post(const Json& order, SSL_CTX* trust) {
   const timeval patience{kPatienceSeconds, 0};
   for (const int way : {SO_RCVTIMEO, SO_SNDTIMEO})
     ::setsockopt(socket->get(), SOL_SOCKET, way, &patience, sizeof patience);
-  auto line = Line::open(std::move(*socket), trust, host);
-  if (!line) return fail(line.error());
+  auto line = WorkerLine::open(std::move(*socket), trust, host);
+  if (!line) return unreachable(line.error());
   const std::string body = parse_base64(string_at(order, {"body"})).value_or("");
   // Who hangs up early may have answered already.
   (void)line->write(request_of(order, body));
