@@ -19,6 +19,7 @@
 #include "host/containerd_config.h"
 #include "host/images.h"
 #include "host/processors.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 namespace {
@@ -224,6 +225,7 @@ void Containerd::Impl::watch() {
   const AnyProcessor any;
   watcher =
       std::thread([this, pidfd = process_fd.get(), stop = stop_event.get(), weak = std::weak_ptr(alive)] {
+        name_thread("containerd");
         pollfd watched[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
         while (poll(watched, 2, -1) < 0) {
         }
@@ -302,6 +304,7 @@ void Containerd::Impl::import_pause() {
   if (importer.joinable()) importer.join();
   const AnyProcessor any;
   importer = std::thread([this, at = generation, weak = std::weak_ptr(alive)] {
+    name_thread("pause-image");
     const std::string path = options.paths.containerd() + "/pause.tar";
     Result<void> result = write_file(path, pause.archive, 0600);
     if (result) {

@@ -9,6 +9,8 @@
 #include <set>
 #include <thread>
 
+#include "host/thread_name.h"
+
 namespace ingot::host {
 namespace {
 
@@ -107,6 +109,7 @@ struct ContainerdRpc::Impl {
   }
 
   void drain() {
+    name_thread("cri");
     void* tag = nullptr;
     bool ok = false;
     while (queue.Next(&tag, &ok)) {

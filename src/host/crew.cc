@@ -1,14 +1,14 @@
 #include "host/crew.h"
 
-#include <pthread.h>
-
+#include <system_error>
 #include <utility>
+
+#include "host/processors.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 
-Crew::Crew(int threads, std::string name) : name_(std::move(name)) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
-}
+Crew::Crew(int threads, std::string name) : most_(size_t(threads)), name_(std::move(name)) {}
 
 Crew::~Crew() { stop(); }
 
@@ -27,15 +27,27 @@ void Crew::post(env::Task task) {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
     tasks_.push_back(std::move(task));
+    if (idle_ < tasks_.size() && threads_.size() < most_) start();
   }
   wake_.notify_one();
 }
 
+void Crew::start() {
+  try {
+    threads_.emplace_back([this] { run(); });
+  } catch (const std::system_error&) {
+    // The machine gives no more threads now: what waits is done by those there are, or with the next that comes.
+  }
+}
+
 void Crew::run() {
-  pthread_setname_np(pthread_self(), name_.c_str());
+  name_thread(name_);
+  const AnyProcessor any;  // whoever posted first may have to stay on one
   std::unique_lock lock(mutex_);
   while (true) {
+    ++idle_;
     wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    --idle_;
     if (tasks_.empty()) return;
     env::Task task = std::move(tasks_.front());
     tasks_.pop_front();

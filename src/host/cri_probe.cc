@@ -12,6 +12,8 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <thread>
 
+#include "host/thread_name.h"
+
 namespace ingot::host {
 namespace {
 
@@ -105,7 +107,10 @@ struct Prober::Impl {
 
   explicit Impl(env::Loop& l) : loop(l) {
     tls.set_verify_mode(asio::ssl::verify_none);
-    thread = std::thread([this] { io.run(); });
+    thread = std::thread([this] {
+      name_thread("probes");
+      io.run();
+    });
   }
   ~Impl() {
     io.stop();

@@ -11,6 +11,7 @@
 #include "host/disk_file.h"
 #include "host/inventory.h"
 #include "host/processors.h"
+#include "host/thread_name.h"
 #include "host/worker.h"
 
 namespace ingot::host {
@@ -84,6 +85,7 @@ class GpuControl final : public node::DeviceControl {
     const AnyProcessor any;
     std::jthread thread([&loop = loop_, alive = std::weak_ptr(alive_), over, work = std::move(work),
                          done = std::move(done)]() mutable {
+      name_thread("gpu-control");
       Result<T> result = work();
       loop.post([alive, done = std::move(done), result = std::move(result)]() mutable {
         if (!alive.expired()) done(std::move(result));

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "host/samples.h"
+#include "host/thread_name.h"
 #include "host/worker.h"
 
 namespace ingot::host {
@@ -54,6 +55,7 @@ class GpuSampler::Impl {
   };
 
   void run() {
+    name_thread("gpu-samples");
     std::vector<pollfd> fds;
     while (!stopping_) {
       const Time now = steady_clock::now();

@@ -4,7 +4,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 namespace {
@@ -129,7 +129,7 @@ void HttpServer::stop(Duration grace) {
 }
 
 void HttpServer::accept_all() {
-  pthread_setname_np(pthread_self(), "accept");
+  name_thread("accept");
   while (true) {
     epoll_event events[8];
     const int count = ::epoll_wait(epoll_.get(), events, 8, -1);

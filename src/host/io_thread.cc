@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "host/processors.h"
 #include "host/short_slices.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 namespace {
@@ -63,7 +64,7 @@ void IoThread::stop(Duration grace) {
 IoThread::~IoThread() { stop(Duration::zero()); }
 
 void IoThread::run() {
-  pthread_setname_np(pthread_self(), "http");
+  name_thread("http");
   go_first();
   leave_that_processor();
   sigset_t pipe;

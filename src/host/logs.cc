@@ -1,7 +1,6 @@
 #include "host/logs.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "host/http_exchange.h"
 #include "host/log_file.h"
 #include "host/status.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 namespace {
@@ -117,7 +117,7 @@ class FileLogs::Reader : public std::enable_shared_from_this<Reader> {
 };
 
 void FileLogs::Reader::run() {
-  pthread_setname_np(pthread_self(), "logs");
+  name_thread("logs");
   while (true) {
     pollfd fds[2] = {{wake_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
     ::poll(fds, 2, -1);

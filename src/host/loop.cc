@@ -1,18 +1,15 @@
 #include "host/loop.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "host/short_slices.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 namespace {
 
 constexpr Duration kLongestSleep = std::chrono::seconds(60);
-
-void name_thread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, 15).c_str()); }
 
 }  // namespace
 

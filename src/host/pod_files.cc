@@ -19,6 +19,7 @@
 
 #include "base/encoding.h"
 #include "host/disk_file.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 namespace {
@@ -263,6 +264,7 @@ class PodFiles final : public node::Files {
     wake_.notify_one();
   }
   void clean() {
+    name_thread("pod-files");
     std::unique_lock lock(mutex_);
     while (true) {
       wake_.wait(lock, [this] { return stopping_ || !discarded_.empty(); });

@@ -36,7 +36,7 @@ bool set(int32_t nice, uint64_t flags) {
 void prefer_short_slices() { (void)set(0, 0); }
 
 void go_first() {
-  if (!set(kFirst, kResetOnFork)) prefer_short_slices();
+  if (!set(kFirst, kResetOnFork)) (void)set(0, kResetOnFork);
 }
 
 }  // namespace ingot::host

@@ -22,6 +22,7 @@
 #include "host/disk_file.h"
 #include "host/pidfd.h"
 #include "host/processors.h"
+#include "host/thread_name.h"
 
 namespace ingot::host {
 namespace {
@@ -141,7 +142,10 @@ int reap(pid_t child) {
   if (late) {
     kill(-child, SIGKILL);
     if (poll(&ended, 1, kReapMs) == 0) {
-      std::thread([child] { waitpid(child, nullptr, 0); }).detach();
+      std::thread([child] {
+        name_thread("reap");
+        waitpid(child, nullptr, 0);
+      }).detach();
       return 0;
     }
   }
