@@ -15,6 +15,7 @@ from pathlib import Path
 
 from factory import Factory
 from mlflow_venv import python_with
+from others import Missing
 import lineage
 import sign
 from run import progress, row
@@ -151,11 +152,15 @@ def percentile(values, share):
 
 
 def log_batches(build, factory, scratch):
-    python, why = python_with(build, "mlflow")
-    if not python:
-        python, _ = python_with(build, "mlflow-skinny")
-        if not python:
-            progress(f"log_batch_ratio: skipped, MLflow cannot be installed here ({why})")
+    without = None  # why there is no reference server
+    try:
+        python = python_with(build, "mlflow")
+    except Missing as why:
+        without = why
+        try:
+            python = python_with(build, "mlflow-skinny")
+        except Missing:
+            progress(f"log_batch_ratio: skipped, MLflow cannot be installed here ({without})")
             return
     bodies, count = record(python, scratch)
     factory.run("tenant", "create", "batches")
@@ -167,8 +172,8 @@ def log_batches(build, factory, scratch):
     ours = replay(build, factory.port, base + LOG_BATCH, bodies, runs, scratch, SECONDS, *tls)
     note = (f"{ours['per_s']:.0f} batches of 10 metrics a second over HTTPS, p99 {ours['p99_ms']} ms, {ours['errors']} errors; "
             f"{count} bodies recorded from MLflow's client")
-    if why:
-        progress(f"log_batch_ratio: no reference server here ({why}); ours alone: {note}")
+    if without:
+        progress(f"log_batch_ratio: no reference server here ({without}); ours alone: {note}")
         return
     theirs = reference(build, python, bodies, scratch)
     ratio = round(ours["per_s"] / max(theirs["per_s"], 0.1), 1)

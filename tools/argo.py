@@ -3,14 +3,14 @@
 Run by itself it builds and prints where it lies.
 
 The first build takes some ten minutes of two cores. INGOT_ARGO=off: none is built; INGOT_ARGO=PATH: that one."""
-import fcntl
 import functools
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from others import Missing, built_with_go, ran
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build/argo"
@@ -20,23 +20,9 @@ SUM = "h1:/1lru5oXUd+k6KEDUps6rLX5OKfi1jTfabgXTly/VFU="  # of the module, as Go'
 SECONDS = 15 * 60
 
 
-class Missing(Exception):
-    """Why there is none."""
-
-
-def go(*args, cwd=None, seconds=SECONDS):
+def go(*args, cwd=FOLDER, seconds=SECONDS):
     environment = {**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    try:
-        ran = subprocess.run(["go", *args], cwd=cwd or FOLDER, env=environment, capture_output=True, text=True,
-                             timeout=seconds)
-    except OSError as error:
-        raise Missing(f"go: {error.strerror}") from error
-    except subprocess.TimeoutExpired as late:
-        raise Missing(f"go {args[0]} took longer than {seconds // 60} minutes") from late
-    if ran.returncode:
-        said = (ran.stderr + ran.stdout).strip().splitlines() or ["it ended without a word"]
-        raise Missing(f"go {' '.join(args[:2])}: {said[-1]}")
-    return ran.stdout
+    return ran(["go", *args], seconds, cwd=cwd, env=environment)
 
 
 def download():
@@ -66,40 +52,20 @@ def build(target):
 
 @functools.cache
 def found():
-    """(path, "") or ("", why there is none)."""
+    """(path, None) or (None, why there is none): a build that failed is not tried again."""
+    target = FOLDER / f"argo-{VERSION}"
     try:
-        return find(), ""
+        return built_with_go("argo", target, lambda: build(target)), None
     except Missing as why:
-        return "", str(why)
+        return None, why
 
 
 def argo():
     """The program's path; Missing says why there is none."""
     path, why = found()
-    if not path:
-        raise Missing(why)
+    if why:
+        raise why
     return path
-
-
-def find():
-    wish = os.environ.get("INGOT_ARGO", "")
-    if wish and wish != "off":
-        return wish
-    target = FOLDER / f"argo-{VERSION}"
-    if target.is_file():
-        return str(target)
-    if on_path := shutil.which("argo"):
-        return on_path
-    if wish == "off":
-        raise Missing("INGOT_ARGO=off, and this machine has no argo")
-    if not shutil.which("go"):
-        raise Missing("this machine has neither argo nor Go to build it")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with open(FOLDER / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds it built
-        if not target.is_file():
-            build(target)
-    return str(target)
 
 
 if __name__ == "__main__":

@@ -52,9 +52,9 @@ class Factory:
     def pid(self):
         return json.loads(self.run("status", "-o", "json"))["pid"]
 
-    def credentials(self, tenant="root"):
-        """Paths of the ca, cert and key of a tenant's administrator, or of the operator, as files."""
-        text = Path(self.run("tenant", "kubeconfig", tenant).strip()).read_text()
+    def credentials(self, tenant="root", *options):
+        """Paths of the ca, cert and key of a tenant's administrator, of the operator, or of whom the options name, as files."""
+        text = Path(self.run("tenant", "kubeconfig", tenant, *options).strip()).read_text()
         out = []
         for field in ("certificate-authority-data", "client-certificate-data", "client-key-data"):
             value = next(l.split(":", 1)[1].strip() for l in text.splitlines() if l.strip().startswith(field))
@@ -63,8 +63,8 @@ class Factory:
             out.append(str(path))
         return out
 
-    def client(self):
-        ca, cert, key = self.credentials()
+    def client(self, tenant="root", *options):
+        ca, cert, key = self.credentials(tenant, *options)
         context = ssl.create_default_context(cafile=ca)
         context.load_cert_chain(cert, key)
         return Client(http.client.HTTPSConnection("127.0.0.1", self.port, context=context))

@@ -2,7 +2,6 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import io
 import json
 import os
@@ -11,10 +10,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 from pathlib import Path
 
-from factory_e2e import BUILD, NEEDED, Factory, Tenant, oci
+from containers import NEEDED, Tenant
+from e2e import BUILD, FACTORY, MERGE, ROOT_API, follow, run_tests, skip_all, why_not
+from factory import Factory
+from listener import Listener, reply
+import oci
 
 SECONDS = 120
 IMAGE = "tools:latest"
@@ -33,18 +35,14 @@ class Workflows:
         """The Workflow when it is over; its entrypoint is the first of the templates, main."""
         self.number += 1
         name = f"run-{self.number}"
-        client = self.factory.client()
-        code, body = client.call("POST", self.path, {
+        code, body = self.factory.client().call("POST", self.path, {
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": name},
             "spec": {"entrypoint": "main", "templates": [{"name": "main", **templates[0]}, *templates[1:]], **spec}})
         assert code == 201, body
-        client.connection.timeout = SECONDS
-        client.connection.request("GET", f"{self.path}?watch=true&fieldSelector=metadata.name={name}")
-        for line in client.connection.getresponse():
-            seen = json.loads(line)["object"]
-            if seen.get("status", {}).get("finishedAt"):
-                return seen
-        raise AssertionError(f"the watch of {name} ended")
+        return self.ended(name)
+
+    def ended(self, name):
+        return follow(self.factory, f"{self.path}?fieldSelector=metadata.name={name}", lambda o: o.get("status", {}).get("finishedAt"), SECONDS)
 
     def one(self, source, **more):
         """A workflow of one step: its node."""
@@ -76,13 +74,6 @@ def result(vision, node):
     number = node["id"].rpartition("-")[2]
     workflow = node["name"].partition("[")[0]
     return vision.log(workflow if node["name"] == workflow else f"{workflow}-{node['templateName']}-{number}").rstrip("\n")
-
-
-def patch(factory, path, change):
-    connection = factory.client().connection
-    connection.request("PATCH", path, json.dumps(change), {"Content-Type": "application/merge-patch+json"})
-    answer = connection.getresponse()
-    assert answer.status == 200, answer.read()
 
 
 def a_directory_goes_from_step_to_step(factory, vision):
@@ -191,20 +182,18 @@ def what_the_pod_reaches_is_fetched_and_nothing_else(factory, vision):
     node = vision.workflows.one("[ -e /in ] || echo none", **brought({"http": {"url": f"http://{address}:8080/none"}, "optional": True}))
     assert result(vision, node) == "none", node
     # A server of the machine itself, and of another tenant.
-    server = http.server.HTTPServer(("0.0.0.0", 0), http.server.SimpleHTTPRequestHandler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = Listener(lambda request: reply(request, 200, b"of the machine"), address="0.0.0.0")
     theirs = serving(vision.other, "web", "exec /bin/busybox httpd -f -p 8080 -h /bin")
     machine = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[:1] or ["127.0.0.1"]
-    for url in (f"http://127.0.0.1:{server.server_port}/", f"http://{machine[0]}:{server.server_port}/", f"http://{theirs}:8080/sh"):
+    for url in (f"http://127.0.0.1:{server.port}/", f"http://{machine[0]}:{server.port}/", f"http://{theirs}:8080/sh"):
         node = vision.workflows.one("cat /in", **brought({"http": {"url": url}}))
         assert node["phase"] == "Error", (url, node)
-    server.shutdown()
+    server.close()
 
 
 def a_bucket_is_asked_with_a_signature(factory, vision):
-    code, body = vision.client.call("POST", "/clusters/vision/api/v1/namespaces/default/secrets", {
+    vision.call("POST", "/clusters/vision/api/v1/namespaces/default/secrets", {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "data": {"id": b64("AKIDEXAMPLE"), "key": b64("wJalr/secret")}})
-    assert code == 201, body
     address = serving(vision, "bucket", "printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\nConnection: close\\r\\n\\r\\nbucket' | "
                                         "/bin/busybox nc -l -p 9000 > /tmp/asked; cat /tmp/asked; sleep 600")
     node = vision.workflows.one("cat /in", **brought({"s3": {
@@ -243,19 +232,17 @@ def a_request_is_made_from_within_the_pods_network(factory, vision):
     node = ask({"url": f"http://{address}:8080/none"})
     assert (node["phase"], node["message"]) == ("Failed", "received non-2xx response code: 404"), node
     # What the pod may not reach, its request does not: the machine, its metadata service, another tenant.
-    server = http.server.HTTPServer(("0.0.0.0", 0), http.server.SimpleHTTPRequestHandler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = Listener(lambda request: reply(request, 200, b"of the machine"), address="0.0.0.0")
     theirs = serving(vision.other, "api", "exec /bin/busybox httpd -f -p 8080 -h /bin")
     machine = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[:1] or ["127.0.0.1"]
-    for url in (f"http://127.0.0.1:{server.server_port}/", f"http://{machine[0]}:{server.server_port}/",
+    for url in (f"http://127.0.0.1:{server.port}/", f"http://{machine[0]}:{server.port}/",
                 f"http://127.0.0.1:{factory.port}/", f"http://{theirs}:8080/sh"):
         node = ask({"url": url, "timeoutSeconds": 3})
         assert node["phase"] == "Failed" and "outputs" not in node, (url, node)
-    server.shutdown()
+    server.close()
     # What is sent, with a header from a Secret; the node that made it has a pod, which ended with it.
-    code, body = vision.client.call("POST", "/clusters/vision/api/v1/namespaces/default/secrets", {
+    vision.call("POST", "/clusters/vision/api/v1/namespaces/default/secrets", {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api"}, "data": {"token": b64("Bearer pear\n")}})
-    assert code == 201, body
     address = serving(vision, "echo", "(/bin/busybox sleep 1; printf 'HTTP/1.1 201 Created\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok') | "
                                       "/bin/busybox nc -l -p 9000 > /tmp/asked; cat /tmp/asked; echo; sleep 600")
     node = ask({"url": f"http://{address}:9000/jobs?a=b", "method": "POST", "body": "{{=1+1}} pears", "headers": [
@@ -273,18 +260,17 @@ def git_in_a_pod(vision, name):
     """A pod that serves a repository over smart HTTP; its URL."""
     script = ("#!/bin/sh\nexport GIT_PROJECT_ROOT=/srv GIT_HTTP_EXPORT_ALL=1 HOME=/ PATH=/bin:/usr/lib/git-core "
               "GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'\nexec /usr/lib/git-core/git-http-backend\n")
-    setup = (f"export HOME=/ PATH=/bin:/usr/lib/git-core GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a "
+    setup = ("export HOME=/ PATH=/bin:/usr/lib/git-core GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a "
              f"GIT_COMMITTER_EMAIL=a; B='/bin/busybox'; $B mkdir -p /srv /www/cgi-bin; printf '%s' \"$SCRIPT\" > /www/cgi-bin/git; "
              "$B chmod 755 /www/cgi-bin/git; git init -q -b main /srv/digits && cd /srv/digits && "
              "$B mkdir -p src && echo one > src/train.py && git add . && git commit -qm one && git tag v1 && "
              "echo two > src/train.py && git commit -qam two && git checkout -qb other && echo three > src/train.py && "
              "git commit -qam three && git checkout -q main; git rev-parse main; cd /; "
              "exec /bin/busybox httpd -f -p 8080 -h /www")
-    code, body = vision.client.call("POST", vision.pods, {
+    vision.call("POST", vision.pods, {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
         "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [
             {"name": "main", "image": "git:latest", "command": ["sh", "-c", setup], "env": [{"name": "SCRIPT", "value": script}]}]}})
-    assert code == 201, body
     return f"http://{vision.phase(name, 'Running')['status']['podIP']}:8080/cgi-bin/git/digits"
 
 
@@ -348,7 +334,7 @@ def what_a_run_left_becomes_a_data_set(factory, vision):
     name = f"run-{vision.workflows.number}"
     said = factory.run("dataset", "add", "made", "--from-run", f"{name}:digits", "--tenant", "vision")
     assert said.startswith("made v1: 1 file"), said
-    code, body = vision.client.call("GET", "/clusters/vision/apis/factory.ingot.dev/v1alpha1/namespaces/default/datasetversions/made-v1")
+    code, body = vision.client.call("GET", f"/clusters/vision{FACTORY}/namespaces/default/datasetversions/made-v1")
     assert json.loads(body)["spec"]["source"] == f"run:{name}:digits", body
 
 
@@ -358,37 +344,29 @@ def a_new_version_starts_its_pipeline(factory, vision):
                   volumes=[{"name": "d", "csi": {"driver": "datasets.ingot.dev", "volumeAttributes": {
                       "dataset": "{{workflow.parameters.dataset}}", "version": "{{workflow.parameters.version}}"}}}])
     template["script"]["volumeMounts"] = [{"name": "d", "mountPath": "/data"}]
-    code, body = vision.client.call("POST", f"{base}/workflowtemplates", {
+    vision.call("POST", f"{base}/workflowtemplates", {
         "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": {"name": "train"},
         "spec": {"entrypoint": "main", "templates": [{"name": "main", **template}]}})
-    assert code == 201, body
-    code, body = vision.client.call("POST", "/clusters/vision/apis/factory.ingot.dev/v1alpha1/namespaces/default/datasets", {
+    vision.call("POST", f"/clusters/vision{FACTORY}/namespaces/default/datasets", {
         "apiVersion": "factory.ingot.dev/v1alpha1", "kind": "Dataset", "metadata": {"name": "words"},
         "spec": {"pipelines": [{"workflowTemplateRef": {"name": "train"}}]}})
-    assert code == 201, body
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "words").write_text("one two\n")
         factory.run("dataset", "add", "words", scratch, "--tenant", "vision")
-    client = factory.client()
-    client.connection.timeout = SECONDS
-    client.connection.request("GET", f"{base}/workflows?watch=true&fieldSelector=metadata.name=words-v1-train")
-    for line in client.connection.getresponse():
-        seen = json.loads(line)["object"]
-        if seen.get("status", {}).get("finishedAt"):
-            break
+    seen = vision.workflows.ended("words-v1-train")
     assert result(vision, next(iter(seen["status"]["nodes"].values()))) == "words 1\none two", seen["status"]
 
 
 def a_full_store_is_an_error_and_loses_nothing(factory, vision):
     key = blob(factory, "vision", b"kept before")
-    tenant = "/clusters/root/apis/factory.ingot.dev/v1alpha1/tenants/vision"
-    patch(factory, tenant, {"spec": {"storage": {"limit": "12Mi"}}})
+    tenant = f"{ROOT_API}/tenants/vision"
+    vision.call("PATCH", tenant, {"spec": {"storage": {"limit": "12Mi"}}}, content=MERGE)
     make = "/bin/busybox dd if=/dev/urandom of=/big bs=1M count=20 2>/dev/null"
     node = vision.workflows.one(make, outputs={"artifacts": [{"name": "big", "path": "/big"}]})
     assert node["phase"] == "Error" and "cannot save artifact big from /big" in node["message"], node
     assert "storage.limit" in node["message"], node
     assert result(vision, vision.workflows.one("cat /in", **brought({"s3": {"key": key}}))) == "kept before"
-    patch(factory, tenant, {"spec": {"storage": None}})
+    vision.call("PATCH", tenant, {"spec": {"storage": None}}, content=MERGE)
     node = vision.workflows.one(make, outputs={"artifacts": [{"name": "big", "path": "/big"}]})
     assert node["phase"] == "Succeeded", node
 
@@ -403,8 +381,7 @@ def a_full_disk_is_an_error_and_loses_nothing(factory, vision):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", blobs], check=True)
     try:
         subprocess.run(["cp", "-a", f"{aside}/.", str(blobs)], check=True)
-        factory.up()
-        vision.client = factory.client()
+        vision.up_again()
         make = "/bin/busybox dd if=/dev/urandom of=/big bs=1M count=100 2>/dev/null"
         big = {"outputs": {"artifacts": [{"name": "big", "path": "/big", "archive": {"none": {}}}]}}
         node = vision.workflows.one(make, **big)
@@ -426,29 +403,19 @@ def a_full_disk_is_an_error_and_loses_nothing(factory, vision):
         subprocess.run(["umount", blobs], check=True)
         blobs.rmdir()
         aside.rename(blobs)
-        factory.up()
-        vision.client = factory.client()
+        vision.up_again()
 
 
 def a_crash_in_the_middle_keeps_them(factory, vision):
-    client = factory.client()
-    code, body = client.call("POST", vision.workflows.path, {
+    vision.call("POST", vision.workflows.path, {
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "crash"},
         "spec": {"entrypoint": "main", "templates": [
             {"name": "main", **sh("cat /in > /out; echo going; /bin/busybox sleep 5"), **brought({"raw": {"data": "words"}}),
              "outputs": {"artifacts": [{"name": "o", "path": "/out", "archive": {"none": {}}}]}}]}})
-    assert code == 201, body
     vision.phase("crash", "Running")
     factory.kill()
-    factory.up()
-    vision.client = factory.client()
-    client = factory.client()
-    client.connection.timeout = SECONDS
-    client.connection.request("GET", f"{vision.workflows.path}?watch=true&fieldSelector=metadata.name=crash")
-    for line in client.connection.getresponse():
-        seen = json.loads(line)["object"]
-        if seen.get("status", {}).get("finishedAt"):
-            break
+    vision.up_again()
+    seen = vision.workflows.ended("crash")
     node = next(iter(seen["status"]["nodes"].values()))
     assert node["outputs"]["artifacts"][0]["s3"]["key"] == "sha256/" + hashlib.sha256(b"words").hexdigest(), node
 
@@ -461,13 +428,8 @@ def main():
              a_request_is_made_from_within_the_pods_network, a_commit_is_fetched_from_within_the_pods_network, a_data_set_is_mounted_read_only, what_a_run_left_becomes_a_data_set,
              a_new_version_starts_its_pipeline, a_full_store_is_an_error_and_loses_nothing,
              a_full_disk_is_an_error_and_loses_nothing, a_crash_in_the_middle_keeps_them]
-    wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
-    missing = [p for p in NEEDED if not Path(p).exists()]
-    if os.geteuid() != 0 or missing:
-        why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
-        for test in wanted:
-            print(f"skip {test.__name__.replace('_', ' ')}: {why}")
-        return
+    if why := why_not(NEEDED):
+        return skip_all(tests, why)
     with Factory(BUILD, "--gpus", "simulated:1x1xA30") as factory, tempfile.TemporaryDirectory() as scratch:
         oci.write_archive(Path(scratch) / "tools.tar", IMAGE, {"bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755)},
                           {f"bin/{t}": "busybox" for t in ("sh", "cat", "echo")}, ["sh"])
@@ -486,17 +448,13 @@ def main():
             factory.run("image", "load", str(Path(scratch) / "tools.tar"), "--tenant", name)
         vision = Tenant(factory, "vision")
         vision.workflows, vision.other = Workflows(factory, "vision"), Tenant(factory, "speech")
-        for test in wanted:
-            name = test.__name__.replace("_", " ")
+
+        def given():
             for tenant in (vision, vision.other):
                 tenant.client = factory.client()  # one that was idle for long is closed
-            try:
-                test(factory, vision)
-                print(f"ok {name}", flush=True)
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
-                print(f"fail {name}\n  {text}", flush=True)
+            return factory, vision
+        return run_tests(tests, given)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,38 +1,15 @@
 """Budgets on a factory of simulated GPUs: work beyond them is held before any GPU, let go by an exception, stopped; what was
 counted outlives kill -9."""
-import http.client
 import json
-import os
-import ssl
-import subprocess
 import sys
-import traceback
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-from factory import Client, Factory  # noqa: E402
-
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
-API = "/clusters/root/apis/factory.ingot.dev/v1alpha1"
+from e2e import BUILD, MERGE, ROOT_API as API, Desk, events, run_tests
+from factory import Factory
 
 
-class Desk:
-    def __init__(self, factory):
-        self.factory, self.client = factory, factory.client()
-
-    def ingot(self, *args, code=0):
-        ran = subprocess.run([self.factory.ingot, *args, "--data", str(self.factory.data)], capture_output=True, text=True)
-        assert ran.returncode == code, f"{args}: {ran.returncode} {ran.stderr}{ran.stdout}"
-        return ran.stdout + ran.stderr
-
+class Purse(Desk):
     def budget(self, name):
         return json.loads(self.ingot("budget", "show", name, "-o", "json"))
-
-    def call(self, method, path, body=None, want=(200, 201), content="application/json"):
-        code, answer = self.client.call(method, path, body, content)
-        assert code in want, (method, path, code, answer)
-        return json.loads(answer) if answer else {}
 
     def pods(self, tenant="vision"):
         return f"/clusters/{tenant}/api/v1/namespaces/default/pods"
@@ -47,13 +24,9 @@ class Desk:
 
     def until(self, path, done, seconds=60):
         """Follows a watch until done(event)."""
-        client = self.factory.client()
-        client.connection.timeout = seconds
-        client.connection.request("GET", path + ("&" if "?" in path else "?") + "watch=true")
-        for line in client.connection.getresponse():
-            event = json.loads(line)
-            if done(event["type"], event["object"]):
-                return event["object"]
+        for kind, seen in events(self.factory, path, seconds):
+            if done(kind, seen):
+                return seen
         raise AssertionError(f"the watch of {path} ended")
 
     def revision(self, path):
@@ -128,8 +101,7 @@ def what_was_counted_outlives_a_crash(desk):
     before = desk.budget("vision-week")
     for _ in range(2):
         desk.factory.kill()
-        desk.factory.up()
-        desk.client = desk.factory.client()
+        desk.up_again()
     after = desk.budget("vision-week")
     while after["phase"] == "Counting":
         after = desk.budget("vision-week")
@@ -143,10 +115,7 @@ def what_was_counted_outlives_a_crash(desk):
 
 
 def who_is_told(desk):
-    ca, cert, key = desk.factory.credentials("vision")
-    context = ssl.create_default_context(cafile=ca)
-    context.load_cert_chain(cert, key)
-    own = Client(http.client.HTTPSConnection("127.0.0.1", desk.factory.port, context=context))
+    own = desk.factory.client("vision")
     summaries = "/clusters/{}/apis/factory.ingot.dev/v1alpha1/budgetsummaries"
     code, body = own.call("GET", summaries.format("vision"))
     assert code == 200 and [b["budget"] for b in json.loads(body)["budgets"]] == ["vision-week"], body
@@ -165,11 +134,11 @@ def who_is_told(desk):
 
 
 def what_means_nothing_is_refused(desk):
-    told = desk.ingot("budget", "create", "x", "--amount", "5", "--soft", "80%", code=2)
+    told = desk.ingot("budget", "create", "x", "--amount", "5", "--soft", "80%", check=2)
     assert "give AT=ACTION" in told, told
-    told = desk.ingot("budget", "create", "x", "--amount", "much", code=1)
+    told = desk.ingot("budget", "create", "x", "--amount", "much", check=1)
     assert "spec.amount" in told and "500.00" in told, told
-    told = desk.ingot("budget", "show", "x", code=1)
+    told = desk.ingot("budget", "show", "x", check=1)
     assert "there is no budget" in told, told
 
 
@@ -197,24 +166,15 @@ def stop_stops_what_runs(desk):
 
 
 def main():
-    failures = 0
     with Factory(BUILD, "--gpus", "none", "--hollow", "1x8xH100-80GB") as factory:
-        desk = Desk(factory)
+        desk = Purse(factory)
         for tenant in ("vision", "speech"):
             factory.run("tenant", "create", tenant)
         # A GPU costs 1.00 a second.
-        desk.call("PATCH", f"{API}/pricelists/default", {"spec": {"gpuHour": {"default": "3600", "H100-80GB": "3600"}}},
-                  content="application/merge-patch+json")
-        for test in (work_beyond_it_is_held_before_any_gpu, an_exception_lets_its_target_go, more_money_lets_work_go,
-                     what_was_counted_outlives_a_crash, who_is_told, what_means_nothing_is_refused, stop_stops_what_runs):
-            try:
-                test(desk)
-                print(f"ok {test.__name__}", flush=True)
-            except Exception:  # noqa: BLE001: the next tests may still tell something
-                failures += 1
-                print(f"fail {test.__name__}", flush=True)
-                traceback.print_exc()
-    return 1 if failures else 0
+        desk.call("PATCH", f"{API}/pricelists/default", {"spec": {"gpuHour": {"default": "3600", "H100-80GB": "3600"}}}, content=MERGE)
+        return run_tests([work_beyond_it_is_held_before_any_gpu, an_exception_lets_its_target_go, more_money_lets_work_go,
+                          what_was_counted_outlives_a_crash, who_is_told, what_means_nothing_is_refused, stop_stops_what_runs],
+                         lambda: (desk,))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 what a crash leaves, what a hung or unclean board stops."""
 import fcntl
 import json
-import os
 import re
 import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from factory_e2e import BUILD, NEEDED, Factory, Tenant, allocations, write_tools_image  # noqa: E402
+from containers import NEEDED, Tenant, allocations, write_tools_image
+from e2e import BUILD, follow, run_tests, skip_all, why_not
+from factory import Factory
 
 SLICE = "/clusters/root/apis/resource.k8s.io/v1/resourceslices/node-0-gpu.nvidia.com"
 
@@ -41,13 +41,7 @@ class Boards:
 
 
 def create(tenant, name, command, resource, count=1):
-    code, body = tenant.client.call("POST", tenant.pods, {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [
-            {"name": "main", "image": "tools:latest", "command": ["sh", "-c", command],
-             "resources": {"limits": {resource: count}}}]}})
-    assert code == 201, body
-    return json.loads(body)["metadata"]["uid"]
+    return tenant.create(name, command, count, resource=resource)
 
 
 def end(factory, tenant, name):
@@ -67,14 +61,8 @@ def devices(factory):
 
 def wait_devices(factory, done, seconds=120):
     """Follows the node's ResourceSlice until done(its devices' attributes)."""
-    client = factory.client()
-    client.connection.timeout = seconds
-    client.connection.request("GET", f"{SLICE.rsplit('/', 1)[0]}?watch=true")
-    for line in client.connection.getresponse():
-        item = json.loads(line)["object"]
-        if SLICE.endswith(item["metadata"]["name"]) and done([d["attributes"] for d in item["spec"]["devices"]]):
-            return item
-    raise AssertionError("the watch ended")
+    return follow(factory, SLICE.rsplit("/", 1)[0], lambda item: SLICE.endswith(item["metadata"]["name"]) and done(
+        [d["attributes"] for d in item["spec"]["devices"]]), seconds)
 
 
 def a_pod_sees_exactly_its_instance(factory, boards, vision, speech):
@@ -221,27 +209,16 @@ def main():
     tests = [a_pod_sees_exactly_its_instance, pods_of_one_claim_see_the_same_devices, instances_come_and_go_beside_one_that_runs,
              a_crash_loses_no_instance_and_leaves_none, what_a_tenant_left_is_gone_before_the_next,
              a_board_that_cannot_be_cleared_is_given_to_nobody, a_board_that_hangs_stops_nothing_else]
-    missing = [p for p in NEEDED if not Path(p).exists()]
-    if os.geteuid() != 0 or missing:
-        why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
-        for test in tests:
-            print(f"skip {test.__name__.replace('_', ' ')}: {why}")
-        return
+    if why := why_not(NEEDED):
+        return skip_all(tests, why)
     with Factory(BUILD, "--gpus", "simulated:1x2xH100-80GB") as factory, tempfile.TemporaryDirectory() as scratch:
         write_tools_image(Path(scratch) / "tools.tar")
         for name in ("vision", "speech"):
             factory.run("tenant", "create", name, "--gpus", "2")
             factory.run("image", "load", str(Path(scratch) / "tools.tar"), "--tenant", name)
         boards, vision, speech = Boards(factory), Tenant(factory, "vision"), Tenant(factory, "speech")
-        for test in tests:
-            name = test.__name__.replace("_", " ")
-            try:
-                test(factory, boards, vision, speech)
-                print(f"ok {name}", flush=True)
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
-                print(f"fail {name}\n  {text}", flush=True)
+        return run_tests(tests, lambda: (factory, boards, vision, speech))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,72 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import oci  # noqa: E402
-from factory import Factory  # noqa: E402
-
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
-NEEDED = ["/usr/bin/containerd", "/usr/sbin/runc", "/bin/busybox", "/usr/bin/curl", "/usr/sbin/nft"]
-
-
-def libraries(program):
-    """A dynamic program's files: itself, its loader and its libraries."""
-    out = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
-    return [program] + re.findall(r"(/[^ )]+)", out)
-
-
-def write_tools_image(path):
-    """busybox, curl and nvml-probe in one image, from this machine's files."""
-    files = {"bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755)}
-    for program in ("/usr/bin/curl", str(BUILD / "nvml-probe")):
-        for file in libraries(program):
-            inside = "bin/" + Path(file).name if file == program else file.lstrip("/")
-            files[inside] = (Path(file).resolve().read_bytes(), 0o755)
-    oci.write_archive(path, "tools:latest", files, {f"bin/{t}": "busybox" for t in ("sh", "cat", "sleep", "echo", "id")},
-                      ["sh"])
-
-
-class Tenant:
-    def __init__(self, factory, name):
-        self.factory, self.name, self.client = factory, name, factory.client()
-        self.pods = f"/clusters/{name}/api/v1/namespaces/default/pods"
-
-    def create(self, name, command, gpus=0, image="tools:latest", restart="Never"):
-        limits = {"nvidia.com/gpu": gpus} if gpus else {}
-        code, body = self.client.call("POST", self.pods, {
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-            "spec": {"restartPolicy": restart, "terminationGracePeriodSeconds": 1, "containers": [
-                {"name": "main", "image": image, "command": ["sh", "-c", command], "resources": {"limits": limits}}]}})
-        assert code == 201, body
-        return json.loads(body)["metadata"]["uid"]
-
-    def get(self, name):
-        code, body = self.client.call("GET", f"{self.pods}/{name}")
-        return json.loads(body) if code == 200 else None
-
-    def wait(self, name, done, seconds=60):
-        """Follows the pod's watch until done(pod); a connection that breaks is made again."""
-        client = self.factory.client()
-        client.connection.timeout = seconds
-        client.connection.request("GET", f"{self.pods}?watch=true&fieldSelector=metadata.name={name}")
-        for line in client.connection.getresponse():
-            pod = json.loads(line)["object"]
-            if done(pod):
-                return pod
-        raise AssertionError(f"the watch of {name} ended")
-
-    def phase(self, name, *phases):
-        return self.wait(name, lambda pod: pod["status"].get("phase") in phases)
-
-    def log(self, name):
-        code, body = self.client.call("GET", f"{self.pods}/{name}/log")
-        return body.decode()
-
-
-def allocations(factory):
-    code, body = factory.client().call("GET", "/clusters/root/apis/factory.ingot.dev/v1alpha1/allocations")
-    return {a["metadata"]["name"]: a["spec"] for a in json.loads(body)["items"]}
+from containers import NEEDED, Tenant, allocations, write_tools_image
+from e2e import BUILD, follow, run_tests, skip_all, why_not
+from factory import Factory
+import oci
 
 
 def a_pod_sees_exactly_its_gpus(factory, vision, _):
@@ -166,8 +104,7 @@ def one_tenants_image_is_not_anothers(factory, _, speech):
 def pods_survive_a_crash_of_the_factory(factory, vision, _):
     before = vision.get("probe")["status"]["containerStatuses"][0]
     factory.kill()
-    factory.up()
-    vision.client = factory.client()
+    vision.up_again()
     after = vision.phase("probe", "Running")["status"]["containerStatuses"][0]
     assert (before["containerID"], before["restartCount"]) == (after["containerID"], after["restartCount"])
 
@@ -184,8 +121,7 @@ def pods_survive_a_kill_of_containerd(factory, vision, _):
 def an_upgrade_keeps_pods(factory, vision, _):
     before = vision.get("probe")["status"]["containerStatuses"][0]["containerID"]
     factory.run("down", "--keep-pods")
-    factory.up()
-    vision.client = factory.client()
+    vision.up_again()
     assert vision.phase("probe", "Running")["status"]["containerStatuses"][0]["containerID"] == before
 
 
@@ -214,17 +150,9 @@ WORKFLOW = {"entrypoint": "main", "volumes": [{"name": "work", "emptyDir": {}}],
 
 def a_step_leaves_files_and_its_output(factory, vision, speech):
     path = "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
-    code, body = vision.client.call("POST", path, {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-                                                   "metadata": {"name": "leaves"}, "spec": WORKFLOW})
-    assert code == 201, body
-    client = factory.client()
-    client.connection.timeout = 120
-    client.connection.request("GET", f"{path}?watch=true&fieldSelector=metadata.name=leaves")
-    status = {}
-    for line in client.connection.getresponse():
-        status = json.loads(line)["object"].get("status", {})
-        if status.get("finishedAt"):
-            break
+    vision.call("POST", path, {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "leaves"}, "spec": WORKFLOW})
+    ended = follow(factory, f"{path}?fieldSelector=metadata.name=leaves", lambda o: o.get("status", {}).get("finishedAt"), 120)
+    status = ended["status"]
     assert status["phase"] == "Succeeded", status
     said = sorted(n["outputs"]["result"] for n in status["nodes"].values() if n["displayName"].startswith("use"))
     assert said == ["7 pear tea nowhere", "8 pear tea nowhere"], status["nodes"]
@@ -254,12 +182,8 @@ def main():
              a_step_leaves_files_and_its_output, an_absent_image_says_so_and_starts_once_loaded, one_tenants_image_is_not_anothers,
              pods_survive_a_crash_of_the_factory, pods_survive_a_kill_of_containerd, an_upgrade_keeps_pods,
              two_factories_do_not_meet, down_leaves_nothing]
-    missing = [p for p in NEEDED if not Path(p).exists()]
-    if os.geteuid() != 0 or missing:
-        why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
-        for test in tests:
-            print(f"skip {test.__name__.replace('_', ' ')}: {why}")
-        return
+    if why := why_not(NEEDED):
+        return skip_all(tests, why)
     with Factory(BUILD, "--gpus", "simulated:1x4xH100-80GB") as factory, tempfile.TemporaryDirectory() as scratch:
         write_tools_image(Path(scratch) / "tools.tar")
         for name in ("vision", "speech"):
@@ -267,15 +191,8 @@ def main():
         factory.run("image", "load", str(Path(scratch) / "tools.tar"), "--tenant", "vision")
         vision, speech = Tenant(factory, "vision"), Tenant(factory, "speech")
         vision.kubeconfig = factory.run("tenant", "kubeconfig", "vision", "--user", "ada").strip()
-        for test in tests:
-            name = test.__name__.replace("_", " ")
-            try:
-                test(factory, vision, speech)
-                print(f"ok {name}", flush=True)
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
-                print(f"fail {name}\n  {text}", flush=True)
+        return run_tests(tests, lambda: (factory, vision, speech))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

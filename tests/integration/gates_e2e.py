@@ -1,27 +1,16 @@
 """Gates on a real factory with hollow nodes: each rule holds, says why and the way out, and lets go by what it names."""
 import datetime
 import hashlib
-import http.client
 import json
-import os
-import shutil
-import ssl
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-from factory import Factory  # noqa: E402
+from e2e import BUILD, FACTORY, MERGE, ROOT_API, Desk, run_tests, scratch_folder, until
+from factory import Factory
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
-FACTORY, ROOT_API = "/apis/factory.ingot.dev/v1alpha1", "/clusters/root/apis/factory.ingot.dev/v1alpha1"
 VISION, PODS = "/clusters/vision", "/clusters/vision/api/v1/namespaces/default/pods"
 WORKFLOWS = f"{VISION}/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
 DIGEST = "sha256:" + hashlib.sha256(b"train").hexdigest()
-MERGE = "application/merge-patch+json"
 
 
 def pod(name, image="train:1", seconds=600, volumes=(), **spec):
@@ -47,35 +36,7 @@ def trivy(image=DIGEST, at=None, **findings):
                 for severity, count in findings.items() for i in range(count)]}]}
 
 
-class Desk:
-    def __init__(self, factory, scratch):
-        self.factory, self.scratch = factory, scratch
-        self.client = factory.client()
-
-    def ingot(self, *args, check=True):
-        ran = subprocess.run([self.factory.ingot, *args, "--data", str(self.factory.data)], capture_output=True, text=True)
-        assert (ran.returncode == 0) == check, f"{args}: {ran.stdout}{ran.stderr}"
-        return ran.stdout if check else ran.stdout + ran.stderr
-
-    def call(self, method, path, body=None, wanted=(200, 201), content="application/json"):
-        code, text = self.client.call(method, path, body, content)
-        assert code in wanted, f"{method} {path}: {code} {text[:500]}"
-        return json.loads(text) if text else None
-
-    def until(self, what, ask, seconds=30):
-        deadline = time.monotonic() + seconds
-        while True:
-            found = ask()
-            if found:
-                return found
-            assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-            time.sleep(0.05)
-
-    def file(self, name, value):
-        path = self.scratch / name
-        path.write_text(json.dumps(value))
-        return path
-
+class Gates(Desk):
     def gate(self, name, rules, enforcement="Enforce", **match):
         self.call("POST", f"{ROOT_API}/gates", {"metadata": {"name": name}, "spec": {
             "match": match or {"tenants": ["vision"]}, "enforcement": enforcement, "rules": rules}})
@@ -97,12 +58,12 @@ class Desk:
             told = next((c["message"] for c in found["status"].get("conditions", [])
                          if c["type"] == "PodScheduled" and c["message"].startswith("gate ")), "")
             return told if told and all(word in told for word in words) else None
-        told = self.until(f"{name} is held by {words}", ask)
+        told = until(f"{name} is held by {words}", ask)
         assert told.split("; ")[0] in self.ingot("explain", f"vision/default/{name}").replace("\n", " "), told
         return told
 
     def placed(self, name):
-        return self.until(f"{name} is placed", lambda: self.pod(name)["spec"].get("nodeName"))
+        return until(f"{name} is placed", lambda: self.pod(name)["spec"].get("nodeName"))
 
     def gone(self, *names):
         for name in names:
@@ -217,7 +178,7 @@ def data_stay_within_clearance_and_region(desk):
               "an operator raises spec.clearance of tenant vision")
     desk.call("PATCH", f"{ROOT_API}/tenants/vision", {"spec": {"clearance": "restricted"}}, content=MERGE)
     # No node is in the region yet: that is the scheduler's reason, and no gate's.
-    desk.until("the gate lets it go", lambda: not any(
+    until("the gate lets it go", lambda: not any(
         c.get("message", "").startswith("gate") for c in desk.pod("faces-a")["status"]["conditions"]))
     assert not desk.pod("faces-a")["spec"].get("nodeName")
     desk.call("PATCH", "/clusters/root/api/v1/nodes/hollow-1", {"metadata": {"labels": {"topology.kubernetes.io/region": "eu"}}}, content=MERGE)
@@ -231,7 +192,7 @@ def a_gate_that_warns_lets_through(desk):
     desk.gate("soft", [{"name": "images", "security": {"imagesByDigest": True}}], enforcement="Warn")
     desk.make(pod("warned"))
     desk.placed("warned")
-    event = desk.until("an Event", lambda: next(
+    event = until("an Event", lambda: next(
         (e for e in desk.call("GET", f"{VISION}/api/v1/namespaces/default/events")["items"] if e["reason"] == "GateWarning"), None))
     assert event["message"].startswith("gate soft, rule images: "), event
     desk.gone("warned")
@@ -241,17 +202,17 @@ def a_gate_that_warns_lets_through(desk):
 def a_run_is_held_as_a_whole(desk):
     desk.gate("pinned", [{"name": "images", "security": {"imagesByDigest": True}}])
     desk.make(workflow("held"))
-    status = desk.until("it is held", lambda: desk.run_of("held").get("status"))
+    status = until("it is held", lambda: desk.run_of("held").get("status"))
     assert status["phase"] == "Pending" and status["message"].startswith("gate pinned, rule images: "), status
     assert status["conditions"][0]["type"] == "Gated", status
     # Its own tenant says otherwise, and is not heard.
     desk.call("PATCH", f"{WORKFLOWS}/held", {"status": {"phase": "Running", "startedAt": "2026-01-01T00:00:00Z"}}, content=MERGE)
-    desk.until("it is held again", lambda: desk.run_of("held")["status"]["phase"] == "Pending")
+    until("it is held again", lambda: desk.run_of("held")["status"]["phase"] == "Pending")
     assert not [p for p in desk.call("GET", PODS)["items"] if p["metadata"]["name"].startswith("held")]
     desk.make(workflow("exact", f"train@{DIGEST}"))
-    desk.until("it ends", lambda: desk.run_of("exact")["status"].get("phase") == "Succeeded")
+    until("it ends", lambda: desk.run_of("exact")["status"].get("phase") == "Succeeded")
     desk.ingot("gate", "except", "pinned", "--rule", "images", "--tenant", "vision", "--workflow", "held", "--reason", "old", "--for", "10m")
-    desk.until("it ends", lambda: desk.run_of("held")["status"].get("phase") == "Succeeded")
+    until("it ends", lambda: desk.run_of("held")["status"].get("phase") == "Succeeded")
     results = [(v["kind"], v["result"]) for v in desk.verdicts("held")]
     assert results[0] == ("Workflow", "FAILED") and ("Workflow", "PASSED") in results, results
     desk.no_gate("pinned")
@@ -259,15 +220,11 @@ def a_run_is_held_as_a_whole(desk):
 
 def what_others_may_not(desk):
     """A tenant has no gates of its own, sees its own verdicts alone, and forges no owner."""
-    ca, cert, key = desk.factory.credentials("vision")
-    context = ssl.create_default_context(cafile=ca)
-    context.load_cert_chain(cert, key)
-    theirs = http.client.HTTPSConnection("127.0.0.1", desk.factory.port, context=context)
+    theirs = desk.factory.client("vision")
 
     def ask(method, path, body=None):
-        theirs.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
-        answer = theirs.getresponse()
-        return answer.status, json.loads(answer.read() or b"{}")
+        code, text = theirs.call(method, path, body)
+        return code, json.loads(text or b"{}")
 
     mine = {"metadata": {"name": "mine"}, "spec": {"gate": "pinned", "target": {"tenant": "vision"}, "reason": "please",
                                                    "expires": "2099-01-01T00:00:00Z"}}
@@ -305,7 +262,7 @@ def registered(desk, accuracy):
     made = desk.call("POST", f"{api}/mlflow/model-versions/create", {"name": "digits", "source": f"runs:/{run}/model", "run_id": run})
     number = made["model_version"]["version"]
     path = f"{VISION}{FACTORY}/modelversions/digits-v{number}"
-    desk.until("it is signed", lambda: desk.call("GET", path)["status"]["phase"] == "Ready")
+    until("it is signed", lambda: desk.call("GET", path)["status"]["phase"] == "Ready")
     return f"vision/digits@{number}"
 
 
@@ -326,31 +283,22 @@ def a_worse_model_is_not_promoted(desk):
 
 
 def main():
-    scratch = Path(tempfile.mkdtemp(prefix="ingot-gates-", dir="/var/tmp"))
-    failed = False
-    try:
-        with Factory(BUILD, "--gpus", "none", "--hollow", "2x4xH100-80GB") as factory:
-            desk = Desk(factory, scratch)
-            for tenant in ("vision", "speech"):
-                desk.ingot("tenant", "create", tenant, "--gpus", "4")
-            desk.call("POST", f"{ROOT_API}/images", {
-                "metadata": {"name": "shared.0123456789abcdef"},
-                "spec": {"tenant": "", "reference": "docker.io/library/train:1", "digest": DIGEST}})
-            for check in (a_tag_is_held_and_a_digest_is_not, an_exception_lets_its_target_go_and_is_named, a_scan_lets_an_image_go,
+    with scratch_folder("gates") as scratch, Factory(BUILD, "--gpus", "none", "--hollow", "2x4xH100-80GB") as factory:
+        desk = Gates(factory, scratch)
+        for tenant in ("vision", "speech"):
+            desk.ingot("tenant", "create", tenant, "--gpus", "4")
+        desk.call("POST", f"{ROOT_API}/images", {
+            "metadata": {"name": "shared.0123456789abcdef"},
+            "spec": {"tenant": "", "reference": "docker.io/library/train:1", "digest": DIGEST}})
+
+        def without_gates():
+            for gate in desk.call("GET", f"{ROOT_API}/gates")["items"]:
+                desk.no_gate(gate["metadata"]["name"])
+            return (desk,)
+        return run_tests([a_tag_is_held_and_a_digest_is_not, an_exception_lets_its_target_go_and_is_named, a_scan_lets_an_image_go,
                           pod_security_is_the_gates, data_stay_within_clearance_and_region, a_gate_that_warns_lets_through,
-                          a_run_is_held_as_a_whole, what_others_may_not, a_worse_model_is_not_promoted):
-                began = time.monotonic()
-                try:
-                    check(desk)
-                    print(f"ok {check.__name__} ({time.monotonic() - began:.1f} s)")
-                except AssertionError as why:
-                    failed = True
-                    print(f"fail {check.__name__}: {why}")
-                    for gate in desk.call("GET", f"{ROOT_API}/gates")["items"]:
-                        desk.no_gate(gate["metadata"]["name"])
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    sys.exit(1 if failed else 0)
+                          a_run_is_held_as_a_whole, what_others_may_not, a_worse_model_is_not_promoted], without_gates)
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,28 +1,23 @@
 """Repositories: pushes that start pipelines, by file and by HTTP, with webhooks and without; and everything a remote or a
 sender of webhooks may do wrong."""
 import base64
-import http.server
 import io
 import json
 import os
 import queue
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-from factory import Factory  # noqa: E402
-from git_remote import Remote, Webhook, pushed, signed_as_github  # noqa: E402
+from e2e import BUILD, FACTORY, SECONDS, Desk, Skip, follow, run_tests, scratch_folder
+from factory import Factory
+from git_remote import Remote, Webhook, pushed, signed_as_github
+from listener import Listener, certificate, reply
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
-SECONDS = 60
 SECRET = "a secret of webhooks"
 PIPELINE = """apiVersion: argoproj.io/v1alpha1
 kind: Workflow
@@ -37,41 +32,25 @@ spec:
 """
 
 
-class Tenant:
+class Tenant(Desk):
     def __init__(self, factory, name, root):
-        self.factory, self.name, self.root = factory, name, root
-        self.client = factory.client()
-        self.api = f"/clusters/{name}/apis/factory.ingot.dev/v1alpha1/namespaces/default/repositories"
+        super().__init__(factory)
+        self.name, self.root = name, root
+        self.api = f"/clusters/{name}{FACTORY}/namespaces/default/repositories"
         self.runs = f"/clusters/{name}/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
-
-    def call(self, method, path, body=None, code=None):
-        status, data = self.client.call(method, path, body)
-        assert code is None or status == code, f"{method} {path}: {status} {data[:500]}"
-        return json.loads(data)
 
     def secret(self, name, **entries):
         data = {key.replace("__", "-"): base64.b64encode(value.encode()).decode() for key, value in entries.items()}
         self.call("POST", f"/clusters/{self.name}/api/v1/namespaces/default/secrets",
-                  {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}, 201)
+                  {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data})
 
     def add(self, name, url, code=201, **spec):
         return self.call("POST", self.api, {"apiVersion": "factory.ingot.dev/v1alpha1", "kind": "Repository",
-                                            "metadata": {"name": name}, "spec": {"url": url, "interval": "1h", **spec}}, code)
+                                            "metadata": {"name": name}, "spec": {"url": url, "interval": "1h", **spec}}, (code,))
 
     def watch(self, path, name, wanted):
         """The object, once `wanted` of it is true."""
-        client = self.factory.client()
-        client.connection.timeout = SECONDS
-        client.connection.request("GET", f"{path}?watch=true&fieldSelector=metadata.name={name}")
-        seen = {}
-        try:
-            for line in client.connection.getresponse():
-                seen = json.loads(line)["object"]
-                if wanted(seen):
-                    return seen
-        except TimeoutError:
-            pass
-        raise AssertionError(f"{path}/{name} is not as wanted: {json.dumps(seen.get('status', seen))}")
+        return follow(self.factory, f"{path}?fieldSelector=metadata.name={name}", wanted)
 
     def until(self, name, wanted):
         return self.watch(self.api, name, wanted)
@@ -171,8 +150,7 @@ def a_push_between_a_kill_and_the_next_start_is_seen(tenant):
         hook.send(pushed(commits[-1]))
         if i == 1:
             tenant.factory.kill()
-            tenant.factory.up()
-            tenant.client = tenant.factory.client()
+            tenant.up_again()
             hook = Webhook(tenant.factory, tenant.name, "killed", SECRET)
     tenant.at("killed", commits[-1])
     ran = [parameter(r, "commit") for r in tenant.started("killed")]
@@ -251,7 +229,7 @@ def what_is_wrong_with_a_pipeline_is_said(tenant):
 
 def only_signed_commits_run_where_that_is_asked(tenant):
     if not shutil.which("ssh-keygen"):
-        return "this machine has no ssh-keygen"
+        raise Skip("this machine has no ssh-keygen")
     remote = Remote(tenant.root, "signed")
     keys = {}
     for who, kind in (("ada", "ed25519"), ("eve", "ed25519"), ("bob", "ecdsa"), ("rsa", "rsa")):
@@ -300,72 +278,41 @@ def remotes_that_nobody_allowed_are_refused(tenant):
     assert "absent" in tenant.unready("credential", "SecretMissing")
 
 
-class Server:
-    """An HTTP server in a thread, on loopback; with `tls`, a file of its certificate and key, for localhost."""
+class GitHost(Listener):
+    """`git http-backend` behind basic auth, and what a Git host is told of commits; with `tls`, for localhost."""
 
-    def __init__(self, handler, tls=None):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
-        self.server.told = self.told = queue.Queue()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(tls)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-            self.url = f"https://localhost:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def __init__(self, root, credential, tls=None):
+        self.root, self.told = root, queue.Queue()
+        self.wanted = "Basic " + base64.b64encode(credential.encode()).decode()
+        super().__init__(self.take, tls=tls)
+        self.url = f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
 
+    def take(self, request):
+        given = request.headers.get("Authorization")
+        if request.path.startswith("/api/v1/"):
+            said = json.loads(request.body)
+            self.told.put((request.path, given, said["state"], said["context"]))
+            reply(request, 201)
+        elif request.path.startswith("/elsewhere"):
+            reply(request, 302, Location="http://127.0.0.3:1/x/info/refs?service=git-upload-pack")
+        elif given != self.wanted:
+            reply(request, 401, WWW_Authenticate='Basic realm="x"')
+        else:
+            self.serve(request)
 
-def git_over_http(root, credential, tls=None):
-    """`git http-backend` behind basic auth."""
-    wanted = "Basic " + base64.b64encode(credential.encode()).decode()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def do_GET(self):
-            self.answer(b"")
-
-        def do_POST(self):
-            if self.path.startswith("/api/v1/"):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.server.told.put((self.path, self.headers.get("Authorization"), body["state"], body["context"]))
-                self.send_response(201)
-                self.end_headers()
-                return
-            self.answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-
-        def answer(self, body):
-            if self.path.startswith("/elsewhere"):
-                self.send_response(302)
-                self.send_header("Location", "http://127.0.0.3:1/x/info/refs?service=git-upload-pack")
-                self.end_headers()
-                return
-            if self.headers.get("Authorization") != wanted:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="x"')
-                self.end_headers()
-                return
-            path, _, query = self.path.partition("?")
-            done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env={
-                **os.environ, "GIT_PROJECT_ROOT": str(root), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
-                "QUERY_STRING": query, "REQUEST_METHOD": self.command, "REMOTE_USER": "x",
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""), "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"})
-            head, _, rest = done.stdout.partition(b"\r\n\r\n")
-            self.send_response(200)
-            for line in head.decode().split("\r\n"):
-                name, _, value = line.partition(": ")
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(rest)
-
-    return Server(Handler, tls)
+    def serve(self, request):
+        path, _, query = request.path.partition("?")
+        done = subprocess.run(["git", "http-backend"], input=request.body, capture_output=True, env={
+            **os.environ, "GIT_PROJECT_ROOT": str(self.root), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
+            "QUERY_STRING": query, "REQUEST_METHOD": request.command, "REMOTE_USER": "x",
+            "CONTENT_TYPE": request.headers.get("Content-Type", ""), "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"})
+        head, _, rest = done.stdout.partition(b"\r\n\r\n")
+        reply(request, 200, rest, **dict(line.split(": ", 1) for line in head.decode().split("\r\n")))
 
 
 def a_remote_over_http_wants_its_credential(tenant):
-    server = git_over_http(tenant.root, "git:hunter2")
+    server = GitHost(tenant.root, "git:hunter2")
     remote = Remote(tenant.root, "over-http")
     commit = remote.commit({".ingot/pipeline.yaml": PIPELINE})
     remote.push()
@@ -386,11 +333,7 @@ def a_remote_over_http_wants_its_credential(tenant):
 
 
 def a_host_that_nobody_vouches_for_is_refused(tenant):
-    file = tenant.root.parent / "tls.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                    "subjectAltName=DNS:localhost", "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
-    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
-    server = git_over_http(tenant.root, "git:hunter2", str(file))
+    server = GitHost(tenant.root, "git:hunter2", certificate(tenant.root.parent, "tls", "DNS:localhost"))
     tenant.secret("tls", token="hunter2")
     tenant.add("tls", f"{server.url}/over-http.git", secretRef={"name": "tls"})
     assert "certificate" in tenant.unready("tls", "RemoteRefused")
@@ -400,7 +343,7 @@ def a_template_of_the_tenants_may_be_the_pipeline(tenant):
     template = {"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": {"name": "digits"}, "spec": {
         "entrypoint": "main", "templates": [{"name": "main", "container": {"image": "busybox"},
                                              "metadata": {"annotations": {"ingot.dev/hollow": '{"runSeconds": 0}'}}}]}}
-    tenant.call("POST", f"/clusters/{tenant.name}/apis/argoproj.io/v1alpha1/namespaces/default/workflowtemplates", template, 201)
+    tenant.call("POST", f"/clusters/{tenant.name}/apis/argoproj.io/v1alpha1/namespaces/default/workflowtemplates", template)
     remote = Remote(tenant.root, "templated")
     commit = remote.commit({"ci.yaml": "kind: Workflow\nspec: {workflowTemplateRef: {name: digits}}\n"})
     remote.push()
@@ -437,7 +380,7 @@ def a_remote_over_ssh_is_known_by_its_key(tenant):
     if sshd and os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # as its service does
     if not sshd or not Path("/run/sshd").is_dir():
-        return "this machine has no sshd"
+        raise Skip("this machine has no sshd")
     work = tenant.root.parent
     for key in ("host", "user", "other"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(work / key)], check=True)
@@ -484,7 +427,7 @@ PidFile none
 
 
 def the_host_is_told_how_a_run_goes(tenant):
-    server = git_over_http(tenant.root, "git:hunter2")
+    server = GitHost(tenant.root, "git:hunter2")
     (tenant.root / "acme").mkdir()
     remote = Remote(tenant.root / "acme", "told")
     tenant.secret("told", token="hunter2")
@@ -499,7 +442,7 @@ def the_host_is_told_how_a_run_goes(tenant):
             "name": name, "labels": labels}, "spec": {"entrypoint": "main", "templates": [{
                 "name": "main", "metadata": {"annotations": {"ingot.dev/hollow": '{"runSeconds": 0}'}},
                 "container": {"image": "busybox"}}]}}
-        made = tenant.call("POST", tenant.runs, workflow, 201)
+        made = tenant.call("POST", tenant.runs, workflow)
         assert not made["metadata"].get("labels"), made
         tenant.watch(tenant.runs, name, lambda o: o.get("status", {}).get("phase") == "Succeeded")
     for pipeline, last in ((PIPELINE, "success"), (PIPELINE.replace('"runSeconds": 0', '"runSeconds": 0, "exitCode": 3'), "failure")):
@@ -517,20 +460,12 @@ def the_host_is_told_how_a_run_goes(tenant):
 
 
 def garbage_is_told_and_nobody_else_waits(tenant):
-    class Garbage(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
-            self.end_headers()
-            self.wfile.write(os.urandom(100_000))
-
+    garbage = Listener(lambda request: reply(request, 200, os.urandom(100_000),
+                                             Content_Type="application/x-git-upload-pack-advertisement"))
     silent = socket.socket()
     silent.bind(("127.0.0.1", 0))
     silent.listen(8)
-    tenant.add("garbage", f"{Server(Garbage).url}/x")
+    tenant.add("garbage", f"http://127.0.0.1:{garbage.port}/x")
     hanging = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
     for i in range(2):
         tenant.add(f"hangs-{i}", hanging)
@@ -557,37 +492,23 @@ def tenants_see_their_own_alone(tenant):
 
 
 def main():
-    cases = [a_push_starts_a_run_by_webhook, webhooks_that_are_not_signed_tell_nothing, a_replayed_webhook_starts_nothing,
-             the_first_look_runs_the_remotes_own_branch_alone, branches_and_paths_are_chosen, history_may_move,
-             what_is_wrong_with_a_pipeline_is_said, only_signed_commits_run_where_that_is_asked,
-             remotes_that_nobody_allowed_are_refused, a_remote_over_http_wants_its_credential, a_host_that_nobody_vouches_for_is_refused,
-             a_template_of_the_tenants_may_be_the_pipeline, a_run_gets_the_files_of_its_commit, a_remote_over_ssh_is_known_by_its_key,
-             the_host_is_told_how_a_run_goes,
-             garbage_is_told_and_nobody_else_waits, tenants_see_their_own_alone,
-             a_push_between_a_kill_and_the_next_start_is_seen]
-    chosen = sys.argv[1:]
-    work = Path(tempfile.mkdtemp(prefix="ingot-git-", dir="/var/tmp"))
-    os.chmod(work, 0o755)  # the worker that reads file remotes is nobody in particular
-    root = work / "root"
-    root.mkdir()
-    flags = ("--gpus", "none", "--hollow", "2x8xH100-80GB", "--git-root", str(root), "--git-allow", "127.0.0.1/32")
-    try:
+    with scratch_folder("git") as scratch:
+        root = scratch / "git"
+        flags = ("--gpus", "none", "--hollow", "2x8xH100-80GB", "--git-root", str(root), "--git-allow", "127.0.0.1/32")
         with Factory(BUILD, *flags) as factory:
             for name in ("vision", "speech"):
                 factory.run("tenant", "create", name)
             tenant = Tenant(factory, "vision", root)
-            for case in cases:
-                if chosen and not any(word in case.__name__ for word in chosen):
-                    continue
-                name = case.__name__.replace("_", " ")
-                try:
-                    why = case(tenant)
-                    print(f"skip {name}: {why}" if isinstance(why, str) else f"ok {name}", flush=True)
-                except AssertionError as error:
-                    print(f"  {error}\nfail {name}", flush=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            return run_tests([
+                a_push_starts_a_run_by_webhook, webhooks_that_are_not_signed_tell_nothing, a_replayed_webhook_starts_nothing,
+                the_first_look_runs_the_remotes_own_branch_alone, branches_and_paths_are_chosen, history_may_move,
+                what_is_wrong_with_a_pipeline_is_said, only_signed_commits_run_where_that_is_asked,
+                remotes_that_nobody_allowed_are_refused, a_remote_over_http_wants_its_credential,
+                a_host_that_nobody_vouches_for_is_refused, a_template_of_the_tenants_may_be_the_pipeline,
+                a_run_gets_the_files_of_its_commit, a_remote_over_ssh_is_known_by_its_key, the_host_is_told_how_a_run_goes,
+                garbage_is_told_and_nobody_else_waits, tenants_see_their_own_alone,
+                a_push_between_a_kill_and_the_next_start_is_seen], lambda: (tenant,))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

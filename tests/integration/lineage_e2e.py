@@ -2,23 +2,15 @@
 import hashlib
 import http.client
 import json
-import os
-import shutil
 import ssl
-import subprocess
 import sys
-import tempfile
-import time
 import xml.etree.ElementTree as xml
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-from factory import Factory  # noqa: E402
-from git_remote import Remote  # noqa: E402
+from e2e import BUILD, FACTORY, Desk, run_tests, scratch_folder, until
+from factory import Factory
+from git_remote import Remote
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
-API, FACTORY, WORKFLOWS = "/clusters/vision", "/apis/factory.ingot.dev/v1alpha1", "/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
+API, WORKFLOWS = "/clusters/vision", "/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
 IMAGE = "sha256:" + hashlib.sha256(b"train").hexdigest()
 
 
@@ -32,30 +24,7 @@ def pipeline(name, seconds=4, data="digits"):
                                                   "resources": {"limits": {"nvidia.com/gpu": 1}}}}]}}
 
 
-class Desk:
-    def __init__(self, factory, scratch):
-        self.factory, self.scratch = factory, scratch
-        self.client = factory.client()
-
-    def ingot(self, *args, check=True):
-        ran = subprocess.run([self.factory.ingot, *args, "--data", str(self.factory.data)], capture_output=True, text=True)
-        assert (ran.returncode == 0) == check, f"{args}: {ran.stdout}{ran.stderr}"
-        return ran.stdout if check else ran.stderr
-
-    def call(self, method, path, body=None, wanted=(200, 201)):
-        code, text = self.client.call(method, path, body)
-        assert code in wanted, f"{method} {path}: {code} {text[:500]}"
-        return json.loads(text) if text else None
-
-    def until(self, what, ask, seconds=30):
-        deadline = time.monotonic() + seconds
-        while True:
-            found = ask()
-            if found:
-                return found
-            assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-            time.sleep(0.05)
-
+class Archive(Desk):
     def lineage(self, of, **query):
         more = "".join(f"&{k}={v}" for k, v in query.items())
         return self.call("GET", f"{API}{FACTORY}/lineage?of={of}{more}")
@@ -67,7 +36,7 @@ class Desk:
             assert code in (200, 404), text
             answer = json.loads(text)
             return answer if code == 200 and nodes(answer, kind) else None
-        return self.until(f"lineage of {of} with a {kind}", ask)
+        return until(f"lineage of {of} with a {kind}", ask)
 
     def whole(self, of):
         """The answer, once all that its run left is written down: the run's end, and what it cost."""
@@ -75,44 +44,39 @@ class Desk:
             answer = self.known(of, "run")
             run = nodes(answer, "run")[0]
             return answer if run.get("finished") and run.get("cost") else None
-        return self.until(f"the end of the run of {of}", ask)
+        return until(f"the end of the run of {of}", ask)
 
     def pod_of(self, workflow):
         path = f"{API}/api/v1/namespaces/default/pods?labelSelector=workflows.argoproj.io/workflow={workflow}"
-        return self.until(f"pod of {workflow}", lambda: next(
+        return until(f"pod of {workflow}", lambda: next(
             (p for p in self.call("GET", path)["items"] if p["spec"].get("nodeName")), None))
 
     def pushed(self, **more):
         """A commit, and the run that the factory starts of it."""
         if not hasattr(self, "remote"):
-            self.remote = Remote(self.git, "digits")
+            self.remote = Remote(self.scratch / "git", "digits")
         commit = self.remote.commit({".ingot/pipeline.yaml": json.dumps(pipeline("", **more))})
         self.remote.push()
         if "digits" not in self.ingot("repo", "list", "--tenant", "vision"):
             self.ingot("repo", "add", "digits", self.remote.url, "--tenant", "vision", "--interval", "1h")
         self.ingot("repo", "sync", "digits", "--tenant", "vision")
         selector = f"factory.ingot.dev/commit={commit}"
-        run = self.until(f"run of {commit}", lambda: self.call("GET", f"{API}{WORKFLOWS}?labelSelector={selector}")["items"])[0]
+        run = until(f"run of {commit}", lambda: self.call("GET", f"{API}{WORKFLOWS}?labelSelector={selector}")["items"])[0]
         return commit, run["metadata"]["name"]
 
     def as_user(self, cluster, user, path, *group):
-        out = self.scratch / f"{cluster}-{user}.kubeconfig"
-        self.ingot("tenant", "kubeconfig", cluster, "--user", user, *[a for g in group for a in ("--group", g)], "--out", str(out))
-        ran = subprocess.run([sys.executable, "-c", ASK, str(out), path], capture_output=True, text=True, check=True)
-        return int(ran.stdout.split()[0])
+        groups = [argument for g in group for argument in ("--group", g)]
+        return self.factory.client(cluster, "--user", user, *groups).call("GET", path)[0]
 
     def ended(self, workflow):
-        return self.until(f"end of {workflow}", lambda: self.call("GET", f"{API}{WORKFLOWS}/{workflow}").get("status", {}).get("finishedAt"))
+        return until(f"end of {workflow}", lambda: self.call("GET", f"{API}{WORKFLOWS}/{workflow}").get("status", {}).get("finishedAt"))
 
 
 class Inside:
     """Whoever has the token of a pod, as its container has: MLflow's API, as its client speaks it."""
 
     def __init__(self, desk, pod):
-        told = desk.call("POST", f"{API}/api/v1/namespaces/default/serviceaccounts/default/token", {
-            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"boundObjectRef": {
-                "apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}}})
-        self.token = told["status"]["token"]
+        self.token = desk.token_of(pod)
         ca, _, _ = desk.factory.credentials("vision")
         self.connection = http.client.HTTPSConnection("127.0.0.1", desk.factory.port, context=ssl.create_default_context(cafile=ca))
 
@@ -169,7 +133,7 @@ def data_commits_images_and_runs_tell_what_came_of_them(desk):
     commit, run, of = trained(desk)
     digest = nodes(desk.whole(f"model/{of}"), "data")[0]["manifest"]
     for start in ("data/default/digits-v1", f"data/{digest}", f"commit/{commit}", f"commit/{commit[:7]}", f"image/{IMAGE}", f"run/default/{run}"):
-        answer = desk.until(start, lambda: [a for a in [desk.known(start, "run", way="down")]
+        answer = until(start, lambda: [a for a in [desk.known(start, "run", way="down")]
                                             if f"version/{of}" in [n["id"] for n in a["nodes"]]])[0]
         assert run in [n["name"] for n in nodes(answer, "run")], answer
 
@@ -177,10 +141,10 @@ def data_commits_images_and_runs_tell_what_came_of_them(desk):
 def runs_without_a_model_are_known_too(desk):
     desk.call("POST", f"{API}{WORKFLOWS}", pipeline("barren", seconds=1))
     desk.ended("barren")
-    desk.until("the run", lambda: "barren" in [n["name"] for n in nodes(desk.known("data/default/digits-v1", "run", way="down"), "run")])
+    until("the run", lambda: "barren" in [n["name"] for n in nodes(desk.known("data/default/digits-v1", "run", way="down"), "run")])
     commit, run = desk.pushed(seconds=1, data="")
     desk.ended(run)
-    desk.until("the run", lambda: run in [n["name"] for n in nodes(desk.known(f"commit/{commit}", "run", way="down"), "run")])
+    until("the run", lambda: run in [n["name"] for n in nodes(desk.known(f"commit/{commit}", "run", way="down"), "run")])
 
 
 def a_deleted_pod_has_seen_the_data(desk):
@@ -188,9 +152,9 @@ def a_deleted_pod_has_seen_the_data(desk):
         "containers": [{"name": "c", "image": "train:1"}],
         "volumes": pipeline("x")["spec"]["volumes"]}}
     desk.call("POST", f"{API}/api/v1/namespaces/default/pods", pod)
-    desk.until("its node", lambda: desk.call("GET", f"{API}/api/v1/namespaces/default/pods/peek")["spec"].get("nodeName"))
+    until("its node", lambda: desk.call("GET", f"{API}/api/v1/namespaces/default/pods/peek")["spec"].get("nodeName"))
     desk.call("DELETE", f"{API}/api/v1/namespaces/default/pods/peek?gracePeriodSeconds=0")
-    found = desk.until("the run", lambda: [n for n in nodes(desk.known("data/default/digits-v1", "run", way="down"), "run")
+    found = until("the run", lambda: [n for n in nodes(desk.known("data/default/digits-v1", "run", way="down"), "run")
                                            if n["name"] == "peek"])
     assert found[0]["phase"] == "Deleted" and found[0]["gone"], found
 
@@ -200,11 +164,10 @@ def deletion_leaves_tombstones(desk):
     before = desk.whole(f"model/{of}")
     desk.call("DELETE", f"{API}{WORKFLOWS}/{run}")
     desk.ingot("model", "delete", f"vision/{of}")
-    desk.until("it is gone", lambda: nodes(desk.lineage(f"model/{of}"), "version")[0].get("deleted"))
+    until("it is gone", lambda: nodes(desk.lineage(f"model/{of}"), "version")[0].get("deleted"))
     desk.factory.run("down")
-    desk.factory.up()
-    desk.client = desk.factory.client()
-    answer = desk.until("its run is gone", lambda: [a for a in [desk.lineage(f"model/{of}")] if nodes(a, "run")[0].get("gone")])[0]
+    desk.up_again()
+    answer = until("its run is gone", lambda: [a for a in [desk.lineage(f"model/{of}")] if nodes(a, "run")[0].get("gone")])[0]
     assert {n["id"] for n in answer["nodes"]} == {n["id"] for n in before["nodes"]}, (answer, before)
     version = nodes(answer, "version")[0]
     assert version["gone"] and version["deleted"] and version["metrics"] == {"accuracy": "0.978"}, version
@@ -277,56 +240,20 @@ def who_did_what_is_told(desk):
     assert [r["resource"] for r in refused] == ["audit"], refused
 
 
-ASK = """
-import base64, http.client, os, re, ssl, sys, tempfile
-text = open(sys.argv[1]).read()
-files = {}
-for field in ("certificate-authority-data", "client-certificate-data", "client-key-data"):
-    handle, files[field] = tempfile.mkstemp()
-    os.write(handle, base64.b64decode(re.search(field + ": (.*)", text).group(1)))
-    os.close(handle)
-context = ssl.create_default_context(cafile=files["certificate-authority-data"])
-context.load_cert_chain(files["client-certificate-data"], files["client-key-data"])
-server = re.search("server: .?https://([^/]*)", text).group(1)
-connection = http.client.HTTPSConnection(server, context=context)
-connection.request("GET", sys.argv[2])
-answer = connection.getresponse()
-print(answer.status, answer.read()[:300])
-for path in files.values():
-    os.unlink(path)
-"""
-
-
 def main():
-    tests = [a_model_tells_all_that_made_it, data_commits_images_and_runs_tell_what_came_of_them, runs_without_a_model_are_known_too,
-             a_deleted_pod_has_seen_the_data, deletion_leaves_tombstones, its_forms_are_whole, another_tenant_learns_nothing,
-             who_did_what_is_told]
-    wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
-    scratch = Path(tempfile.mkdtemp(prefix="ingot-lineage-", dir="/var/tmp"))
-    try:
-        os.chmod(scratch, 0o755)  # the worker that reads file remotes is nobody in particular
-        git = scratch / "git"
-        git.mkdir()
-        with Factory(BUILD, "--gpus", "none", "--hollow", "1x4xH100-80GB", "--git-root", str(git)) as factory:
-            for tenant in ("vision", "speech"):
-                factory.run("tenant", "create", tenant)
-            desk = Desk(factory, scratch)
-            desk.git = git
-            files = scratch / "digits"
-            files.mkdir()
-            (files / "one.csv").write_text("1,2,3\n")
-            desk.ingot("dataset", "add", "digits", str(files), "--tenant", "vision")
-            for test in wanted:
-                name = test.__name__.replace("_", " ")
-                try:
-                    test(desk)
-                    print(f"ok {name}", flush=True)
-                except Exception as error:
-                    text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
-                    print(f"fail {name}\n  {text}", flush=True)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch_folder("lineage") as scratch, Factory(BUILD, "--gpus", "none", "--hollow", "1x4xH100-80GB",
+                                                       "--git-root", str(scratch / "git")) as factory:
+        for tenant in ("vision", "speech"):
+            factory.run("tenant", "create", tenant)
+        desk = Archive(factory, scratch)
+        files = scratch / "digits"
+        files.mkdir()
+        (files / "one.csv").write_text("1,2,3\n")
+        desk.ingot("dataset", "add", "digits", files, "--tenant", "vision")
+        return run_tests([a_model_tells_all_that_made_it, data_commits_images_and_runs_tell_what_came_of_them,
+                          runs_without_a_model_are_known_too, a_deleted_pod_has_seen_the_data, deletion_leaves_tombstones,
+                          its_forms_are_whole, another_tenant_learns_nothing, who_did_what_is_told], lambda: (desk,))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

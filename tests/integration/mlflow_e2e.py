@@ -1,21 +1,18 @@
 """MLflow's unmodified client against a real factory: what it logs is found and read again, tenants see nothing of each other,
 a crash loses nothing that was acknowledged, bad input is refused in MLflow's words, and a deleted tenant's file goes."""
 import json
-import os
+import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-import ssl
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-from factory import Factory  # noqa: E402
-from mlflow_venv import python_with  # noqa: E402
+from e2e import BUILD, MERGE, ROOT_API, mlflow_environment, run_tests, skip_all, until
+from factory import Factory
+from mlflow_venv import python_with
+from others import Missing
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
 CLIENT = Path(__file__).resolve().parent / "mlflow_client.py"
 SECONDS = 120
 
@@ -25,12 +22,9 @@ class User:
 
     def __init__(self, factory, tenant):
         self.factory, self.tenant = factory, tenant
+        self.env = mlflow_environment(factory, tenant)
+        self.base = self.env["MLFLOW_TRACKING_URI"]
         ca, cert, key = factory.credentials(tenant)
-        both = factory.data / f"{tenant}.both.pem"
-        both.write_text(Path(cert).read_text() + Path(key).read_text())
-        self.base = f"https://127.0.0.1:{factory.port}/clusters/{tenant}/mlflow"
-        self.env = dict(os.environ, MLFLOW_TRACKING_URI=self.base, MLFLOW_TRACKING_CLIENT_CERT_PATH=str(both),
-                        MLFLOW_TRACKING_SERVER_CERT_PATH=ca, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1", GIT_PYTHON_REFRESH="quiet")
         self.context = ssl.create_default_context(cafile=ca)
         self.context.load_cert_chain(cert, key)
 
@@ -77,17 +71,15 @@ def a_full_tenant_tracks_nothing_more(world):
     code, told = small.api("POST", "runs/create", {"experiment_id": "0"})
     run = told["run"]["info"]["run_id"]
     client = world.factory.client()
-    path = "/clusters/root/apis/factory.ingot.dev/v1alpha1/tenants/small"
+    path = f"{ROOT_API}/tenants/small"
     for limit, wanted in (("1", (429, "RESOURCE_EXHAUSTED")), ("1Gi", (200, None))):
-        code, text = client.call("PATCH", path, {"spec": {"storage": {"limit": limit}}}, "application/merge-patch+json")
+        code, text = client.call("PATCH", path, {"spec": {"storage": {"limit": limit}}}, MERGE)
         assert code == 200, text
-        deadline = time.monotonic() + 30
-        while True:  # the limit follows the object
+
+        def answered():
             code, told = small.api("POST", "runs/set-tag", {"run_id": run, "key": "k", "value": limit})
-            if (code, told.get("error_code")) == wanted:
-                break
-            assert time.monotonic() < deadline, (code, told)
-            time.sleep(0.1)
+            return told or True if (code, told.get("error_code")) == wanted else None
+        told = until(f"{wanted} with {limit}", answered)  # the limit follows the object
         if limit == "1":
             assert "spec.storage.limit" in told["message"], told
             code, _ = small.api("GET", f"runs/get?run_id={run}")
@@ -173,11 +165,11 @@ def a_deleted_tenant_leaves_no_file(world):
     before = {p.name for p in (world.factory.data / "tracking").glob("*.db")}
     world.factory.run("tenant", "delete", "speech", "--yes", check=False)
     world.factory.run("tenant", "delete", "speech", check=False)
-    deadline = time.monotonic() + 60
-    while {p.name for p in (world.factory.data / "tracking").glob("*.db")} == before and time.monotonic() < deadline:
-        time.sleep(0.2)
-    after = {p.name for p in (world.factory.data / "tracking").glob("*.db")}
-    assert len(after) == len(before) - 1, (before, after)
+
+    def files():
+        return {p.name for p in (world.factory.data / "tracking").glob("*.db")}
+    until("its file goes", lambda: files() != before, 60)
+    assert len(files()) == len(before) - 1, (before, files())
 
 
 class World:
@@ -188,32 +180,20 @@ class World:
         self.vision, self.speech = User(factory, "vision"), User(factory, "speech")
 
 
-TESTS = [the_client_logs_and_reads, it_searches, it_logs_models_and_data_sets, it_sends_whole_what_it_would_send_in_parts,
-         a_full_tenant_tracks_nothing_more, it_is_refused_in_its_own_words,
-         tenants_see_nothing_of_each_other, artifacts_stay_where_they_belong, what_is_no_endpoint_is_not_found,
-         a_crash_loses_nothing_acknowledged, a_deleted_tenant_leaves_no_file]
-
-
 def main():
-    python, why = python_with(BUILD, "mlflow-skinny")
-    if not python:
-        print(f"skip mlflow: its client cannot be installed here ({why})")
-        return 0
-    failed = 0
+    tests = [the_client_logs_and_reads, it_searches, it_logs_models_and_data_sets, it_sends_whole_what_it_would_send_in_parts,
+             a_full_tenant_tracks_nothing_more, it_is_refused_in_its_own_words,
+             tenants_see_nothing_of_each_other, artifacts_stay_where_they_belong, what_is_no_endpoint_is_not_found,
+             a_crash_loses_nothing_acknowledged, a_deleted_tenant_leaves_no_file]
+    try:
+        python = python_with(BUILD, "mlflow-skinny")
+    except Missing as why:
+        return skip_all(tests, f"MLflow's client cannot be installed here ({why})")
     with Factory(BUILD, "--gpus", "none") as factory:
         for tenant in ("vision", "speech"):
             factory.run("tenant", "create", tenant)
         world = World(factory, python)
-        for test in TESTS:
-            name = test.__name__.replace("_", " ")
-            try:
-                test(world)
-                print(f"ok {name}", flush=True)
-            except Exception as e:  # noqa: BLE001
-                failed += 1
-                print(f"fail {name}", flush=True)
-                print("   ", repr(e)[-2500:].replace("\\n", "\n    "), flush=True)
-    return 1 if failed else 0
+        return run_tests(tests, lambda: (world,))
 
 
 if __name__ == "__main__":

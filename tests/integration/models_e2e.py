@@ -1,26 +1,19 @@
 """Models from registering to rolling back, checked by the programs that others verify with: model_signing and cosign."""
 import base64
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import sigstore  # noqa: E402
-from factory import Factory  # noqa: E402
-from git_remote import Remote  # noqa: E402
-from mlflow_venv import python_with  # noqa: E402
+from e2e import BUILD, FACTORY, MERGE, Desk, Skip, follow, mlflow_environment, run_tests, scratch_folder, until
+import sigstore
+from factory import Factory
+from git_remote import Remote
+from mlflow_venv import python_with
+from others import Missing
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
-
-
-class Skip(Exception):
-    pass
+PODS = "/clusters/vision/api/v1/namespaces/default/pods"
 
 
 def command(*argv, check=True):
@@ -33,16 +26,15 @@ def command(*argv, check=True):
     return ran.stderr + ran.stdout
 
 
-class Desk:
-    def __init__(self, factory, scratch):
-        self.factory, self.scratch, self.ingot, self.number = factory, scratch, factory.ingot, 0
+class Bench(Desk):
+    number = 0
 
     def model(self, *args, check=True):
-        return command(self.ingot, "model", *args, "--data", self.factory.data, check=check)
+        return self.ingot("model", *args, check=check)
 
     def offline(self, *args, check=True):
         """As on another machine: no factory there."""
-        return command(self.ingot, "model", *args, "--data", self.scratch / "nothing", check=check)
+        return command(self.factory.ingot, "model", *args, "--data", self.scratch / "nothing", check=check)
 
     def files(self, **contents):
         self.number += 1
@@ -71,12 +63,8 @@ def what_it_signs_others_verify(desk):
     told = desk.offline("sign", folder, "--key", key)
     assert "2 files" in told, told
     assert "as they were signed" in desk.offline("verify", folder, "--key", pub)
-    try:
-        verifier = sigstore.model_signing()
-    except sigstore.Missing as why:
-        raise Skip(why) from why
     bundle = Path(f"{folder}.sig")
-    verify = (verifier, "verify", "key", folder, "--signature", bundle, "--public_key", pub)
+    verify = (sigstore.model_signing(), "verify", "key", folder, "--signature", bundle, "--public_key", pub)
     command(*verify)
     flip(folder / "data/weights.bin", 1500)
     command(*verify, check=False)
@@ -84,10 +72,7 @@ def what_it_signs_others_verify(desk):
 
 
 def what_others_sign_it_verifies(desk):
-    try:
-        signer = sigstore.model_signing()
-    except sigstore.Missing as why:
-        raise Skip(why) from why
+    signer = sigstore.model_signing()
     folder, (key, pub) = desk.files(), desk.pair()
     bundle = desk.scratch / "others.sig"
     command(signer, "sign", "key", folder, "--signature", bundle, "--private_key", key)
@@ -161,9 +146,7 @@ def numbers_are_not_used_again(desk):
     desk.model("delete", "vision/gone@2")
     assert "gone v3" in desk.model("import", "vision/gone", folder)
     desk.model("delete", "vision/gone")
-    deadline = time.monotonic() + 30
-    while not missing(desk, "gone"):
-        assert time.monotonic() < deadline, "the model stays"
+    until("the model goes", lambda: missing(desk, "gone"))
     assert "gone v4" in desk.model("import", "vision/gone", folder)
 
 
@@ -185,9 +168,9 @@ def a_new_key_signs_and_old_ones_stay_valid(desk):
 
 def a_tenant_reads_keys_and_turns_none(desk):
     client = desk.factory.client()
-    code, body = client.call("GET", "/clusters/vision/apis/factory.ingot.dev/v1alpha1/signingkeys")
+    code, body = client.call("GET", f"/clusters/vision{FACTORY}/signingkeys")
     assert code == 200 and b"PRIVATE" not in body, body
-    code, body = client.call("POST", "/clusters/vision/apis/factory.ingot.dev/v1alpha1/signingkeys")
+    code, body = client.call("POST", f"/clusters/vision{FACTORY}/signingkeys")
     assert code == 403, body
 
 
@@ -225,45 +208,26 @@ class Pod:
     """A pod on a node that runs nothing, and somebody who has its token."""
 
     def __init__(self, desk, selector):
-        client, api = desk.factory.client(), "/clusters/vision"
-        client.connection.timeout = 60
-        client.connection.request("GET", f"{api}/api/v1/namespaces/default/pods?watch=true&labelSelector={selector}")
-        for line in client.connection.getresponse():
-            self.pod = json.loads(line)["object"]
-            if self.pod["spec"].get("nodeName"):
-                break
-        client.connection.close()
-        code, body = desk.factory.client().call("POST", f"{api}/api/v1/namespaces/default/serviceaccounts/default/token", {
-            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"boundObjectRef": {
-                "apiVersion": "v1", "kind": "Pod", "name": self.pod["metadata"]["name"], "uid": self.pod["metadata"]["uid"]}}})
-        assert code == 201, body
-        self.token = json.loads(body)["status"]["token"]
+        self.pod = follow(desk.factory, f"{PODS}?labelSelector={selector}", lambda pod: pod["spec"].get("nodeName"))
+        self.token = desk.token_of(self.pod)
 
 
 class Pipeline(Pod):
     """The pod of a run that a push started."""
 
     def __init__(self, desk):
-        remote = Remote(desk.git, "digits")
+        remote = Remote(desk.scratch / "git", "digits")
         self.commit = remote.commit({".ingot/pipeline.yaml": json.dumps(PIPELINE)})
         remote.push()
         self.repository = remote.url
-        command(desk.ingot, "repo", "add", "digits", remote.url, "--tenant", "vision", "--data", desk.factory.data)
+        desk.ingot("repo", "add", "digits", remote.url, "--tenant", "vision")
         super().__init__(desk, "workflows.argoproj.io/workflow")
         self.workflow = self.pod["metadata"]["labels"]["workflows.argoproj.io/workflow"]
 
 
 def mlflow(desk, code, *args, token=None, check=True):
-    python, why = python_with(BUILD, "mlflow-skinny")
-    if not python:
-        raise Skip(why)
-    ca, cert, key = desk.factory.credentials("vision")
-    both = desk.scratch / "vision.pem"
-    both.write_text(Path(cert).read_text() + Path(key).read_text())
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"https://127.0.0.1:{desk.factory.port}/clusters/vision/mlflow",
-                   "MLFLOW_TRACKING_SERVER_CERT_PATH": ca, "GIT_PYTHON_REFRESH": "quiet"}
-    environment |= {"MLFLOW_TRACKING_TOKEN": token} if token else {"MLFLOW_TRACKING_CLIENT_CERT_PATH": str(both)}
-    ran = subprocess.run([python, "-c", code, *args], capture_output=True, text=True, env=environment, timeout=120)
+    ran = subprocess.run([python_with(BUILD, "mlflow-skinny"), "-c", code, *args], env=mlflow_environment(desk.factory, "vision", token),
+                         capture_output=True, text=True, timeout=120)
     assert not check or ran.returncode == 0, ran.stderr[-1500:]
     return ran.stdout if check else ran
 
@@ -318,9 +282,9 @@ def nobody_speaks_for_a_commit_that_the_factory_did_not_run(desk):
     """A tenant's administrator writes a run's commit, and a pod that claims to be of a real run: neither is believed."""
     registered(desk, "digits", "before")  # so that there is one
     real, client = desk.pipeline, desk.factory.client()
-    runs, pods = "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows", "/clusters/vision/api/v1/namespaces/default/pods"
+    runs = "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
     code, body = client.call("PATCH", f"{runs}/{real.workflow}", {"spec": {"arguments": {"parameters": [{"name": "epochs", "value": "9"}]}}},
-                             "application/merge-patch+json")
+                             MERGE)
     assert code == 422 and b"spec.arguments: field is immutable in the run of a commit" in body, body
     code, body = client.call("POST", runs, PIPELINE | {"metadata": {"name": "forged", "labels": {
         "factory.ingot.dev/repository": "digits", "factory.ingot.dev/commit": real.commit}}})
@@ -328,7 +292,7 @@ def nobody_speaks_for_a_commit_that_the_factory_did_not_run(desk):
     owned = {"name": "borrowed", "labels": {"borrowed": "yes"},
              "ownerReferences": real.pod["metadata"]["ownerReferences"], "annotations": real.pod["metadata"]["annotations"]}
     assert "factory.ingot.dev/run-node" in owned["annotations"], owned
-    code, body = client.call("POST", pods, {"metadata": owned, "spec": {"containers": [{"name": "main", "image": "train:1"}]}})
+    code, body = client.call("POST", PODS, {"metadata": owned, "spec": {"containers": [{"name": "main", "image": "train:1"}]}})
     assert code == 201, body
     for selector in ("workflows.argoproj.io/workflow=forged", "borrowed=yes"):
         told = json.loads(mlflow(desk, REGISTER, "claims", selector, token=Pod(desk, selector).token).splitlines()[-1])
@@ -349,7 +313,7 @@ def others_verify_what_the_factory_signed(desk):
         verify = (sigstore.model_signing(), "verify", "key", "--signature", bundle, "--public_key", pub)
         command(*verify, folder)
         command(*verify, changed, check=False)
-    except sigstore.Missing as why:
+    except Missing as why:
         missing.append(f"model_signing: {why}")
     try:
         verify = (sigstore.cosign(), "verify-blob-attestation", "--key", pub, "--bundle", provenance, "--type", "slsaprovenance1",
@@ -357,7 +321,7 @@ def others_verify_what_the_factory_signed(desk):
         command(*verify, folder / "data/weights.bin")
         command(*verify, f"{folder}.manifest.json")
         command(*verify, changed / "data/weights.bin", check=False)
-    except sigstore.Missing as why:
+    except Missing as why:
         missing.append(f"cosign: {why}")
     if missing:
         raise Skip("; ".join(missing))
@@ -509,36 +473,19 @@ def a_renamed_model_keeps_what_it_has(desk):
 
 
 def main():
-    tests = [what_it_signs_others_verify, what_others_sign_it_verifies, hostile_bundles_are_refused,
-             imports_are_of_unsigned_origin, an_alias_moves_and_moves_back, numbers_are_not_used_again,
-             a_version_from_a_pipeline_is_signed_with_what_made_it, nobody_speaks_for_a_commit_that_the_factory_did_not_run, others_verify_what_the_factory_signed,
-             provenance_of_another_model_says_nothing, a_new_key_leaves_old_signatures_valid,
-             the_unmodified_client_reads_and_names_them, sources_lead_nowhere_else,
-             a_pod_registers_and_neither_promotes_nor_deletes, a_renamed_model_keeps_what_it_has,
-             a_new_key_signs_and_old_ones_stay_valid, a_tenant_reads_keys_and_turns_none]
-    wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
-    scratch = Path(tempfile.mkdtemp(prefix="ingot-models-", dir="/var/tmp"))
-    try:
-        os.chmod(scratch, 0o755)  # the worker that reads file remotes is nobody in particular
-        git = scratch / "git"
-        git.mkdir()
-        with Factory(BUILD, "--gpus", "none", "--hollow", "1x1xH100-80GB", "--git-root", str(git)) as factory:
-            factory.run("tenant", "create", "vision")
-            desk = Desk(factory, scratch)
-            desk.git = git
-            for test in wanted:
-                name = test.__name__.replace("_", " ")
-                try:
-                    test(desk)
-                    print(f"ok {name}", flush=True)
-                except Skip as why:
-                    print(f"skip {name}: {why}", flush=True)
-                except Exception as error:
-                    text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
-                    print(f"fail {name}\n  {text}", flush=True)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch_folder("models") as scratch, Factory(BUILD, "--gpus", "none", "--hollow", "1x1xH100-80GB",
+                                                      "--git-root", str(scratch / "git")) as factory:
+        factory.run("tenant", "create", "vision")
+        desk = Bench(factory, scratch)
+        return run_tests([
+            what_it_signs_others_verify, what_others_sign_it_verifies, hostile_bundles_are_refused,
+            imports_are_of_unsigned_origin, an_alias_moves_and_moves_back, numbers_are_not_used_again,
+            a_version_from_a_pipeline_is_signed_with_what_made_it, nobody_speaks_for_a_commit_that_the_factory_did_not_run,
+            others_verify_what_the_factory_signed, provenance_of_another_model_says_nothing,
+            a_new_key_leaves_old_signatures_valid, the_unmodified_client_reads_and_names_them, sources_lead_nowhere_else,
+            a_pod_registers_and_neither_promotes_nor_deletes, a_renamed_model_keeps_what_it_has,
+            a_new_key_signs_and_old_ones_stay_valid, a_tenant_reads_keys_and_turns_none], lambda: (desk,))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

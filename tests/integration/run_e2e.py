@@ -8,12 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import oci  # noqa: E402
-from factory import Factory  # noqa: E402
+from e2e import BUILD, run_tests, skip_all, why_not
+from factory import Factory
+import oci
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
 NEEDED = ["/usr/bin/containerd", "/usr/sbin/runc", "/bin/busybox", "/usr/sbin/nft"]
 SECONDS = 120
 TOOLS = ("sh", "cat", "sleep", "echo", "ls", "mkdir", "find", "sort", "ln", "id", "seq", "touch", "env")
@@ -219,12 +217,8 @@ def main():
              it_is_told_its_environment_and_gpus, a_data_set_is_mounted, what_never_began_says_so, what_cannot_be_is_refused_by_name,
              a_run_that_waits_says_why_and_is_stopped, an_interruption_stops_what_runs, a_run_goes_on_without_who_waits,
              a_detached_run_is_found_by_its_name, a_log_is_shown_as_it_is_written, a_crash_of_the_factory_loses_nothing]
-    missing = [p for p in NEEDED if not Path(p).exists()]
-    if os.geteuid() != 0 or missing:
-        why = "not root" if os.geteuid() != 0 else f"missing {missing[0]}"
-        for test in tests:
-            print(f"skip {test.__name__.replace('_', ' ')}: {why}")
-        return
+    if why := why_not(NEEDED):
+        return skip_all(tests, why)
     with Factory(BUILD, "--gpus", "simulated:1x4xH100-80GB") as factory, tempfile.TemporaryDirectory() as scratch:
         files = {"bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755)}
         oci.write_archive(Path(scratch) / "trainer.tar", "trainer:latest", files, {f"bin/{t}": "busybox" for t in TOOLS},
@@ -233,15 +227,8 @@ def main():
         project = Project(factory, scratch)
         assert "has no image yet" in project.ingot("run", "--", "true", code=1).stderr
         factory.run("image", "load", str(Path(scratch) / "trainer.tar"), "--tenant", "vision")
-        for test in tests:
-            name = test.__name__.replace("_", " ")
-            try:
-                test(Project(factory, scratch))
-                print(f"ok {name}", flush=True)
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
-                print(f"fail {name}\n  {text}", flush=True)
+        return run_tests(tests, lambda: (Project(factory, scratch),))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

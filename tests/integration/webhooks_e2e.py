@@ -2,11 +2,7 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
-import os
-import shutil
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -14,73 +10,46 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-from factory import Factory  # noqa: E402
-from mlflow_venv import python_with  # noqa: E402
+from e2e import BUILD, FACTORY, SECONDS, Desk, mlflow_environment, run_tests, scratch_folder, until
+from factory import Factory
+from listener import Listener, certificate, reply
+from mlflow_venv import python_with
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
 SECRET = "a secret of vision's"
-SECONDS = 60
 
 
-class Skip(Exception):
-    pass
-
-
-class Receiver:
+class Receiver(Listener):
     """Answers as the path says, and keeps what it was told: (path, headers, body)."""
 
     def __init__(self, port=0, tls=None):
-        self.told, self.change, self.over, self.busy = [], threading.Condition(), threading.Event(), 0
-        outer = self
+        self.told, self.change, self.over = [], threading.Condition(), threading.Event()
+        super().__init__(self.take, port, tls)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with outer.change:
-                    outer.told.append((self.path, self.headers, body))
-                    earlier = sum(p == self.path for p, _, _ in outer.told) - 1
-                    outer.change.notify_all()
-                outer.answer(self, earlier)
-
-            do_GET = do_POST
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*tls)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def answer(self, handler, earlier):
-        path = handler.path
+    def take(self, request):
+        path = request.path
+        with self.change:
+            self.told.append((path, request.headers, request.body))
+            earlier = sum(p == path for p, _, _ in self.told) - 1
+            self.change.notify_all()
         if path.startswith("/hang"):
             self.over.wait()
-            return
-        if path.startswith("/endless"):
-            handler.send_response(200)
-            handler.end_headers()
-            try:
-                while not self.over.is_set():
-                    handler.wfile.write(b"x" * 65536)
-            except OSError:
-                pass
-            return
-        code = {"/refuse": 400, "/redirect": 302}.get(path, 200)
-        if path.startswith("/flaky") and earlier < 2:
-            code = 503
-        handler.send_response(code)
-        if code == 302:
-            handler.send_header("Location", f"http://127.0.0.1:{self.port}/stolen")
-        handler.send_header("Content-Length", "4")
-        handler.end_headers()
-        handler.wfile.write(b"told")
+        elif path.startswith("/endless"):
+            self.pour(request)
+        elif path == "/redirect":
+            reply(request, 302, b"told", Location=f"http://127.0.0.1:{self.port}/stolen")
+        elif path == "/refuse":
+            reply(request, 400, b"told")
+        else:
+            reply(request, 503 if path.startswith("/flaky") and earlier < 2 else 200, b"told")
+
+    def pour(self, request):
+        request.send_response(200)
+        request.end_headers()
+        try:
+            while not self.over.is_set():
+                request.wfile.write(b"x" * 65536)
+        except OSError:
+            pass
 
     def wait(self, path, count=1, seconds=SECONDS):
         """The first `count` that came to a path."""
@@ -92,8 +61,7 @@ class Receiver:
 
     def close(self):
         self.over.set()
-        self.server.shutdown()
-        self.server.server_close()
+        super().close()
 
 
 def check(told, entity, action, secret=SECRET):
@@ -108,17 +76,11 @@ def check(told, entity, action, secret=SECRET):
     return said["data"]
 
 
-class World:
-    def __init__(self, factory, receiver, python, why):
-        self.factory, self.receiver, self.python, self.why = factory, receiver, python, why
-        self.client = factory.client()
+class World(Desk):
+    def __init__(self, factory, receiver, authority):
+        super().__init__(factory)
+        self.receiver, self.authority = receiver, authority
         self.base = "/clusters/vision/mlflow/api/2.0/mlflow/"
-        ca, cert, key = factory.credentials("vision")
-        both = factory.data / "vision.both.pem"
-        both.write_text(Path(cert).read_text() + Path(key).read_text())
-        self.env = dict(os.environ, MLFLOW_TRACKING_URI=f"https://127.0.0.1:{factory.port}/clusters/vision/mlflow",
-                        MLFLOW_TRACKING_CLIENT_CERT_PATH=str(both), MLFLOW_TRACKING_SERVER_CERT_PATH=ca,
-                        MLFLOW_HTTP_REQUEST_MAX_RETRIES="1", GIT_PYTHON_REFRESH="quiet")
 
     def ask(self, method, path, body=None, code=200):
         got, text = self.client.call(method, self.base + path, body)
@@ -126,7 +88,7 @@ class World:
         return json.loads(text or b"{}")
 
     def api(self, method, path, body=None):
-        code, text = self.client.call(method, "/clusters/vision/apis/factory.ingot.dev/v1alpha1/" + path, body)
+        code, text = self.client.call(method, f"/clusters/vision{FACTORY}/{path}", body)
         return code, json.loads(text)
 
     def webhook(self, path, *events, secret=SECRET, receiver=None, url=None):
@@ -141,16 +103,11 @@ class World:
         return self.api("GET", f"webhooks/{webhook}")[1].get("status", {})
 
     def until(self, webhook, field, value):
-        deadline = time.monotonic() + SECONDS
-        while self.status(webhook).get(field) != value:
-            assert time.monotonic() < deadline, self.status(webhook)
-            time.sleep(0.1)
-        return self.status(webhook)
+        return until(f"{field} {value} of {webhook}", lambda: (seen := self.status(webhook)).get(field) == value and seen, SECONDS)
 
     def mlflow(self, code, *args):
-        if not self.python:
-            raise Skip(self.why)
-        ran = subprocess.run([str(self.python), "-c", code, *args], env=self.env, capture_output=True, text=True, timeout=SECONDS)
+        ran = subprocess.run([python_with(BUILD, "mlflow-skinny"), "-c", code, *args], env=mlflow_environment(self.factory, "vision"),
+                             capture_output=True, text=True, timeout=SECONDS)
         assert ran.returncode == 0, ran.stderr[-2000:]
         return ran.stdout
 
@@ -228,7 +185,7 @@ def the_unmodified_client_makes_and_tries_them(world):
     asked = world.receiver.wait("/other", 2)
     assert check(asked[0], "prompt", "created")["tags"] == {"kind": "question"}
     assert check(asked[1], "prompt_tag", "set") == {"name": "asked", "key": "lang", "value": "en"}
-    code, text = world.client.call("GET", f"/clusters/vision/apis/factory.ingot.dev/v1alpha1/webhooks/{hook}")
+    code, text = world.client.call("GET", f"/clusters/vision{FACTORY}/webhooks/{hook}")
     assert code == 200 and SECRET.encode() not in text and b'"signed":true' in text, text
     world.mlflow(GONE, hook, other)
 
@@ -307,22 +264,12 @@ def they_lead_nowhere_inside(world):
     assert len(world.receiver.told) == before, world.receiver.told[before:]
 
 
-def tls_is_verified(world, folder=None):
+def tls_is_verified(world):
     folder = Path(tempfile.mkdtemp(dir=world.factory.data))
-    pairs = {}
-    for name, names in (("good", "IP:127.0.0.1"), ("elsewhere", "DNS:elsewhere.example")):
-        key, csr, cert = (folder / f"{name}.{end}" for end in ("key", "csr", "crt"))
-        extension = folder / f"{name}.ext"
-        extension.write_text(f"subjectAltName={names}\n")
-        subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", csr, "-subj", f"/CN={name}"],
-                       check=True, capture_output=True)
-        subprocess.run(["openssl", "x509", "-req", "-in", csr, "-CA", world.authority / "ca.crt", "-CAkey", world.authority / "ca.key",
-                        "-CAcreateserial", "-days", "2", "-extfile", extension, "-out", cert], check=True, capture_output=True)
-        pairs[name] = (cert, key)
-    self_signed = (folder / "self.crt", folder / "self.key")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self_signed[1], "-out", self_signed[0], "-days", "2",
-                    "-subj", "/CN=self", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    for pair, why in ((pairs["good"], ""), (pairs["elsewhere"], "IP address mismatch"), (self_signed, "self-signed certificate")):
+    good = certificate(folder, "good", "IP:127.0.0.1", world.authority)
+    elsewhere = certificate(folder, "elsewhere", "DNS:elsewhere.example", world.authority)
+    self_signed = certificate(folder, "self", "IP:127.0.0.1")
+    for pair, why in ((good, ""), (elsewhere, "IP address mismatch"), (self_signed, "self-signed certificate")):
         receiver = Receiver(tls=pair)
         hook = world.webhook("", "registered_model.created", url=f"https://127.0.0.1:{receiver.port}/tls")
         result = world.ask("POST", f"webhooks/{hook}/test", {})["result"]
@@ -341,8 +288,7 @@ def a_crash_loses_nothing_acknowledged(world):
     for n in range(5):
         model(world, f"crashed-{n}")
     world.factory.kill()
-    world.factory.up()
-    world.client = world.factory.client()
+    world.up_again()
     model(world, "crashed-5")
     back = Receiver(port)
     try:
@@ -377,34 +323,20 @@ def a_suspended_one_is_told_nothing(world):
 
 
 def main():
-    tests = [the_unmodified_client_makes_and_tries_them, what_changes_a_model_is_told, who_is_busy_is_told_again,
-             who_refuses_or_sends_elsewhere_is_not, who_hangs_holds_up_nobody, they_lead_nowhere_inside, tls_is_verified,
-             a_crash_loses_nothing_acknowledged, a_suspended_one_is_told_nothing]
-    wanted = [t for t in tests if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
-    python, why = python_with(BUILD, "mlflow-skinny")
-    authority = Path(tempfile.mkdtemp(prefix="ingot-hooks-", dir="/var/tmp"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", authority / "ca.key", "-out", authority / "ca.crt",
-                    "-days", "2", "-subj", "/CN=receivers"], check=True, capture_output=True)
     receiver = Receiver()
     try:
-        with Factory(BUILD, "--gpus", "none", "--webhook-allow", "127.0.0.1/32", "--webhook-ca", str(authority / "ca.crt")) as factory:
-            factory.run("tenant", "create", "vision")
-            world = World(factory, receiver, python, why)
-            world.authority = authority
-            for test in wanted:
-                name = test.__name__.replace("_", " ")
-                try:
-                    test(world)
-                    print(f"ok {name}", flush=True)
-                except Skip as reason:
-                    print(f"skip {name}: {reason}", flush=True)
-                except Exception as error:
-                    text = f"{type(error).__name__}: {error}".replace("\n", " | ")[:1500]
-                    print(f"fail {name}\n  {text}", flush=True)
+        with scratch_folder("hooks") as scratch:
+            authority = certificate(scratch, "receivers")
+            with Factory(BUILD, "--gpus", "none", "--webhook-allow", "127.0.0.1/32", "--webhook-ca", str(authority[0])) as factory:
+                factory.run("tenant", "create", "vision")
+                world = World(factory, receiver, authority)
+                return run_tests([the_unmodified_client_makes_and_tries_them, what_changes_a_model_is_told, who_is_busy_is_told_again,
+                                  who_refuses_or_sends_elsewhere_is_not, who_hangs_holds_up_nobody, they_lead_nowhere_inside,
+                                  tls_is_verified, a_crash_loses_nothing_acknowledged, a_suspended_one_is_told_nothing],
+                                 lambda: (world,))
     finally:
         receiver.close()
-        shutil.rmtree(authority, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

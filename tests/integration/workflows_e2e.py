@@ -4,15 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-from argo import Missing, argo as argo_program  # noqa: E402
-from factory import Factory  # noqa: E402
+from e2e import BUILD, ROOT, follow, run_tests, until
+from argo import argo as argo_program
+from factory import Factory
 
-BUILD = Path(os.environ.get("BUILD", ROOT / "build/release")).resolve()
 SECONDS = 120
 
 
@@ -148,17 +144,11 @@ spec:
 
 def in_node(factory, workflow, name, phase="Running"):
     """Waits, by the Workflow's watch, until the node has the phase; returns the Workflow."""
-    client = factory.client()
-    client.connection.timeout = SECONDS
-    client.connection.request("GET", "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows?watch=true"
-                              f"&fieldSelector=metadata.name={workflow}")
-    seen = {}
-    for line in client.connection.getresponse():
-        seen = json.loads(line)["object"]
+    def is_there(seen):
         node = node_of(seen, name) if "status" in seen else None
-        if node and node["phase"] == phase:
-            return seen
-    raise AssertionError(f"{workflow}{name} is not {phase}: {json.dumps(seen)}")
+        return node and node["phase"] == phase
+    path = "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
+    return follow(factory, f"{path}?fieldSelector=metadata.name={workflow}", is_there, SECONDS)
 
 
 def a_stopped_run_calls_its_exit_handler(factory, kubectl):
@@ -230,9 +220,7 @@ def a_deleted_workflow_takes_its_pods_along(factory, kubectl):
     name = kubectl.create(LONG)
     in_node(factory, name, "[1].b")
     kubectl("delete", "workflow", name)
-    end = time.monotonic() + SECONDS
-    while kubectl("get", "pods", "-l", f"workflows.argoproj.io/workflow={name}", "-o", "name").stdout:
-        assert time.monotonic() < end, "pods are left"
+    until("its pods are gone", lambda: not kubectl("get", "pods", "-l", f"workflows.argoproj.io/workflow={name}", "-o", "name").stdout, SECONDS)
 
 
 def another_tenant_sees_nothing(factory, kubectl):
@@ -361,16 +349,8 @@ def main():
         kubectl = Kubectl(factory, "vision")
         for name, wrong in manifests(kubectl):
             print("".join(f"  {w}\n" for w in wrong) + f"{'fail' if wrong else 'ok'} {name}", flush=True)
-        for run in [*runs, argo_drives_a_run, argo_tries_again_what_failed, argo_drives_schedules]:
-            name = run.__name__.replace("_", " ")
-            try:
-                run(factory, kubectl)
-                print(f"ok {name}", flush=True)
-            except Missing as why:
-                print(f"skip {name}: {why}", flush=True)
-            except AssertionError as error:
-                print(f"  {error}\nfail {name}", flush=True)
+        return run_tests([*runs, argo_drives_a_run, argo_tries_again_what_failed, argo_drives_schedules], lambda: (factory, kubectl))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
