@@ -261,7 +261,7 @@ def git_in_a_pod(vision, name):
     script = ("#!/bin/sh\nexport GIT_PROJECT_ROOT=/srv GIT_HTTP_EXPORT_ALL=1 HOME=/ PATH=/bin:/usr/lib/git-core "
               "GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'\nexec /usr/lib/git-core/git-http-backend\n")
     setup = ("export HOME=/ PATH=/bin:/usr/lib/git-core GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a "
-             f"GIT_COMMITTER_EMAIL=a; B='/bin/busybox'; $B mkdir -p /srv /www/cgi-bin; printf '%s' \"$SCRIPT\" > /www/cgi-bin/git; "
+             "GIT_COMMITTER_EMAIL=a; B='/bin/busybox'; $B mkdir -p /srv /www/cgi-bin; printf '%s' \"$SCRIPT\" > /www/cgi-bin/git; "
              "$B chmod 755 /www/cgi-bin/git; git init -q -b main /srv/digits && cd /srv/digits && "
              "$B mkdir -p src && echo one > src/train.py && git add . && git commit -qm one && git tag v1 && "
              "echo two > src/train.py && git commit -qam two && git checkout -qb other && echo three > src/train.py && "

@@ -50,6 +50,24 @@ def a_pod_reaches_its_own_control_plane(factory, vision, speech):
     assert log.count('"code":401') + log.count('"code":403') + log.count('"code": 401') == 2, log
 
 
+def a_server_is_ready_once_it_answers(factory, vision, _):
+    serve = "/bin/busybox mkdir /www; echo yes > /www/ready; exec /bin/busybox httpd -f -p 8080 -h /www"
+    for name, probe in (("http", {"httpGet": {"path": "/ready", "port": 8080}}), ("tcp", {"tcpSocket": {"port": 8080}}),
+                        ("wrong", {"httpGet": {"path": "/nothing", "port": 8080}})):
+        vision.call("POST", vision.pods, {
+            "metadata": {"name": name}, "spec": {"terminationGracePeriodSeconds": 1, "containers": [
+                {"name": "main", "image": "tools:latest", "command": ["sh", "-c", serve],
+                 "readinessProbe": {**probe, "periodSeconds": 1, "failureThreshold": 1}}]}})
+    for name in ("http", "tcp"):
+        vision.wait(name, lambda pod: pod["status"].get("containerStatuses", [{}])[0].get("ready"))
+    vision.phase("wrong", "Running")
+    events = "/clusters/vision/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=wrong,reason=Unhealthy"
+    told = follow(factory, events, lambda event: "404" in event["message"])
+    assert not vision.get("wrong")["status"]["containerStatuses"][0]["ready"], told
+    for name in ("http", "tcp", "wrong"):
+        vision.call("DELETE", f"{vision.pods}/{name}?gracePeriodSeconds=0")
+
+
 def a_forced_deletion_frees_no_gpu_early(factory, vision, _):
     uid = vision.create("forced", "trap '' TERM; sleep 600", gpus=1)
     vision.phase("forced", "Running")
@@ -178,7 +196,7 @@ def down_leaves_nothing(factory, vision, _):
 
 def main():
     tests = [a_pod_sees_exactly_its_gpus, a_pod_without_gpus_sees_none, a_pod_reaches_its_own_control_plane,
-             a_tenant_cannot_take_a_gpu, a_forced_deletion_frees_no_gpu_early,
+             a_server_is_ready_once_it_answers, a_tenant_cannot_take_a_gpu, a_forced_deletion_frees_no_gpu_early,
              a_step_leaves_files_and_its_output, an_absent_image_says_so_and_starts_once_loaded, one_tenants_image_is_not_anothers,
              pods_survive_a_crash_of_the_factory, pods_survive_a_kill_of_containerd, an_upgrade_keeps_pods,
              two_factories_do_not_meet, down_leaves_nothing]
