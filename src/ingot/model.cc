@@ -106,8 +106,7 @@ Result<ModelPlace> model_place(Client& client, const ModelOptions& options, cons
 
 Result<api::Json> find_model(Client& client, const ModelPlace& place) {
   auto model = client.get(place.model());
-  if (model ? api::string_at(*model, {"spec", "name"}) != place.name
-            : model.error().reason == Reason::NotFound)
+  if (model ? api::string_at(*model, {"spec", "name"}) != place.name : model.error().kind == "models")
     return fail(Reason::NotFound,
                 fmt::format("tenant {} has no model {}\n  `ingot model list` shows what there is",
                             place.tenant, place.name));

@@ -127,7 +127,11 @@ int explain(const Common& common, const std::string& pod) {
       fmt::format("/clusters/{}/apis/factory.ingot.dev/v1alpha1/explain?namespace={}&pod={}",
                   query_value(pod.substr(0, first)), query_value(pod.substr(first + 1, last - first - 1)),
                   query_value(pod.substr(last + 1))));
-  if (!told) return failed(told.error());
+  if (!told)
+    return failed(told.error().message +
+                  (told.error().reason == Reason::NotFound && told.error().kind != "tenants"
+                       ? "\n  a run that is held has no pod yet: `ingot runs show` says why"
+                       : ""));
   if (common.json)
     print_json(*told);
   else if (api::find(*told, {"node"}))

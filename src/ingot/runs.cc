@@ -116,16 +116,19 @@ void print_nodes(const Json& workflow) {
   table.print();
 }
 
-void print_values(std::string_view what, const JsonArray& parameters) {
+// What a node gives, its run often gives again: each line once.
+void print_values(std::string_view what, const JsonArray& parameters, std::set<std::string>& said) {
   for (const Json& p : parameters) {
     const Json* value = api::find(p, {"value"});
     if (!value) continue;
-    fmt::print("  {:<9} {}={}\n", what, string_at(p, {"name"}),
-               clipped(value->is_string() ? std::string(value->get_string()) : api::to_text(*value)));
+    std::string line =
+        fmt::format("  {:<9} {}={}\n", what, string_at(p, {"name"}),
+                    clipped(value->is_string() ? std::string(value->get_string()) : api::to_text(*value)));
+    if (const auto [at, fresh] = said.insert(std::move(line)); fresh) fmt::print("{}", *at);
   }
 }
 
-// "$ 0.02, 1.5 GPU-hours" of its pods; "" where the books say nothing of them.
+// "$ 0.02, 1.5 GPU-hours", "$ 0.0037, 6 GPU-seconds" of its pods; "" where the books say nothing of them.
 std::string cost_of(Found& found, const Json& workflow) {
   const auto made = parse_rfc3339(string_at(workflow, {"metadata", "creationTimestamp"}));
   if (!made) return "";
@@ -150,8 +153,11 @@ std::string cost_of(Found& found, const Json& workflow) {
     }
   std::string out;
   for (const auto& [currency, cost] : costs)
-    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", currency, shown_cost(fmt::format("{:.6f}", cost)));
-  if (gpu_seconds > 0) out += fmt::format(", {:.2f} GPU-hours", gpu_seconds / 3600);
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", currency == "USD" ? "$" : currency,
+                       shown_cost(fmt::format("{:.6f}", cost)));
+  if (gpu_seconds > 0)
+    out += gpu_seconds < 360 ? fmt::format(", {:.0f} GPU-seconds", gpu_seconds)
+                             : fmt::format(", {:.1f} GPU-hours", gpu_seconds / 3600);
   return out;
 }
 
@@ -182,6 +188,15 @@ class Lines {
   const std::string prefix_;
   bool fresh_ = true;
 };
+
+bool is_called(const RunNode& node, std::string_view name) {
+  return name == node.shown || name == node.name || name == node.id;
+}
+
+// "each" of "each(0:1)" and all others of that loop.
+bool is_of_loop(const RunNode& node, std::string_view name) {
+  return node.shown.starts_with(std::string(name) + "(");
+}
 
 Result<void> print_log(Found& found, RunFollower& follower, const RunNode& node, bool told, bool follow) {
   auto pod = found.client.get(found.place.path("v1", "pods") + "/" + query_value(node.pod));
@@ -243,10 +258,11 @@ int runs_show(const Common& common, const RunsOptions& options) {
     fmt::print("  {:<9} {}\n", "message", why);
   if (const auto gpus = gpus_of(*run); !gpus.empty()) fmt::print("  {:<9} {}\n", "GPUs", gpus);
   if (const std::string cost = cost_of(*found, *run); !cost.empty()) fmt::print("  {:<9} {}\n", "cost", cost);
-  print_values("parameter", api::array_at(*run, {"spec", "arguments", "parameters"}));
-  print_values("output", api::array_at(*run, {"status", "outputs", "parameters"}));
+  std::set<std::string> said;
+  print_values("parameter", api::array_at(*run, {"spec", "arguments", "parameters"}), said);
+  print_values("output", api::array_at(*run, {"status", "outputs", "parameters"}), said);
   for (const auto& [id, node] : api::object_at(*run, {"status", "nodes"})) {
-    print_values("output", api::array_at(node, {"outputs", "parameters"}));
+    print_values("output", api::array_at(node, {"outputs", "parameters"}), said);
     for (const Json& artifact : api::array_at(node, {"outputs", "artifacts"}))
       fmt::print("  {:<9} {} ({})\n", "artifact", string_at(artifact, {"name"}),
                  string_at(artifact, {"s3", "key"}).substr(0, 19));
@@ -268,8 +284,7 @@ int runs_logs(const Common& common, const RunsOptions& options) {
     const std::vector<RunNode> pods = pods_of(last);
     const bool single = templates_of(last).size() == 1 && pods.size() == 1;
     for (const RunNode& node : pods) {
-      if (!options.node.empty() && options.node != node.shown && options.node != node.name &&
-          options.node != node.id) {
+      if (!options.node.empty() && !is_called(node, options.node) && !is_of_loop(node, options.node)) {
         told.emplace(node.id, true);
         continue;
       }
@@ -278,7 +293,8 @@ int runs_logs(const Common& common, const RunsOptions& options) {
       if (options.follow)
         if (auto waited = follower.until_it_runs(node.pod, [](const std::string&) {}); !waited)
           return failed(waited.error());
-      if (auto done = print_log(*found, follower, node, !single && options.node.empty(), options.follow);
+      if (auto done =
+              print_log(*found, follower, node, !single && !is_called(node, options.node), options.follow);
           !done)
         return failed(done.error());
     }

@@ -98,9 +98,12 @@ int status(const Common& common) {
   }
   fmt::print("factory {} runs at https://{}   pid {}   version {}   data {}\n", record->id, record->address,
              record->pid, record->version, common.data);
-  fmt::print("{} tenants   {} nodes   {} of {} GPUs held   {} pods placed\n", api::to_text(all["tenants"]),
-             api::to_text(all["nodes"]), api::to_text(all["gpusHeld"]), api::to_text(all["gpus"]),
-             api::to_text(all["podsPlaced"]));
+  const auto count = [&](const char* of, const char* what) {
+    const std::string number = api::to_text(all[of]);
+    return fmt::format("{} {}{}", number, what, number == "1" ? "" : "s");
+  };
+  fmt::print("{}   {}   {} of {} held   {} placed\n", count("tenants", "tenant"), count("nodes", "node"),
+             api::to_text(all["gpusHeld"]), count("gpus", "GPU"), count("podsPlaced", "pod"));
   return kOk;
 }
 

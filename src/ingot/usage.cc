@@ -50,6 +50,10 @@ int usage(const Common& common, const UsageOptions& options) {
   if (!client) return failed(client.error());
   auto report = client->get(fmt::format("{}/usage{}", client->own_api(), query));
   if (!report) return failed(report.error());
+  if (!options.tenant.empty() && api::array_at(*report, {"tenants"}).empty())
+    if (auto there = client->get(fmt::format("{}/tenants/{}", kFactoryApi, query_value(options.tenant)));
+        !there)
+      return failed(there.error());
   if (common.json)
     print_json(*report);
   else

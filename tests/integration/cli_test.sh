@@ -94,6 +94,8 @@ check "a bad name is refused" 1 "Invalid value" "$ingot" tenant create Bad_Name
 check "tenants are listed" 0 "vision +8" "$ingot" tenant list
 check "JSON is without managedFields" 1 "" grep managedFields <("$ingot" tenant list -o json)
 check "a tenant that is not there is named" 1 "there is no tenant vison" "$ingot" runs show x --tenant vison
+check "nor has it used anything" 1 "there is no tenant vison" "$ingot" usage --tenant vison
+check "status counts one as one" 0 "1 tenant   2 nodes" "$ingot" status
 check "what is not there is named in the command's words" 1 "there is no data set nope.*dataset list" \
   "$ingot" dataset show nope
 check "a run is refused before its directory is packed" 1 "^error: there is no namespace nope$" \

@@ -116,6 +116,23 @@ def a_data_set_is_mounted(project):
     assert ran.stdout == "one", ran
 
 
+def a_loop_is_asked_for_by_its_name(project):
+    say = {"name": "say", "inputs": {"parameters": [{"name": "x"}]}, "outputs": {"parameters": [
+               {"name": "at", "globalName": "at", "valueFrom": {"path": "/at"}}]},
+           "container": {"image": "trainer", "command": ["sh", "-c", "echo {{inputs.parameters.x}}; echo here > /at"]}}
+    each = {"name": "each", "template": "say", "withItems": ["a", "b"],
+            "arguments": {"parameters": [{"name": "x", "value": "{{item}}"}]}}
+    made = project.factory.client().call("POST", "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows", {
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "loop"},
+        "spec": {"entrypoint": "main", "templates": [{"name": "main", "steps": [[each]]}, say]}})
+    assert made[0] == 201, made
+    project.ingot("runs", "logs", "-f", "loop")
+    assert project.ingot("runs", "logs", "loop", "each").stdout.splitlines() == ["[each(0:a)] a", "[each(1:b)] b"]
+    assert project.ingot("runs", "logs", "loop", "each(1:b)").stdout == "b\n"
+    shown = project.ingot("runs", "show", "loop").stdout
+    assert shown.count("at=here") == 1, shown
+
+
 def what_never_began_says_so(project):
     ran = project.ingot("run", "--", "nosuch", code=1)
     assert 'its command cannot be started: exec: "nosuch"' in ran.stderr and "containerd" not in ran.stderr, ran.stderr
@@ -214,7 +231,8 @@ def a_crash_of_the_factory_loses_nothing(project):
 def main():
     tests = [an_exit_code_passes_through, what_git_ignores_stays_behind, what_it_leaves_comes_back,
              nothing_comes_back_beside_its_directory,
-             it_is_told_its_environment_and_gpus, a_data_set_is_mounted, what_never_began_says_so, what_cannot_be_is_refused_by_name,
+             it_is_told_its_environment_and_gpus, a_data_set_is_mounted, a_loop_is_asked_for_by_its_name,
+             what_never_began_says_so, what_cannot_be_is_refused_by_name,
              a_run_that_waits_says_why_and_is_stopped, an_interruption_stops_what_runs, a_run_goes_on_without_who_waits,
              a_detached_run_is_found_by_its_name, a_log_is_shown_as_it_is_written, a_crash_of_the_factory_loses_nothing]
     if why := why_not(NEEDED):
