@@ -56,7 +56,9 @@ CLI::App* CommandLine::command(CLI::App& parent, const char* name, const char* w
                                Action run) {
   CLI::App* sub = parent.add_subcommand(name, what);
   sub->fallthrough();
-  if (example != nullptr) sub->footer(std::string("\nExample:\n  ") + example);
+  // Else that of all commands would be taken over.
+  sub->footer(example != nullptr ? std::string("\nExample:\n  ") + example
+                                 : fmt::format("\n`ingot {} COMMAND --help` says more.", name));
   if (run) runs_.emplace(sub, std::move(run));
   return sub;
 }

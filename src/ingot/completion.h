@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace CLI {
@@ -13,6 +14,7 @@ namespace ingot {
 struct CommandWords {
   std::string path;  // "tenant create"; "" for the program itself
   std::vector<std::string> commands, options;
+  std::vector<std::pair<std::string, std::string>> choices;  // "--class|--c", "public internal"
 };
 std::vector<CommandWords> describe(const CLI::App&);
 std::string completion_script(const std::string& shell, const std::vector<CommandWords>&);

@@ -74,6 +74,17 @@ asked_with_a_kubeconfig() {
   "$ingot" tenant delete other >/dev/null
 }
 
+offered() {  # offered WORD…: what bash offers for the last of them
+  (source <("$ingot" completion bash); COMP_WORDS=(ingot "$@"); COMP_CWORD=$#; _ingot; echo "${COMPREPLY[*]}")
+}
+check "commands are completed" 0 "^add list sync runs$" offered repo ""
+check "so are shells" 0 "^bash zsh fish$" offered completion ""
+check "options are completed" 0 "^--webhook$" offered repo add --we
+check "what an option may be is completed" 0 "^github gitlab gitea forgejo$" offered repo add --webhook ""
+check "a short option's too" 0 "^json table$" offered runs list -o ""
+check "a value that is called like a command is none" 0 "--detach" offered run --image runs --
+check "files are the shell's to complete" 0 "^$" offered dataset add digits ""
+check "so is what is run" 0 "^$" offered run -- --
 check "no factory is one clear line" 1 "no factory is running" "$ingot" tenant list
 check "status without a factory exits 3" 3 "no factory is running" "$ingot" status
 check "down without a factory is no fault" 0 "no factory is running" "$ingot" down
