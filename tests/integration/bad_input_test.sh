@@ -8,22 +8,11 @@ if ! command -v curl >/dev/null; then
   exit 0
 fi
 
-# credentials FILE WHO: the kubeconfig's certificate and key as WHO.crt and WHO.key.
-credentials() {
-  local part
-  for part in certificate key; do
-    sed -n "s/.*client-$part-data: \"\?\([^\"]*\)\"\?\$/\1/p" "$1" | base64 -d >"$work/$2.$part"
-  done
-  sed -n 's/.*certificate-authority-data: "\?\([^"]*\)"\?$/\1/p' "$1" | base64 -d >"$work/ca"
-}
-
 # call WHO METHOD PATH [CURL ARGUMENTS]: prints the body, the Warning headers and, last, the code.
 call() {
-  local who=$1 method=$2 path=$3 as=()
+  local who=$1 method=$2 path=$3
   shift 3
-  [[ $who != nobody ]] && as=(--cert "$work/$who.certificate" --key "$work/$who.key")
-  curl -s --path-as-is --max-time 20 --cacert "$work/ca" "${as[@]}" -X "$method" "https://$address$path" \
-    -w '\n%header{warning}\n%{http_code}' "$@" 2>&1
+  asked "$who" --path-as-is -X "$method" "https://$address$path" -w '\n%header{warning}\n%{http_code}' "$@" 2>&1
 }
 
 # answers NAME CODES PATTERN WHO METHOD PATH [CURL ARGUMENTS]: the code is one of CODES; a refusal is a Status.

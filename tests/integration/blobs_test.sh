@@ -6,30 +6,11 @@ for tool in curl jq python3; do
   command -v "$tool" >/dev/null || { skip blobs "no $tool"; exit 0; }
 done
 
-# go NAME [ADDRESS]: starts the factory, where it was before if ADDRESS is given.
-go() {
-  if ! "$INGOT" up --detach --gpus none --listen "${2:-127.0.0.1:0}" >"$work/up" 2>&1; then
-    fail "$1" "$(cat "$work/up")"
-    exit 1
-  fi
-  address=$(sed -n 's|.*https://\([^ ]*\).*|\1|p' "$work/up" | head -1)
-}
-
-# credentials TENANT: its administrator's certificate as files for curl.
-credentials() {
-  local config
-  config=$("$INGOT" tenant kubeconfig "$1") || return 1
-  for field in certificate-authority-data client-certificate-data client-key-data; do
-    sed -n "s/.*$field: *//p" "$config" | tr -d '"' | base64 -d >"$work/$1-$field"
-  done
-}
 # as TENANT METHOD PATH [CURL ARGUMENTS…]: the status, then headers, in $work/head; the body in $work/body.
 as() {
   local who=$1 method=$2 path=$3
   shift 3
-  curl -sS --max-time 60 --cacert "$work/$who-certificate-authority-data" --cert "$work/$who-client-certificate-data" \
-    --key "$work/$who-client-key-data" -X "$method" -D "$work/head" -o "$work/body" -w '%{http_code}' "$@" \
-    "https://$address$path"
+  asked "$who" -S --max-time 60 -X "$method" -D "$work/head" -o "$work/body" -w '%{http_code}' "$@" "https://$address$path"
 }
 # answers NAME CODE [PATTERN] -- AS-ARGUMENTS…
 answers() {
@@ -50,13 +31,12 @@ stored() { find "$INGOT_DATA/blobs" -type f -path '*/sha256/*' | wc -l; }
 restart() {
   kill -9 "$("$INGOT" status -o json | jq .pid)"
   while "$INGOT" status >/dev/null 2>&1; do sleep 0.05; done
-  go restart "$address"
+  listen=$address up restart --gpus none
 }
 
-go start
+up start --gpus none
 "$INGOT" tenant create vision >/dev/null && "$INGOT" tenant create speech --storage 1Mi >/dev/null || fail tenants "not created"
-credentials vision
-credentials speech
+for tenant in vision speech; do credentials "$("$INGOT" tenant kubeconfig $tenant)" $tenant; done
 blobs=/clusters/vision/blobs
 
 head -c 40000000 /dev/urandom >"$work/big"
@@ -156,7 +136,7 @@ if [[ $(id -u) == 0 ]] && mkdir -p "$work/tiny" && mount -t tmpfs -o size=40m tm
   "$INGOT" down >/dev/null
   mv "$INGOT_DATA/blobs" "$work/aside" && mkdir "$work/tiny/blobs" && mkdir -m 700 "$INGOT_DATA/blobs" && mount --bind "$work/tiny/blobs" "$INGOT_DATA/blobs"
   hooks+=('umount -l "$INGOT_DATA/blobs"')
-  go full "$address"
+  listen=$address up full --gpus none
   answers "a full disk says so" 507 "the disk that holds the blobs is full" vision PUT "$blobs/$big" --data-binary "@$work/big"
   answers "also where no length is said" 507 "the disk that holds the blobs is full" vision PUT "$blobs/$big" -H "Transfer-Encoding: chunked" --data-binary "@$work/big"
   [[ $(find "$INGOT_DATA/blobs" -type f | wc -l) == 0 ]] && ok "nothing half is left" || fail "nothing half is left" "$(find "$INGOT_DATA/blobs" -type f)"

@@ -31,15 +31,32 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# up NAME ARGUMENTS…: starts the factory on a free port; $address is where it listens.
+# up NAME ARGUMENTS…: starts the factory on a free port, or at $listen; $address is where it listens.
 up() {
   local name=$1
   shift
-  if ! "$INGOT" up --detach --listen 127.0.0.1:0 "$@" >"$work/up" 2>&1; then
+  if ! "$INGOT" up --detach --listen "${listen:-127.0.0.1:0}" "$@" >"$work/up" 2>&1; then
     fail "$name" "$(cat "$work/up")"
     exit 1
   fi
   address=$(sed -n 's|.*https://\([^ ]*\).*|\1|p' "$work/up" | head -1)
+}
+
+# credentials KUBECONFIG WHO: what asked() shows for WHO.
+credentials() {
+  local part
+  for part in certificate key; do
+    sed -n "s/.*client-$part-data: \"\?\([^\"]*\)\"\?\$/\1/p" "$1" | base64 -d >"$work/$2.$part"
+  done
+  sed -n 's/.*certificate-authority-data: "\?\([^"]*\)"\?$/\1/p' "$1" | base64 -d >"$work/ca"
+}
+
+# asked WHO CURL-ARGUMENTS…: the factory, as WHO; nobody has no certificate.
+asked() {
+  local who=$1 shown=()
+  shift
+  [[ $who != nobody ]] && shown=(--cert "$work/$who.certificate" --key "$work/$who.key")
+  curl -s --max-time 20 --cacert "$work/ca" "${shown[@]}" "$@"
 }
 
 # expect NAME PATTERN COMMAND…: it succeeds and prints what matches the extended regular expression.

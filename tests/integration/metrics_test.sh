@@ -13,18 +13,9 @@ if ((EUID != 0)); then
   exit 0
 fi
 
-# credentials FILE WHO: the kubeconfig's certificate and key as WHO.crt and WHO.key.
-credentials() {
-  local part
-  for part in certificate key; do
-    sed -n "s/.*client-$part-data: \"\?\([^\"]*\)\"\?\$/\1/p" "$1" | base64 -d >"$work/$2.$part"
-  done
-  sed -n 's/.*certificate-authority-data: "\?\([^"]*\)"\?$/\1/p' "$1" | base64 -d >"$work/ca"
-}
 # page WHO PATH: what it is answered, with the code last.
 page() {
-  curl -s --max-time 20 --cacert "$work/ca" --cert "$work/$1.certificate" --key "$work/$1.key" \
-    -w '%{http_code}\n' "https://$address$2"
+  asked "$1" -w '%{http_code}\n' "https://$address$2"
 }
 # Commands below may be functions; each of them has a limit of its own.
 # eventually NAME PATTERN COMMAND…: what it prints comes to match within a minute.
@@ -96,7 +87,7 @@ eventually 'the operator sees who holds what' "$series" page operator /metrics
 eventually 'a tenant sees its own' "$series" page red /clusters/red/metrics
 lacks 'and nothing of another' 'red|ingot_scheduler|process_' page blue /clusters/blue/metrics
 shows 'nor of the factory' '40[13]$' page blue /clusters/root/metrics
-shows 'no credential, no page' '401$' curl -s --max-time 20 --cacert "$work/ca" -w '%{http_code}\n' "https://$address/metrics"
+shows 'no credential, no page' '401$' asked nobody -w '%{http_code}\n' "https://$address/metrics"
 shows 'queues' 'ingot_queue_gpus_used\{queue="red",tenant="red"[^}]*\} 1$' page operator /metrics
 shows 'the ledger' 'ingot_tenant_gpu_seconds_total\{tenant="red"\} [0-9.]+$' page operator /metrics
 shows 'decisions' 'ingot_scheduler_pods_bound_total [1-9]' page operator /metrics
@@ -117,11 +108,11 @@ eventually 'an instance says how busy it is, and whose it is' "$instance" page r
 k delete pod notebook >/dev/null
 
 k create serviceaccount watcher >/dev/null
-token=$(curl -s --cacert "$work/ca" --cert "$work/red.certificate" --key "$work/red.key" -H 'Content-Type: application/json' \
+token=$(asked red -H 'Content-Type: application/json' \
   -d '{"spec":{"expirationSeconds":600}}' "https://$address/clusters/red/api/v1/namespaces/default/serviceaccounts/watcher/token" |
   jq -r .status.token)
 as_watcher() {
-  curl -s --max-time 20 --cacert "$work/ca" -H "Authorization: Bearer $token" -w '%{http_code}\n' "https://$address/clusters/red/metrics"
+  asked nobody -H "Authorization: Bearer $token" -w '%{http_code}\n' "https://$address/clusters/red/metrics"
 }
 shows 'a ServiceAccount without the right' '403$' as_watcher
 k create clusterrole metrics --verb=get --non-resource-url=/metrics >/dev/null
