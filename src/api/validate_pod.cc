@@ -108,6 +108,12 @@ void pod_update(const Subject& s) {
         "to existing tolerations),`spec.schedulingGates` (only removals)");
 }
 
+// What a node's agent said before it died may arrive after all that the next one says.
+void keep_ended(const Subject& s) {
+  const std::string_view was = string_at(*s.before, {"status", "phase"});
+  if ((was == "Succeeded" || was == "Failed") && string_at(s.object, {"status", "phase"}) != was)
+    s.errors.forbidden("status.phase", "the pod has ended: it stays " + std::string(was));
+}
 }  // namespace
 
 bool same(const Json* a, const Json* b) {
@@ -156,6 +162,7 @@ void validate_pod(const Subject& s) {
   const Json* spec = find(s.object, {"spec"});
   if (!spec) return s.errors.required("spec.containers");
   if (s.before) {
+    keep_ended(s);
     // Most updates are of the status: what was judged when it was written is not judged again.
     if (const Json* was = find(*s.before, {"spec"}); was && same(*was, *spec)) return;
     return pod_update(s), s.errors.empty() ? validate_pod_spec(*spec, "spec", s.errors) : void();

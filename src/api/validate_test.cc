@@ -198,6 +198,22 @@ TEST_F(ValidateTest, PodUpdatesChangeLittle) {
               testing::SizeIs(1));
 }
 
+TEST_F(ValidateTest, APodThatHasEndedStaysSo) {
+  const auto in = [&](std::string_view phase) {
+    std::string text = pod(R"("containers":[{"name":"c","image":"i"}])");
+    return text.insert(1, R"("status":{"phase":")" + std::string(phase) + R"("},)");
+  };
+  const auto update = [&](std::string_view now, std::string_view before) {
+    return wrong("", "Pod", in(now), in(before));
+  };
+  EXPECT_THAT(update("Failed", "Running"), IsEmpty());
+  EXPECT_THAT(update("Pending", "Running"), IsEmpty()) << "its node was rebooted";
+  EXPECT_THAT(update("Failed", "Failed"), IsEmpty());
+  for (const std::string_view late : {"Pending", "Running", "Succeeded", ""})
+    EXPECT_THAT(update(late, "Failed"),
+                ElementsAre("status.phase: Forbidden: the pod has ended: it stays Failed"));
+}
+
 TEST_F(ValidateTest, Jobs) {
   auto bad = [&](const std::string& spec) { return wrong("batch", "Job", job(spec)); };
   EXPECT_THAT(bad(""), IsEmpty());
