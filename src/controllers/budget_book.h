@@ -103,7 +103,10 @@ class BudgetBook final : public policy::BudgetDesk {
   std::string why_held(BudgetLine&, const scheduler::Unit&, std::string_view tenant, int64_t& cost) const;
   void recheck(BudgetLine&);
   void reorder_all(const BudgetLine&);
-  void touch(BudgetLine& line) { dirty_.insert(std::string(line.name())); }
+  void touch(BudgetLine& line) {
+    line.stale = true;
+    dirty_.insert(std::string(line.name()));
+  }
 
   // budget_steps.cc
   void take(LedgerTail::Page);

@@ -310,6 +310,20 @@ TEST_P(BudgetTest, MoneyOfAnotherCurrencyHoldsAndSaysSo) {
   EXPECT_EQ(status("july", "phase"), "Ok");
 }
 
+TEST_P(BudgetTest, WhatWorkCostIsSaidAlsoWhenNothingRunsAnyMore) {
+  budget("july", "1000", of_tenant("vision"), limit("100%", "HoldNew"));
+  pod("a", 1);
+  settle();
+  advance(BudgetBook::kEvery);  // it is written
+  advance(4s);
+  finish("a");
+  book("a");
+  settle();
+  advance(BudgetBook::kEvery);
+  EXPECT_EQ(status("july", "spent"), "14.00");
+  EXPECT_EQ(status("july", "committed"), "0.00");
+}
+
 TEST_P(BudgetTest, ABudgetThatComesLateCountsWhatWasBooked) {
   pod("a", 1);
   pod("b", 1);
