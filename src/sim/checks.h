@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/budget_checks.h"
 #include "sim/network.h"
 #include "sim/scheduling_checks.h"
 #include "sim/truth.h"
@@ -71,12 +72,13 @@ class StateChecks {
 class ChangeWatcher final : public store::Watcher {
  public:
   ChangeWatcher(StateChecks& checks, SchedulingChecks& scheduling, WorkflowChecks& workflows,
-                const Truth& truth)
-      : checks_(checks), scheduling_(scheduling), workflows_(workflows), truth_(truth) {}
+                BudgetChecks& budget, const Truth& truth)
+      : checks_(checks), scheduling_(scheduling), workflows_(workflows), budget_(budget), truth_(truth) {}
   bool on_change(const store::Change& change) override {
     checks_.follow(change, truth_);
     scheduling_.follow(change);
     workflows_.follow(change);
+    budget_.follow(change, truth_);
     return true;
   }
   void on_end(const Error&) override {}
@@ -85,6 +87,7 @@ class ChangeWatcher final : public store::Watcher {
   StateChecks& checks_;
   SchedulingChecks& scheduling_;
   WorkflowChecks& workflows_;
+  BudgetChecks& budget_;
   const Truth& truth_;
 };
 

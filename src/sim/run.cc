@@ -4,23 +4,16 @@
 #include <functional>
 #include <memory>
 
-#include "base/encoding.h"
 #include "node/list_watch.h"
 #include "sim/checks.h"
 #include "sim/machine.h"
 #include "sim/plane.h"
+#include "sim/scene.h"
 
 namespace ingot::sim {
 namespace {
 using namespace std::chrono_literals;
 
-constexpr const char* kTenants = "/clusters/root/apis/factory.ingot.dev/v1alpha1/tenants";
-constexpr const char* kImages = "/clusters/root/apis/factory.ingot.dev/v1alpha1/images";
-constexpr const char* kQueues = "/clusters/root/apis/factory.ingot.dev/v1alpha1/queues";
-constexpr const char* kPools = "/clusters/root/apis/factory.ingot.dev/v1alpha1/pools";
-constexpr const char* kGates = "/clusters/root/apis/factory.ingot.dev/v1alpha1/gates";
-constexpr const char* kExceptions = "/clusters/root/apis/factory.ingot.dev/v1alpha1/gateexceptions";
-constexpr const char* kOwnNode = "/clusters/root/api/v1/nodes/node-2";  // robotics', nobody else's
 constexpr int kNodes = 3, kGpus = 4;
 
 class Run {
@@ -35,7 +28,8 @@ class Run {
         plane_(world_, disk_, faults_, network_),
         operator_(world_, disk_, faults_, "operator"),
         operator_link_(network_, operator_.process()),
-        operator_api_(operator_.env(), operator_link_) {
+        operator_api_(operator_.env(), operator_link_),
+        scene_(world_, diary_.violations, [this](auto... what) { return call(std::move(what)...); }) {
     world_.print_trace(options.trace);
     report_.seed = options.seed;
   }
@@ -46,11 +40,12 @@ class Run {
 
   RunReport go() {
     build();
-    if (report_.violations.empty()) {
+    if (diary_.violations.empty()) {
       live();
       settle();
       judge();
     }
+    report_.violations = diary_.violations;
     report_.hash = world_.hash();
     report_.events = world_.events();
     report_.operations = diary_.operations;
@@ -104,75 +99,15 @@ class Run {
     return std::move(*got);
   }
 
-  // What the operator makes before anything happens; none: it was not made, and that is told.
-  std::optional<api::Json> make(const std::string& path, std::string body) {
-    const auto made = call("POST", path, std::move(body));
-    if (made && made->code == 201) return *api::parse_json(made->body);
-    report_.violations.push_back("not made at " + path + ": " + (made ? made->body : made.error().message));
-    return std::nullopt;
-  }
-
-  bool give_own_node() {
-    for (int tries = 0; tries < 60; ++tries) {
-      const auto put = call("PATCH", kOwnNode, R"({"metadata":{"labels":{"factory.ingot.dev/pool":"own"}}})",
-                            "application/merge-patch+json");
-      if (put && put->code == 200) return true;
-      world_.run_until(world_.now() + 1s);
-    }
-    return false;
-  }
-
-  bool make_gate() {
-    const std::string gate =
-        R"({"metadata":{"name":"registries"},"spec":{"match":{"tenants":[")" + std::string(kGated) +
-        R"("]},"rules":[{"name":"own","security":{"registries":["docker.io/library/*"]}}]}})";
-    const std::string exception =
-        R"({"metadata":{"name":"let"},"spec":{"gate":"registries","rule":"own","reason":"they asked","expires":"2199-01-01T00:00:00Z",
-            "target":{"tenant":")" +
-        std::string(kGated) + R"(","pod":")" + std::string(kExceptedPods) + R"(*"}}})";
-    return make(kGates, gate) && make(kExceptions, exception);
-  }
-
   void build() {
-    if (!plane_.start())
-      return report_.violations.push_back("the control plane does not start on an empty disk");
-    if (!make(kQueues, R"({"metadata":{"name":"lab"},"spec":{"guarantee":{"gpus":4},"limit":{"gpus":6}}})"))
-      return;
-    struct Team {
-      const char *name, *queue;
-      int guarantee, limit;
-    };
-    for (const auto& [name, queue, guarantee, limit] :
-         {Team{"vision", "lab", 2, 4}, Team{"speech", "lab", 2, 3}, Team{"robotics", "", 3, 8}}) {
-      const auto made =
-          make(kTenants, R"({"metadata":{"name":")" + std::string(name) + R"("},"spec":{"queue":")" + queue +
-                             R"(","gpus":{"guarantee":)" + std::to_string(guarantee) + R"(,"limit":)" +
-                             std::to_string(limit) + "}}}");
-      if (!made) return;
-      homes_.push_back({.name = name,
-                        .cluster = std::string(api::string_at(*made, {"status", "cluster"})),
-                        .gpu_limit = limit,
-                        .queue = *queue ? "night" : "",
-                        .pool = *queue ? "" : "own"});
-      const std::string classes =
-          "/clusters/" + std::string(name) + "/apis/scheduling.k8s.io/v1/priorityclasses";
-      if (!make(classes, R"({"metadata":{"name":"urgent"},"value":100})")) return;
-    }
-    const std::string night =
-        R"({"metadata":{"name":"night"},"spec":{"parent":"lab","tenants":["vision","speech"],"limit":{"gpus":2}}})";
-    if (!make(kQueues, night) ||
-        !make(kPools, R"({"metadata":{"name":"own"},"spec":{"dedicated":true,"tenants":["robotics"]}})"))
-      return;
-    for (const std::string reference : {"docker.io/library/hollow:latest", "docker.io/loose/hollow:latest"})
-      if (!make(kImages, R"({"metadata":{"name":"shared.)" + hex(sha256(reference)).substr(0, 16) +
-                             R"("},"spec":{"tenant":"","reference":")" + reference +
-                             R"(","digest":"sha256:)" + hex(sha256("hollow")) + R"("}})"))
-        return;
-    if (!make_gate()) return;
+    if (!plane_.start()) return violate("the control plane does not start on an empty disk");
+    auto homes = scene_.make();
+    if (!homes) return;
+    homes_ = *std::move(homes);
     for (int i = 0; i < kNodes; ++i)
       machines_.push_back(std::make_unique<Machine>(world_, disk_, faults_, network_, truth_,
                                                     "node-" + std::to_string(i), kGpus));
-    if (!give_own_node()) return report_.violations.push_back("node-2 does not come");
+    if (!scene_.give_node("node-2")) return violate("node-2 does not come");
     pods_watch_ = operator_api_.watch("/clusters/*/api/v1/pods", pods_replay_);
     maps_watch_ = operator_api_.watch("/clusters/*/api/v1/configmaps", maps_replay_);
     for (const TenantHome& home : homes_) {
@@ -191,6 +126,7 @@ class Run {
     scheduling_ = std::make_unique<SchedulingChecks>(diary_.violations, clusters);
     state_ = std::make_unique<StateChecks>(diary_.violations, std::move(clusters));
     workflows_ = std::make_unique<WorkflowChecks>(diary_.violations);
+    budget_ = std::make_unique<BudgetChecks>(diary_.violations, Scene::kBudgeted, Scene::kAmount);
     watch_changes();
     if (!options_.plant.empty()) faults_.set(options_.plant, 1.0);
     for (auto& user : users_) user->start();
@@ -210,8 +146,9 @@ class Run {
   }
   void watch_changes() {
     if (auto* shard = plane_.shard())
-      (void)shard->watch({}, shard->stats().durable,
-                         std::make_shared<ChangeWatcher>(*state_, *scheduling_, *workflows_, truth_));
+      (void)shard->watch(
+          {}, shard->stats().durable,
+          std::make_shared<ChangeWatcher>(*state_, *scheduling_, *workflows_, *budget_, truth_));
   }
 
   // Looks at the whole state now and then, inside a turn like everybody.
@@ -284,12 +221,8 @@ class Run {
       machine->mend_boards();
     }
     start_plane();
-    // Who was held may run from now on.
-    for (int tries = 0; tries < 60; ++tries) {
-      const auto gone = call("DELETE", std::string(kGates) + "/registries");
-      if (gone && (gone->code == 200 || gone->code == 404)) break;
-      world_.run_until(world_.now() + 1s);
-    }
+    budget_->lift();
+    scene_.let_all_run();
     // Everybody who still waits may send somebody away, and be made again himself, but not over and over.
     (void)look([this](store::Turn& turn) { look_at(turn); });
     const size_t before = scheduling_->evictions(), most = 2 * scheduling_->unfinished() + 4;
@@ -355,7 +288,6 @@ class Run {
     counters();
     const auto share = [&](const std::string& a, const std::string& b) { return state_->share(a, b); };
     for (const std::string& what : truth_.held_twice(share)) violate(what);
-    report_.violations = diary_.violations;
     report_.states = state_->states();
     report_.steps = workflows_->succeeded();
   }
@@ -379,12 +311,15 @@ class Run {
   void ledger() {
     auto* shard = plane_.shard();
     if (!shard) return;
+    const auto budget = scene_.budget();
+    if (!budget) violate("acknowledged and lost: the Budget");
     bool done = false;
     shard->rows({.stream = "ledger", .cluster = "", .since = {}, .until = {}, .after = 0, .limit = 100'000},
                 [&](Result<std::vector<store::StoredRow>> rows) {
                   done = true;
                   if (!rows) return violate("the ledger cannot be read: " + rows.error().message);
                   check_ledger(*rows, truth_, *state_, diary_.violations);
+                  if (budget) budget_->compare(*budget, *rows);
                 });
     if (!world_.run_while(world_.now() + 10s, [&] { return done; })) violate("the ledger is not answered");
   }
@@ -418,6 +353,7 @@ class Run {
   Ports operator_;
   OperatorLink operator_link_;
   node::ListWatchApi operator_api_;
+  Scene scene_;
   std::vector<TenantHome> homes_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<User>> users_;
@@ -427,6 +363,7 @@ class Run {
   std::unique_ptr<StateChecks> state_;
   std::unique_ptr<SchedulingChecks> scheduling_;
   std::unique_ptr<WorkflowChecks> workflows_;
+  std::unique_ptr<BudgetChecks> budget_;
   std::vector<std::string> last_restless_;
 };
 
@@ -450,6 +387,8 @@ const std::vector<PlantedBug>& planted_bugs() {
       {"a forgotten limit", "placement.forget_limit", "quota exceeded"},
       {"a pool open to all", "placement.forget_pool", "pool entered"},
       {"gates that nobody asks", "placement.ignore_gates", "gate passed"},
+      {"a budget that nobody asks", "placement.ignore_budgets", "budget passed"},
+      {"a row of the ledger that no budget counts", "budgets.skip_row", "budget miscounted"},
       {"a queue open to all", "placement.any_queue", "queue not open"},
       {"equals that preempt each other", "scheduler.preempt_equals", "preemption loop"},
       {"equals that never come to rest", "scheduler.preempt_equals", "does not converge"},
