@@ -156,7 +156,8 @@ void CommandLine::add_tenant_commands() {
   kubeconfig->add_option("--ttl", in_.kubeconfig.ttl, "how long it is good")
       ->type_name("D")
       ->capture_default_str();
-  kubeconfig->add_option("--out", in_.kubeconfig.out, "where to write it")->type_name("FILE");
+  kubeconfig->add_option("--out", in_.kubeconfig.out, "where to write it; - is standard output")
+      ->type_name("FILE");
 }
 
 void CommandLine::add_listings() {

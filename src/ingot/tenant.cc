@@ -41,15 +41,21 @@ std::string age_of(const api::Json& object) {
   return human_duration(now - *made);
 }
 
+// Into that file, whose path is then said; "-": the text itself, for who may not read what root writes.
+int give(const std::string& out, const std::string& text) {
+  if (out != "-")
+    if (auto written = host::write_file(out, text, 0600); !written) return failed(written.error());
+  fmt::print("{}{}", out == "-" ? text : out, out == "-" && text.ends_with('\n') ? "" : "\n");
+  return kOk;
+}
+
 // The operator's own file; its path is all that is asked for.
 int operator_kubeconfig(const Common& common, const KubeconfigOptions& options) {
   const std::string own = common.data + "/operator.kubeconfig";
   auto text = host::read_file(own);
   if (!text) return failed(text.error());
-  if (!options.out.empty()) {
-    if (auto written = host::write_file(options.out, *text, 0600); !written) return failed(written.error());
-  }
-  fmt::print("{}\n", options.out.empty() ? own : options.out);
+  if (!options.out.empty()) return give(options.out, *text);
+  fmt::print("{}\n", own);
   return kOk;
 }
 
@@ -143,10 +149,7 @@ int tenant_kubeconfig(const Common& common, const KubeconfigOptions& options) {
     if (auto ready = host::make_directory(directory, 0700); !ready) return failed(ready.error());
     out = fmt::format("{}/{}-{}.kubeconfig", directory, options.tenant, query_value(options.user));
   }
-  auto written = host::write_file(out, std::string(api::string_at(*made, {"kubeconfig"})), 0600);
-  if (!written) return failed(written.error());
-  fmt::print("{}\n", out);
-  return kOk;
+  return give(out, std::string(api::string_at(*made, {"kubeconfig"})));
 }
 
 }  // namespace ingot

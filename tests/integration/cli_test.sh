@@ -112,6 +112,8 @@ check "what is not there is named in the command's words" 1 "there is no data se
 check "a run is refused before its directory is packed" 1 "^error: there is no namespace nope$" \
   "$ingot" run --image i -n nope -- true
 check "an unknown tenant has no kubeconfig" 1 "there is no tenant nobody" "$ingot" tenant kubeconfig nobody
+check "a kubeconfig can go to who asked" 0 "current-context: .?vision" "$ingot" tenant kubeconfig vision --out -
+check "so can the operator's" 0 "current-context: .?root" "$ingot" tenant kubeconfig root --out -
 check "usage is empty at first" 0 "TENANT" "$ingot" usage
 if command -v kubectl >/dev/null; then
   KUBECONFIG=$("$ingot" tenant kubeconfig vision --user ada); export KUBECONFIG
