@@ -94,7 +94,13 @@ int dataset_add(const Common& common, const DatasetOptions& options) {
     artifact = std::move(*fetched);
   }
   auto source = host::DatasetSource::open(artifact ? artifact->path() : options.path);
-  if (!source) return failed(source.error());
+  if (!source) {
+    std::string why =
+        source.error().message;  // it is to name what was asked for, and not where that was unpacked
+    if (const size_t at = artifact ? why.find(artifact->path()) : why.npos; at != why.npos)
+      why.replace(at, artifact->path().size(), "artifact " + options.run);
+    return failed(why);
+  }
   auto dataset = ensure_dataset(*client, *place, options);
   if (!dataset) return failed(dataset.error());
   auto added = send_files(*client, place->tenant, *source);

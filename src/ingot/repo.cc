@@ -80,6 +80,7 @@ Result<std::map<std::string, std::string>> credential_of(const RepoOptions& opti
     if (path->empty()) continue;
     auto text = file_text(*path, one_line);
     if (!text) return fail(text.error());
+    if (text->empty()) return fail(Reason::Invalid, fmt::format("{} is empty", *path));
     entries[key] = std::move(*text);
   }
   if (!entries.empty() && !options.username.empty()) entries["username"] = options.username;
@@ -188,10 +189,10 @@ int tell(const Common& common, const api::Json& repository) {
   const api::Json* ready = condition_of(repository, "Ready");
   const std::string_view name = api::string_at(repository, {"metadata", "name"});
   if (ready && api::string_at(*ready, {"status"}) == "False")
-    return failed(fmt::format(
-        "repository {0} is watched, but cannot be read: {1} ({2})\n  it is tried again by itself; "
-        "`ingot repo sync {0}` tries now",
-        name, api::string_at(*ready, {"message"}), api::string_at(*ready, {"reason"})));
+    return failed(
+        fmt::format("repository {0} cannot be read: {1} ({2})\n  it is tried again by itself; "
+                    "`ingot repo sync {0}` tries now",
+                    name, api::string_at(*ready, {"message"}), api::string_at(*ready, {"reason"})));
   const api::JsonArray& branches = api::array_at(repository, {"status", "branches"});
   if (branches.empty()) {
     const std::string wanted = joined(api::array_at(repository, {"spec", "branches"}));

@@ -266,6 +266,7 @@ int judge(const Json& workflow, bool interrupted) {
   const bool no_start = !pods.empty() && pods.front().message.starts_with("StartError");
   std::string why(pods.empty() || pods.front().message.empty() ? string_at(workflow, {"status", "message"})
                                                                : std::string_view(pods.front().message));
+  if (status == "Stopped" && why.starts_with("workflow shutdown")) why.clear();  // that is what was said
   // runc's own words are the last of those of everybody who asked it.
   constexpr std::string_view kRunc = "unable to start container process: ";
   if (const size_t at = why.rfind(kRunc); no_start && at != why.npos)

@@ -322,7 +322,7 @@ int runs_outputs(const Common& common, const RunsOptions& options) {
   if (!outputs) return failed(outputs.error());
   if (common.json)
     print_json(*outputs);
-  else if (outputs->empty())
+  else if (outputs->empty() || api::int_at(*outputs, {"files"}).value_or(0) == 0)
     fmt::print("run {} left no outputs\n", options.name);
   return kOk;
 }

@@ -85,6 +85,19 @@ std::string plural(std::string noun, std::string_view word) {
   return noun.insert(noun.find(word) + word.size(), "s");
 }
 
+// "64Mi" as it is, "12341826Ki" as "11.7Gi".
+std::string memory_text(int64_t bytes) {
+  constexpr size_t kShort = 6;
+  std::string exact = format_bytes(bytes);
+  if (exact.size() <= kShort) return exact;
+  static constexpr std::string_view kUnits[] = {"Ki", "Mi", "Gi", "Ti", "Pi"};
+  size_t unit = 0;
+  int64_t size = 1024;
+  for (; unit + 1 < std::size(kUnits) && bytes / 1024 >= size; ++unit) size *= 1024;
+  return std::to_string(bytes / size) + "." + std::to_string(bytes % size * 10 / size) +
+         std::string(kUnits[unit]);
+}
+
 std::vector<Kind> kinds(const Request& request, const Sees& sees) {
   const auto plain = [](int64_t n) { return std::to_string(n); };
   const std::string one = board_noun(request);
@@ -99,7 +112,7 @@ std::vector<Kind> kinds(const Request& request, const Sees& sees) {
       {[](const Seen& n) { return n.node->cpu_milli; }, [](const Seen& n) { return n.free_cpu(); },
        request.cpu_milli, format_milli, " CPUs", " CPU"},
       {[](const Seen& n) { return n.node->memory_bytes; }, [](const Seen& n) { return n.free_memory(); },
-       request.memory_bytes, format_bytes, " memory", " memory"},
+       request.memory_bytes, memory_text, " memory", " memory"},
   };
 }
 

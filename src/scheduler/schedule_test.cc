@@ -309,6 +309,8 @@ TEST_F(ScheduleTest, SaysWhatIsMissing) {
   u.pods[0].request.cpu_milli = 100;
   u.pods[0].request.memory_bytes = 16 * kGi;
   EXPECT_EQ(why(u), "4Gi of 64Gi memory free in pool default, needs 16Gi");
+  u.pods[0].request.memory_bytes = 70 * kGi + 12'345'678;
+  EXPECT_EQ(why(u), "needs 70.0Gi memory on one node; the largest node has 64Gi");
   u = pod("huge", 0);
   u.pods[0].request.cpu_milli = 64'000;
   EXPECT_EQ(why(u), "needs 64 CPUs on one node; the largest node has 8");

@@ -133,6 +133,13 @@ def a_loop_is_asked_for_by_its_name(project):
     assert shown.count("at=here") == 1, shown
 
 
+def what_left_nothing_says_so(project):
+    project.ingot("run", "--name", "empty", "--", "id")
+    assert project.ingot("runs", "outputs", "empty").stdout == "run empty left no outputs\n"
+    error = project.ingot("dataset", "add", "nothing", "--from-run", "empty:outputs", code=1).stderr
+    assert error == "error: artifact empty:outputs holds no file\n", error
+
+
 def what_never_began_says_so(project):
     ran = project.ingot("run", "--", "nosuch", code=1)
     assert 'its command cannot be started: exec: "nosuch"' in ran.stderr and "containerd" not in ran.stderr, ran.stderr
@@ -169,7 +176,8 @@ def a_run_that_waits_says_why_and_is_stopped(project):
     assert "GPU" in line, line
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait(SECONDS) == 130, waiting.stderr.read()
-    assert "huge was stopped" in waiting.stderr.read()
+    said = waiting.stderr.read()
+    assert "huge was stopped" in said and "shutdown" not in said, said
     assert "Stopped" in next(l for l in project.ingot("runs", "list").stdout.splitlines() if l.startswith("huge"))
 
 
@@ -232,7 +240,7 @@ def main():
     tests = [an_exit_code_passes_through, what_git_ignores_stays_behind, what_it_leaves_comes_back,
              nothing_comes_back_beside_its_directory,
              it_is_told_its_environment_and_gpus, a_data_set_is_mounted, a_loop_is_asked_for_by_its_name,
-             what_never_began_says_so, what_cannot_be_is_refused_by_name,
+             what_left_nothing_says_so, what_never_began_says_so, what_cannot_be_is_refused_by_name,
              a_run_that_waits_says_why_and_is_stopped, an_interruption_stops_what_runs, a_run_goes_on_without_who_waits,
              a_detached_run_is_found_by_its_name, a_log_is_shown_as_it_is_written, a_crash_of_the_factory_loses_nothing]
     if why := why_not(NEEDED):
