@@ -79,8 +79,11 @@ int check_certificate(git_cert* certificate, int valid, const char* host, void* 
   Session& session = *static_cast<Session*>(payload);
   if (certificate->cert_type == GIT_CERT_X509)
     return valid ? 0
-                 : session.refuse(env::kGitRefused,
-                                  std::string("the certificate of ") + host + " is not valid");
+                 : session.refuse(
+                       env::kGitRefused,
+                       std::string("the certificate of ") + host +
+                           " is not valid: it is out of date, of another name, or of an authority that the "
+                           "factory's machine does not trust");
   if (certificate->cert_type != GIT_CERT_HOSTKEY_LIBSSH2) return GIT_PASSTHROUGH;
   const auto* key = reinterpret_cast<const git_cert_hostkey*>(certificate);
   if (!(key->type & GIT_CERT_SSH_RAW))
