@@ -87,8 +87,8 @@ const Function* builtin(std::string_view name) {
 }
 const Function* sprig(std::string_view name) {
   static const std::span<const Function> kTables[] = {
-      sprig_text_rows(), sprig_list_rows(),    sprig_map_rows(), sprig_number_rows(),
-      sprig_date_rows(), sprig_pattern_rows(), sprig_path_rows()};
+      sprig_text_rows(), sprig_list_rows(),    sprig_map_rows(),  sprig_number_rows(),
+      sprig_date_rows(), sprig_pattern_rows(), sprig_path_rows(), sprig_word_rows()};
   return row(kTables, name);
 }
 

@@ -16,5 +16,6 @@ std::span<const Function> sprig_number_rows();
 std::span<const Function> sprig_date_rows();
 std::span<const Function> sprig_pattern_rows();
 std::span<const Function> sprig_path_rows();
+std::span<const Function> sprig_word_rows();
 
 }  // namespace ingot::expr

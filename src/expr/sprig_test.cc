@@ -49,6 +49,25 @@ TEST(Sprig, Texts) {
           {"trunc('5', 'x')", "trunc: argument 1 must be an int, not string"}});
 }
 
+TEST(Sprig, Words) {
+  expect({{"snakecase('FirstName')", R"("first_name")"},
+          {"snakecase('NoHTTPS')", R"("no_https")"},
+          {"snakecase('HTTP20xOK')", R"("http_20x_ok")"},
+          {"snakecase('http2xx')", R"("http_2xx")"},
+          {"snakecase('Bld4Floor3rd')", R"("bld4_floor_3rd")"},
+          {"snakecase('GO PATH')", R"("go_path")"},
+          {"kebabcase('CPUx86_64')", R"("cp-ux86-64")"},
+          {"camelcase('http_server')", R"("HttpServer")"},
+          {"camelcase('_complex__case_')", R"("_Complex_Case_")"},
+          {"camelcase('GOLANG_IS_GREAT')", R"("GolangIsGreat")"},
+          {"camelcase('')", R"("")"},
+          {"wrap(5, 'hello world')", R"("hello\nworld")"},
+          {"wrap(3, 'hello world abc')", R"("hello\nworld\nabc")"},
+          {"wrapWith(3, '|', 'hello abc')", R"("hel|lo|abc")"},
+          {"abbrevboth(5, 10, '1234 5678 9123')", R"("...5678...")"},
+          {"abbrevboth(5, 5, '1234 5678 9123')", R"("1234 5678 9123")"}});
+}
+
 TEST(Sprig, Lists) {
   expect({{"list(1, 'a', nil)", R"([1,"a",null])"},
           {"first([1, 2])", "1"},
