@@ -53,16 +53,22 @@ class Upload {
   bool over_ = false;
 };
 
+// An artifact is one blob: a directory that is to be kept as it is becomes a tar without compression.
 std::unique_ptr<ArchiveWriter> writer_for(const node::ArtifactOut& a, Upload& upload) {
   Sink sink = [&upload](std::string_view bytes) { return upload.put(bytes); };
-  return a.archive == Archive::Zip ? zip_writer(std::move(sink)) : tar_writer(std::move(sink), a.level);
+  if (a.archive == Archive::Zip) return zip_writer(std::move(sink));
+  return tar_writer(std::move(sink), a.archive == Archive::None ? 0 : a.level);
+}
+
+Result<node::Kept> plain(Result<node::Kept> kept) {
+  if (kept) kept->packed = false;
+  return kept;
 }
 
 Result<node::Kept> keep_plain(env::Blobs& blobs, const ClusterId& cluster, const Fd& pin,
                               const Stopped& stopped) {
   const Fd file = open_pinned(pin, S_IFREG);
-  if (!file)
-    return fail(Reason::Invalid, "archive: {none: {}} is for a single file; a directory needs tar or zip");
+  if (!file) return fail(Reason::InternalError, std::string("cannot be read: ") + std::strerror(errno));
   struct stat about{};
   ::fstat(file.get(), &about);
   if (auto few = add_holes(0, about); !few) return fail(few.error());
@@ -79,7 +85,7 @@ Result<node::Kept> keep_plain(env::Blobs& blobs, const ClusterId& cluster, const
     if (auto put = (*upload)->put({block.data(), size_t(n)}); !put) return fail(put.error());
     left -= n;
   }
-  return (*upload)->commit();
+  return plain((*upload)->commit());
 }
 
 }  // namespace
@@ -94,7 +100,7 @@ Result<node::Kept> keep_artifact(env::Blobs& blobs, const ClusterId& cluster, co
   struct stat about{};
   if (::fstat(pin.get(), &about) != 0 || (!S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode)))
     return fail(Reason::Invalid, "is neither a file nor a directory");
-  if (a.archive == Archive::None) return keep_plain(blobs, cluster, pin, stopped);
+  if (a.archive == Archive::None && S_ISREG(about.st_mode)) return keep_plain(blobs, cluster, pin, stopped);
   auto upload = Upload::begin(blobs, cluster, 0);
   if (!upload) return fail(upload.error());
   const auto out = writer_for(a, **upload);
@@ -106,12 +112,9 @@ Result<node::Kept> keep_files(env::Blobs& blobs, const ClusterId& cluster, const
                               const node::ArtifactStore::Files& files) {
   auto upload = Upload::begin(blobs, cluster, 0);
   if (!upload) return fail(upload.error());
-  if (a.archive == Archive::None) {
-    const auto file = files.find(a.path);
-    if (file == files.end())
-      return fail(Reason::Invalid, "archive: {none: {}} is for a single file; a directory needs tar or zip");
+  if (const auto file = files.find(a.path); a.archive == Archive::None && file != files.end()) {
     if (auto put = (*upload)->put(file->second); !put) return fail(put.error());
-    return (*upload)->commit();
+    return plain((*upload)->commit());
   }
   const auto out = writer_for(a, **upload);
   const std::string top = last_step(a.path);

@@ -113,6 +113,16 @@ TEST_F(ArtifactsTest, AFileComesAsAFile) {
   }
 }
 
+TEST_F(ArtifactsTest, ADirectoryAsItIsComesAsADirectory) {
+  write(left + "/out/a", "pear");
+  const auto kept = keep("/out", {.name = "o", .archive = node::ArtifactOut::Archive::None});
+  ASSERT_TRUE(kept);
+  EXPECT_TRUE(kept->packed);
+  ASSERT_TRUE(bring(own(kept->digest)).value());
+  EXPECT_EQ(read(data + "/a"), "pear");
+  EXPECT_FALSE(keep("/out/a", {.name = "a", .archive = node::ArtifactOut::Archive::None})->packed);
+}
+
 TEST_F(ArtifactsTest, WhatIsEqualHasOneDigest) {
   for (const std::string where : {"/a/out", "/b/out"}) {
     write(left + where + "/x", "1");

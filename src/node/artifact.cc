@@ -233,7 +233,7 @@ Json kept_json(const ArtifactOut& a, const Kept& kept) {
                  {"path", text(a.path)},
                  {"s3", JsonObject{{"key", text(std::string(kOwnKey) + kept.digest.hex())}}},
                  {"size", kept.bytes}};
-  if (a.archive == ArtifactOut::Archive::None) out["archive"] = JsonObject{{"none", JsonObject{}}};
+  if (!kept.packed) out["archive"] = JsonObject{{"none", JsonObject{}}};
   if (a.mode) out["mode"] = *a.mode;
   return out;
 }

@@ -69,6 +69,7 @@ struct ArtifactOut {
 struct Kept {
   Digest digest;
   int64_t bytes = 0;
+  bool packed = true;  // false: the bytes of one file
 };
 
 // The own store of a cluster, for a runtime that runs nothing (hollow.h). Callbacks never run inline.
