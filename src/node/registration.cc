@@ -26,7 +26,9 @@ constexpr std::string_view kArchitecture = "amd64";
 JsonObject labels_of(const NodeConfig& node) {
   JsonObject labels{{"kubernetes.io/hostname", node.name},
                     {"kubernetes.io/arch", kArchitecture},
-                    {"kubernetes.io/os", "linux"}};
+                    {"kubernetes.io/os", "linux"},
+                    {"beta.kubernetes.io/arch", kArchitecture},  // as kubelets still have it
+                    {"beta.kubernetes.io/os", "linux"}};
   if (!node.gpus.boards.empty()) {
     const gpu::Board& first = node.gpus.boards.front();
     labels["nvidia.com/gpu.present"] = "true";
