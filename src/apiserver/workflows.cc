@@ -121,6 +121,12 @@ Result<void> check_templates(Call& call, const Json& object, const Json* before)
     return found ? std::optional(found->parse()) : std::nullopt;
   };
   const bool cron = call.type().kind == "CronWorkflow";
+  const auto by_reference = [&] {
+    if (call.route().ns.empty()) return false;
+    const api::ObjectPtr ns = call.view.get("namespaces", "", call.route().ns);
+    return ns && ns->mentions(workflow::kByReferenceLabel) &&
+           api::string_at(ns->parse(), {"metadata", "labels", workflow::kByReferenceLabel}) == "true";
+  };
   const auto refuse = [&](std::string_view field, const std::string& why) {
     const std::string_view name = api::string_at(object, {"metadata", "name"});
     Error error{.reason = Reason::Invalid,
@@ -134,6 +140,8 @@ Result<void> check_templates(Call& call, const Json& object, const Json* before)
   const Json* was = cron && before ? api::find(*before, {"spec", "workflowSpec"}) : nullptr;
   if (was && api::same(*was, *api::find(object, {"spec", "workflowSpec"}))) return {};
   const auto checked = [&]() -> workflow::Or<void> {
+    if (by_reference())
+      if (auto may = workflow::check_by_reference(call.type().kind, object); !may) return may;
     const auto& alone = call.in.alone;
     if (alone && (!*alone || call.in.stands_alone)) return *alone;
     if (alone && call.in.request.body.size() > kLarge)

@@ -56,6 +56,9 @@ Result<api::ObjectPtr> create_workflow(store::Turn& turn, env::Env& env, const a
   object = std::move(decoded->object);
   api::apply_defaults(type, object);
   if (const auto valid = api::validate(type, object, nullptr); !valid) return fail(valid.error());
+  if (api::string_at(ns->parse(), {"metadata", "labels", workflow::kByReferenceLabel}) == "true")
+    if (const auto may = workflow::check_by_reference(type.kind, object); !may)
+      return fail(Reason::Invalid, may.error());
   if (templates == Templates::Checked)
     if (const auto good = check_templates(turn, type, key, object); !good) return fail(good.error());
   const uint64_t high = env.entropy.next();

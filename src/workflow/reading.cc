@@ -154,14 +154,48 @@ Or<void> check_references(const Json& object, const Lookup& lookup) {
   return {};
 }
 
+Or<void> check_by_reference(std::string_view kind, const Json& object) {
+  if (kind != "Workflow" && kind != "CronWorkflow") return {};
+  constexpr std::string_view kMay[] = {
+      "activeDeadlineSeconds",
+      "archiveLogs",
+      "arguments",
+      "artifactGC",
+      "entrypoint",
+      "metrics",
+      "podGC",
+      "priority",
+      "shutdown",
+      "suspend",
+      "ttlStrategy",
+      "volumeClaimGC",
+      "workflowMetadata",
+      "workflowTemplateRef",
+  };
+  const std::string where = kind == "Workflow" ? "spec" : "spec.workflowSpec";
+  const JsonObject& spec = kind == "Workflow" ? api::object_at(object, {"spec"})
+                                              : api::object_at(object, {"spec", "workflowSpec"});
+  const std::string why =
+      ": this namespace runs WorkflowTemplates alone (its label " + std::string(kByReferenceLabel) + ")";
+  if (!spec.contains("workflowTemplateRef")) return wrong(where + ".workflowTemplateRef is required" + why);
+  for (const auto& [name, value] : spec)
+    if (std::ranges::find(kMay, std::string_view(name)) == std::end(kMay))
+      return wrong(where + "." + std::string(name) + " is the WorkflowTemplate's to say" + why);
+  for (const std::string_view stored : {"storedTemplates", "storedWorkflowTemplateSpec"})
+    if (find(object, {"status", stored}))
+      return wrong("status." + std::string(stored) + " is the factory's to say" + why);
+  return {};
+}
+
 std::vector<std::string> ignored(const Json& object) {
   constexpr std::string_view kOfSpec[] = {"archiveLogs",  "artifactGC", "artifactRepositoryRef",
                                           "executor",     "metrics",    "podDisruptionBudget",
                                           "volumeClaimGC"};
-  constexpr std::string_view kOfTemplate[] = {"archiveLocation", "executor", "metrics"};
+  constexpr std::string_view kOfTemplate[] = {"archiveLocation", "executor", "failFast", "metrics"};
   std::vector<std::string> out;
   for (const std::string_view field : kOfSpec)
     if (find(object, {"spec", field})) out.push_back("spec." + std::string(field));
+  if (find(object, {"spec", "podGC", "deleteDelayDuration"})) out.push_back("spec.podGC.deleteDelayDuration");
   size_t n = 0;
   for (const Json& t : array_at(object, {"spec", "templates"})) {
     for (const std::string_view field : kOfTemplate)

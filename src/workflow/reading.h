@@ -24,6 +24,10 @@ Json with_stored(Json object, const Resolved&);
 // What is wrong with a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow that is being written. What a
 // template of templates refers to may come later.
 Or<void> check(std::string_view kind, const Json& object, const Lookup&);
+// In a namespace with this label, "true", who submits names a WorkflowTemplate and sets nothing but what is on a list. Source:
+// Argo Workflows' templateReferencing: Strict.
+inline constexpr std::string_view kByReferenceLabel = "factory.ingot.dev/workflows-by-reference";
+Or<void> check_by_reference(std::string_view kind, const Json& object);
 // The part of it that needs nobody else, and so no turn; whether that is all of it; and of one that refers to others that
 // they are there.
 Or<void> check_alone(std::string_view kind, const Json& object);

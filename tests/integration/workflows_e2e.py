@@ -42,7 +42,7 @@ def pod_of(kubectl, workflow, name):
     node = node_of(workflow, name)
     pods = json.loads(kubectl("get", "pods", "-o", "json", "-l",
                               f"workflows.argoproj.io/workflow={workflow['metadata']['name']}").stdout)["items"]
-    return next(p for p in pods if p["metadata"]["annotations"]["workflows.argoproj.io/node-id"] == node["id"])
+    return next((p for p in pods if p["metadata"]["annotations"]["workflows.argoproj.io/node-id"] == node["id"]), None)
 
 
 def artifact_of(node, side, name):
@@ -62,6 +62,9 @@ def judge(kubectl, workflow, line):
         shown = workflow["status"].get("outputs", {}).get("artifacts", [])
         return "" if any(a["name"] == rest and a["s3"]["key"].startswith("sha256/") for a in shown) else f"{shown}"
     name, _, rest = rest.partition(" ")
+    if word == "label":
+        seen = str(workflow["metadata"]["labels"].get(name))
+        return "" if seen == rest else f"label {seen}"
     node = node_of(workflow, name)
     if word == "absent":
         return "" if node is None else f"{name} is there"
@@ -87,7 +90,15 @@ def judge(kubectl, workflow, line):
         left, to, given = rest.split()
         a, b = artifact_of(node, "out", left), artifact_of(node_of(workflow, to), "in", given)
         return "" if a and b and a["s3"] == b["s3"] else f"{json.dumps(a)} is not {json.dumps(b)}"
-    main = pod_of(kubectl, workflow, name)["spec"]["containers"][0]
+    if word == "gone":
+        return "" if pod_of(kubectl, workflow, name) is None else "its pod is there"
+    spec = pod_of(kubectl, workflow, name)["spec"]
+    if word == "mounts":
+        container, want = rest.split()
+        found = next(c for c in spec["containers"] + spec.get("initContainers", []) if c["name"] == container)
+        seen = {m["mountPath"] for m in found["volumeMounts"] if not m["mountPath"].startswith("/var/run/secrets")}
+        return "" if seen == set(want.split(",")) else f"mounts {seen}"
+    main = spec["containers"][0]
     seen = main.get("command") if word == "command" else main.get("resources", {}).get("limits")
     return "" if seen == json.loads(rest) else f"{word} {json.dumps(seen)}"
 
@@ -269,6 +280,49 @@ def a_schedule_makes_runs_until_it_is_to_stop(factory, kubectl):
     assert waited.returncode == 0 or "no matching resources" in waited.stderr, waited.stderr
 
 
+REFERENCE = """apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {generateName: by-reference-, namespace: strict}
+spec: %s
+"""
+TEMPLATE = """apiVersion: v1
+kind: Namespace
+metadata: {name: strict, labels: {factory.ingot.dev/workflows-by-reference: "true"}}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata: {name: quick, namespace: strict}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: text, value: hi}]}
+  templates:
+  - name: main
+    metadata: {annotations: {ingot.dev/hollow: '{"runSeconds": 0}'}}
+    container: {image: busybox, command: [echo, "{{workflow.parameters.text}}"]}
+"""
+
+
+def who_submits_may_set_what_is_on_the_list(factory, kubectl):
+    made = kubectl("apply", "-f", "-", text=TEMPLATE)
+    assert made.returncode == 0, made.stderr
+    ref = "workflowTemplateRef: {name: quick}"
+    for spec, field in ((f"{{{ref}, podSpecPatch: '{{}}'}}", "spec.podSpecPatch is"),
+                        (f"{{{ref}, templates: [{{name: main, suspend: {{}}}}]}}", "spec.templates is"),
+                        ("{entrypoint: a, templates: [{name: a, suspend: {}}]}", "spec.workflowTemplateRef is required")):
+        refused = kubectl("create", "-f", "-", text=REFERENCE % spec)
+        assert refused.returncode and field in refused.stderr, (spec, refused)
+    held = kubectl("create", "-f", "-", text=REFERENCE % f"{{{ref}, suspend: true}}").stdout.split()[0]
+    for change, field in (('{"spec":{"hostNetwork":true}}', "spec.hostNetwork is"),
+                          ('{"status":{"storedWorkflowTemplateSpec":{"entrypoint":"a"}}}', "status.storedWorkflowTemplateSpec is")):
+        refused = kubectl("-n", "strict", "patch", held, "--type=merge", "-p", change)
+        assert refused.returncode and field in refused.stderr, (change, refused)
+    taken = kubectl("create", "-f", "-", text=REFERENCE % f"{{{ref}, arguments: {{parameters: [{{name: text, value: x}}]}}}}")
+    assert taken.returncode == 0, taken.stderr
+    name = taken.stdout.split()[0].split("/")[1]
+    waited = kubectl("-n", "strict", "wait", "--for=jsonpath={.status.phase}=Succeeded", f"workflow/{name}", f"--timeout={SECONDS}s")
+    assert waited.returncode == 0, waited
+
+
 class Argo:
     """Argo's own command line, where the machine has it or can build it."""
 
@@ -342,7 +396,8 @@ def argo_drives_schedules(factory, kubectl):
 def main():
     runs = [a_stopped_run_calls_its_exit_handler, a_terminated_run_does_not,
             an_edit_of_a_node_answers_what_is_suspended, what_a_run_runs_stays, a_suspended_run_begins_nothing, runs_go_on_after_kill_9,
-            a_deleted_workflow_takes_its_pods_along, a_schedule_makes_runs_until_it_is_to_stop, another_tenant_sees_nothing]
+            a_deleted_workflow_takes_its_pods_along, a_schedule_makes_runs_until_it_is_to_stop, another_tenant_sees_nothing,
+            who_submits_may_set_what_is_on_the_list]
     with Factory(BUILD, "--gpus", "none", "--hollow", "4x8xH100-80GB") as factory:
         for tenant in ("vision", "speech"):
             factory.run("tenant", "create", tenant)
