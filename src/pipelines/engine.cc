@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "api/selector.h"
 #include "base/text_map.h"
 #include "pipelines/experiment.h"
 #include "pipelines/held_runs.h"
@@ -304,10 +305,10 @@ class Engine::Impl final : public store::Follower::Handler {
     Run& run = *going.run;
     for (workflow::Wanted wanted = run.take(); wanted.anything(); wanted = run.take()) {
       for (const auto& pod : wanted.pods) make(turn, key, going, pod, now);
-      for (const auto& [node, filled] : wanted.resources) {
-        if (fulfilled(run.nodes()[size_t(node)].phase)) continue;  // stopped before it began
-        if (const auto begun = resources_.begin(turn, key, run, node, filled); !begun)
-          run.pod(node, {.phase = Phase::Error, .message = begun.error()}, now);
+      for (const auto& resource : wanted.resources) {
+        if (fulfilled(run.nodes()[size_t(resource.node)].phase)) continue;  // stopped before it began
+        if (const auto begun = resources_.begin(turn, key, run, resource); !begun)
+          run.pod(resource.node, {.phase = Phase::Error, .message = begun.error()}, now);
       }
       for (const NodeIndex node : wanted.stop) {
         resources_.stop(key, run.nodes()[size_t(node)].id);
@@ -330,7 +331,7 @@ class Engine::Impl final : public store::Follower::Handler {
     Run& run = *going.run;
     const workflow::Node& node = run.nodes()[size_t(wanted.node)];
     const Key pod = pod_key(key, node);
-    auto object = make_pod(run.flow(), run.facts(), node, wanted.filled, pod_spec_);
+    auto object = make_pod(run.flow(), run.facts(), node, wanted, pod_spec_);
     const bool gang = object && !string_at(*object, {"metadata", "labels", workflow::kGangLabel}).empty();
     if (object)
       api::set(*object, {"metadata", "annotations", kExperimentAnnotation},
@@ -357,6 +358,15 @@ class Engine::Impl final : public store::Follower::Handler {
     look_at(key.text());
   }
 
+  // Whether the Workflow's podGC means this pod of its.
+  bool collects(store::Turn& turn, const Run& run, const Key& pod) const {
+    const Json* selector = api::find(run.flow().spec(), {"podGC", "labelSelector"});
+    if (!selector) return true;
+    const auto selects = api::LabelSelector::from_object(*selector);
+    const ObjectPtr object = selects ? turn.get(pod) : nullptr;
+    return object && selects->matches(api::object_at(object->parse(), {"metadata", "labels"}));
+  }
+
   // Pods that nobody needs any more, as the Workflow's podGC says.
   void collect_pods(store::Turn& turn, const Key& key, const Run& run, const workflow::Wanted& wanted,
                     WallTime now) {
@@ -365,7 +375,8 @@ class Engine::Impl final : public store::Follower::Handler {
     if (!every && strategy != "OnPodSuccess") return;
     for (const NodeIndex i : wanted.changed) {
       const workflow::Node& n = run.nodes()[size_t(i)];
-      if (has_pod(n) && fulfilled(n.phase) && (every || n.phase == Phase::Succeeded))
+      if (has_pod(n) && fulfilled(n.phase) && (every || n.phase == Phase::Succeeded) &&
+          collects(turn, run, pod_key(key, n)))
         delete_object(turn, pod_key(key, n), now);
     }
   }
@@ -405,7 +416,7 @@ class Engine::Impl final : public store::Follower::Handler {
     if (strategy == "OnWorkflowCompletion" ||
         (strategy == "OnWorkflowSuccess" && run.phase() == Phase::Succeeded))
       for (const workflow::Node& n : run.nodes())
-        if (has_pod(n)) delete_object(turn, pod_key(key, n), now);
+        if (has_pod(n) && collects(turn, run, pod_key(key, n))) delete_object(turn, pod_key(key, n), now);
     const ObjectPtr object = turn.get(key);
     forget(turn, key);
     if (object) look_after(turn, key, object->parse(), now);

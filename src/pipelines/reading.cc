@@ -98,13 +98,22 @@ Or<ReadWorkflow> read_workflow(const store::Turn& turn, const Key& key, Json& ob
   const Json* arguments = api::find(resolved->spec, {"arguments"});
   if (const auto given = out.run->arguments(arguments ? *arguments : Json(JsonObject{})); !given)
     return std::unexpected(given.error());
+  const bool marked = string_at(object, {"status", "startedAt"}).empty() &&
+                      api::find(out.run->flow().spec(), {"workflowMetadata"});
+  if (marked) {
+    if (const auto done = out.run->mark(); !done) return std::unexpected(done.error());
+    const workflow::Facts& facts = out.run->facts();
+    if (!facts.labels.empty()) api::set(object, {"metadata", "labels"}, facts.labels);
+    if (!facts.annotations.empty()) api::set(object, {"metadata", "annotations"}, facts.annotations);
+  }
   out.suspended = api::bool_at(object, {"spec", "suspend"});
   const std::string_view shutdown = string_at(object, {"spec", "shutdown"});
   out.shutdown = shutdown == "Terminate" ? workflow::Shutdown::Terminate
                  : shutdown == "Stop"    ? workflow::Shutdown::Stop
                                          : workflow::Shutdown::No;
   out.stored = resolved->fresh;
-  if (out.stored) object = workflow::with_stored(std::move(object), *resolved);
+  out.stored |= marked;
+  if (resolved->fresh) object = workflow::with_stored(std::move(object), *resolved);
   out.templates = std::move(resolved->stored);
   return out;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
+
 namespace ingot::pipelines {
 
 using api::Json;
@@ -41,6 +43,17 @@ const api::Resource* called(const api::Registry& registry, std::string_view word
   return nullptr;
 }
 
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      out += c;
+    else
+      (out += '%') += hex({&c, 1});
+  }
+  return out;
+}
+
 bool passes(int code) { return code == 429 || code >= 500; }
 
 }  // namespace
@@ -70,9 +83,10 @@ ResourceSteps::ResourceSteps(env::Env& env, const api::Registry& registry, Reque
 ResourceSteps::~ResourceSteps() { clear(); }
 
 Or<void> ResourceSteps::begin(const store::Turn& turn, const Key& workflow, const Run& run,
-                              workflow::NodeIndex index, const Json& filled) {
+                              const workflow::Wanted::Pod& wanted) {
   if (!requests_) return std::unexpected("resource templates are not implemented here");
-  const workflow::Node& node = run.nodes()[size_t(index)];
+  const workflow::Node& node = run.nodes()[size_t(wanted.node)];
+  const Json& filled = wanted.filled;
   Or<workflow::ResourcePlan> plan = workflow::plan_resource(filled, run.facts(), node);
   if (!plan) return std::unexpected(plan.error());
   if (!plan->type.empty()) {
@@ -90,6 +104,7 @@ Or<void> ResourceSteps::begin(const store::Turn& turn, const Key& workflow, cons
     return std::unexpected("resource.manifest: no kind \"" + plan->kind + "\" in \"" + plan->api_version +
                            "\"");
   std::string account(string_at(filled, {"serviceAccountName"}));
+  if (account.empty()) account = string_at(wanted.shared, {"serviceAccountName"});
   if (account.empty()) account = run.facts().service_account;
   const ClusterId cluster{std::string(workflow.cluster())};
   const api::ObjectPtr known = account.find('/') == account.npos
@@ -225,8 +240,11 @@ void ResourceSteps::send(const StepPtr& step) {
   } else if (action == "replace") {
     change("PUT", step->object, "application/json");
   } else {
+    const std::string& selector = step->plan.selector;
     ask.method = "DELETE";
-    ask.target = step->object + std::string(kManager) + step->plan.query;
+    ask.target =
+        (selector.empty() ? step->object : step->collection) + std::string(kManager) + step->plan.query;
+    if (!selector.empty()) ask.target += "&labelSelector=" + percent_encoded(selector);
   }
   dispatch(step, std::move(ask), [this, step](Result<Told> answer) { told(step, std::move(answer)); });
 }

@@ -30,7 +30,7 @@ class ResourceSteps {
 
   // An error: it cannot be done.
   workflow::Or<void> begin(const store::Turn&, const api::Key& workflow, const workflow::Run&,
-                           workflow::NodeIndex, const api::Json& filled);
+                           const workflow::Wanted::Pod&);
   void stop(const api::Key& workflow, const std::string& node_id);
   void forget(const api::Key& workflow);
   void clear();

@@ -139,7 +139,7 @@ templates:
   const Wanted wanted = run.take();
   ASSERT_EQ(wanted.pods.size(), 1u);
   const auto registry = api::Registry::builtin();
-  const auto pod = make_pod(**flow, run.facts(), run.nodes()[0], wanted.pods[0].filled,
+  const auto pod = make_pod(**flow, run.facts(), run.nodes()[0], wanted.pods[0],
                             *registry->find_key("pods")->schema->find("spec")->schema);
   ASSERT_TRUE(pod) << pod.error();
   const auto told = api::parse_json(api::string_at(*pod, {"metadata", "annotations", kTemplateAnnotation}));

@@ -65,6 +65,24 @@ void each_text(const Json& json, const std::function<void(std::string_view)>& vi
   }
 }
 
+bool tagged(const Json& json) {
+  bool any = false;
+  each_text(json, [&](std::string_view text) { any |= text.find("{{") != text.npos; });
+  return any;
+}
+
+// Of the spec what is of every pod.
+constexpr std::string_view kPodFields[] = {
+    "affinity",         "automountServiceAccountToken",
+    "dnsConfig",        "dnsPolicy",
+    "hostAliases",      "hostNetwork",
+    "imagePullSecrets", "nodeSelector",
+    "podMetadata",      "podPriorityClassName",
+    "podSpecPatch",     "schedulerName",
+    "securityContext",  "serviceAccountName",
+    "tolerations",      "volumes",
+};
+
 // The name of the step or task in "tasks.A.outputs.result", "" where it is none.
 std::string_view used_task(std::string_view variable) {
   for (const std::string_view prefix : {"tasks.", "steps."})
@@ -151,8 +169,10 @@ Or<const Template*> Flow::add(const Json& body, const std::string& scope, std::s
   if (const auto good = check_template(*made); !good) return wrong(std::string(where) + ": " + good.error());
   if (const auto fine = check_artifacts(made->body, *kind, where); !fine) return wrong(fine.error());
   made->retry = api::find(made->body, {"retryStrategy"});
+  if (!made->retry) made->retry = api::find(spec_, {"retryStrategy"});
   made->daemon = api::bool_at(made->body, {"daemon"});
   made->parallelism = api::int_at(made->body, {"parallelism"});
+  if (const Json* inputs = api::find(made->body, {"inputs"})) made->tagged_inputs = tagged(*inputs);
   each_text(body, [&](std::string_view text) { uses_results_ |= text.find("outputs.result") != text.npos; });
   made->fail_fast = api::bool_at(made->body, {"dag", "failFast"}, true);
   const std::string key = key_of(scope, made->name);
@@ -301,21 +321,27 @@ Or<void> Flow::read_dag(Template& t, std::string_view where) {
     return wrong(std::string(where) + ": dependency cycle detected at task '" +
                  t.tasks[size_t(stuck - open.begin())].name + "'");
   }
-  const std::string_view target = string_at(t.body, {"dag", "target"});
-  for (size_t from = 0; from < target.size();) {
-    const size_t end = std::min(target.find(' ', from), target.size());
-    if (const std::string_view name = target.substr(from, end - from); !name.empty()) {
-      const auto at = t.by_name.find(name);
-      if (at == t.by_name.end())
-        return wrong(std::string(where) + ": target '" + std::string(name) + "' is not defined");
-      t.targets.push_back(at->second);
+  t.target = string_at(t.body, {"dag", "target"});
+  if (t.target.find("{{") == t.target.npos)
+    if (const auto named = t.targets_in(t.target); !named)
+      return wrong(std::string(where) + ": " + named.error());
+  for (uint32_t i = 0; i < t.tasks.size(); ++i)
+    if (t.tasks[i].dependents.empty()) t.targets.push_back(i);
+  return {};
+}
+
+Or<std::vector<uint32_t>> Template::targets_in(std::string_view text) const {
+  std::vector<uint32_t> out;
+  for (size_t from = 0; from < text.size();) {
+    const size_t end = std::min(text.find(' ', from), text.size());
+    if (const std::string_view name = text.substr(from, end - from); !name.empty()) {
+      const auto at = by_name.find(name);
+      if (at == by_name.end()) return wrong("target '" + std::string(name) + "' is not defined");
+      out.push_back(at->second);
     }
     from = end + 1;
   }
-  if (t.targets.empty())
-    for (uint32_t i = 0; i < t.tasks.size(); ++i)
-      if (t.tasks[i].dependents.empty()) t.targets.push_back(i);
-  return {};
+  return out;
 }
 
 Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored, bool others_later) {
@@ -326,6 +352,9 @@ Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored, 
     return wrong("spec." + other + " is not implemented");
   if (const Json* locks = api::find(flow->spec_, {"synchronization"}))
     if (const auto names = lock_names(*locks, "ns"); !names) return wrong("spec." + names.error());
+  for (const std::string_view field : kPodFields)
+    if (const Json* value = api::find(flow->spec_, {field})) api::set(flow->pod_fields_, {field}, *value);
+  flow->pod_fields_tagged_ = tagged(flow->pod_fields_);
   size_t n = 0;
   for (const Json& body : array_at(flow->spec_, {"templates"})) {
     const std::string where = "templates." + std::string(string_at(body, {"name"}));

@@ -63,12 +63,16 @@ struct Template {
   Json body;                                             // with templateDefaults
   std::vector<Task> tasks;                               // of a dag; of steps, one group after another
   std::vector<uint32_t> groups;                          // of steps: where each group begins in `tasks`
-  std::vector<uint32_t> targets;                         // of a dag: what decides how it ends
+  std::vector<uint32_t> targets;                         // of a dag: what decides how it ends …
+  std::string target;                                    // … unless this names others, once it is filled in
   std::map<std::string, uint32_t, std::less<>> by_name;  // of tasks
   bool fail_fast = true;
   std::optional<int64_t> parallelism;
-  const Json* retry = nullptr;  // its retryStrategy
+  const Json* retry = nullptr;  // its retryStrategy, or the spec's
   bool daemon = false;
+  bool tagged_inputs = false;  // what it says of its inputs has tags
+  // The tasks of a dag that a `target` names, once it is filled in.
+  Or<std::vector<uint32_t>> targets_in(std::string_view text) const;
   size_t group_end(size_t group) const {
     return group + 1 < groups.size() ? groups[group + 1] : tasks.size();
   }
@@ -82,6 +86,9 @@ class Flow {
   static Or<std::shared_ptr<const Flow>> read(Json spec, const JsonObject& stored, bool others_later = false);
 
   const Json& spec() const { return spec_; }
+  // What of the spec is of all its pods; whether it has tags.
+  const Json& pod_fields() const { return pod_fields_; }
+  bool pod_fields_tagged() const { return pod_fields_tagged_; }
   const Template* entry() const { return entry_; }
   const Hooks& hooks() const { return hooks_; }
   bool uses_results() const { return uses_results_; }  // something names an outputs.result
@@ -98,7 +105,8 @@ class Flow {
   Or<Task> read_task(const Json& body, const Template&, const std::string& where);
   Or<Hooks> read_hooks(const Json& holder, std::string_view scope, const std::string& where);
 
-  Json spec_;
+  Json spec_, pod_fields_ = JsonObject{};
+  bool pod_fields_tagged_ = false;
   const Template* entry_ = nullptr;
   Hooks hooks_;
   bool uses_results_ = false, others_later_ = false;

@@ -46,7 +46,7 @@ TEST(Http, WhatCannotBeIsSaidAtOnce) {
 TEST(Http, ThePodAsksAndTheConditionJudges) {
   Bench b(kAsk);
   EXPECT_THAT(b.running(), ElementsAre("wf(0)"));
-  const Json pod = *make_pod(*b.flow, b.run->facts(), b.node("wf(0)"), b.pods.at("wf(0)"), {});
+  const Json pod = *make_pod(*b.flow, b.run->facts(), b.node("wf(0)"), {.filled = b.pods.at("wf(0)")}, {});
   const std::string asked(api::string_at(pod, {"metadata", "annotations", kTemplateAnnotation}));
   EXPECT_THAT(asked, HasSubstr(R"("url":"https://x/wf")"));
   EXPECT_THAT(asked, Not(HasSubstr("successCondition")));

@@ -54,6 +54,17 @@ Json script_container(Json script, Json& pod) {
   return script;
 }
 
+// Init containers and sidecars may have what the main container mounts.
+Json with_mounts_of(Json own, const Json& main) {
+  const bool mirrors = api::bool_at(own, {"mirrorVolumeMounts"});
+  api::erase(own, {"mirrorVolumeMounts"});
+  if (!mirrors) return own;
+  JsonArray mounts = array_at(own, {"volumeMounts"});
+  for (const Json& mount : array_at(main, {"volumeMounts"})) mounts.push_back(mount);
+  if (!mounts.empty()) set(own, {"volumeMounts"}, std::move(mounts));
+  return own;
+}
+
 Or<JsonArray> containers_of(const Template& t, const Json& filled, Json& pod) {
   JsonArray out;
   if (t.kind == Kind::ContainerSet) {
@@ -75,11 +86,11 @@ Or<JsonArray> containers_of(const Template& t, const Json& filled, Json& pod) {
       return wrong(std::string(to_string(t.kind)) + ".image may not be empty");
     out.push_back(std::move(main));
   }
-  for (const Json& sidecar : array_at(filled, {"sidecars"})) {
-    Json own = sidecar;
-    api::erase(own, {"mirrorVolumeMounts"});
-    out.push_back(std::move(own));
-  }
+  const Json main = out.front();
+  JsonArray init;
+  for (const Json& c : array_at(filled, {"initContainers"})) init.push_back(with_mounts_of(c, main));
+  append(pod, "initContainers", init);
+  for (const Json& c : array_at(filled, {"sidecars"})) out.push_back(with_mounts_of(c, main));
   return out;
 }
 
@@ -143,9 +154,10 @@ std::string pod_name(std::string_view workflow, const Node& node) {
   return prefix + "-" + node.id.substr(node.id.rfind('-') + 1);
 }
 
-Or<Json> make_pod(const Flow& flow, const Facts& facts, const Node& node, const Json& filled,
+Or<Json> make_pod(const Flow& flow, const Facts& facts, const Node& node, const Wanted::Pod& wanted,
                   const api::Schema& pod_spec) {
-  const Json& of = flow.spec();
+  const Json& filled = wanted.filled;
+  const Json& of = wanted.shared.is_null() ? flow.pod_fields() : wanted.shared;
   Json pod =
       JsonObject{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", JsonObject{}}, {"spec", JsonObject{}}};
   const auto labels = [&](const Json& from, std::initializer_list<std::string_view> path,
@@ -183,7 +195,6 @@ Or<Json> make_pod(const Flow& flow, const Facts& facts, const Node& node, const 
   Or<JsonArray> containers = containers_of(*node.runs, filled, pod);
   if (!containers) return wrong(containers.error());
   set(pod, {"spec", "containers"}, *std::move(containers));
-  append(pod, "initContainers", array_at(filled, {"initContainers"}));
   for (const std::string_view field :
        {"affinity", "nodeSelector", "schedulerName", "serviceAccountName", "automountServiceAccountToken",
         "securityContext", "hostNetwork", "dnsPolicy", "dnsConfig", "imagePullSecrets"}) {

@@ -25,8 +25,8 @@ inline constexpr std::string_view kNoArtifacts = "ArtifactsNotReady";
 // "WORKFLOW-TEMPLATE-HASH".
 std::string pod_name(std::string_view workflow, const Node&);
 
-// `filled`: Wanted::Pod. Without uid and defaults; an error says which field is wrong.
-Or<Json> make_pod(const Flow&, const Facts&, const Node&, const Json& filled, const api::Schema& pod_spec);
+// Without uid and defaults; an error says which field is wrong.
+Or<Json> make_pod(const Flow&, const Facts&, const Node&, const Wanted::Pod&, const api::Schema& pod_spec);
 
 // What a pod says of its node.
 PodReport report_of(const Json& pod);

@@ -99,6 +99,8 @@ Or<void> check_resource(const Json& body) {
     return wrong("resource.action '" + std::string(action) +
                  "' is none of get, create, apply, patch, replace, delete");
   const bool named = later || !told->type.empty();
+  if (!told->selector.empty() && action != "delete" && !tagged(action))
+    return wrong("resource.flags: --selector is of delete");
   if (named && (action == "create" || action == "apply" || action == "replace"))
     return wrong("resource.flags: of " + std::string(action) + " the manifest names the object");
   if (string_at(*r, {"manifest"}).empty() && !(named && (action == "get" || action == "delete")))
@@ -138,6 +140,7 @@ Or<ResourcePlan> plan_resource(const Json& filled, const Facts& facts, const Nod
                    .type = flags->type,
                    .subresource = flags->subresource,
                    .query = flags->query,
+                   .selector = flags->selector,
                    .manifest = parsed->value,
                    .success = std::string(string_at(r, {"successCondition"})),
                    .failure = std::string(string_at(r, {"failureCondition"}))};
@@ -149,7 +152,7 @@ Or<ResourcePlan> plan_resource(const Json& filled, const Facts& facts, const Nod
     return wrong("resource.flags: --subresource is of patch");
   if (!out.type.empty()) {
     if (out.ns.empty()) out.ns = facts.ns;
-    if (!plain_segment(out.name))
+    if (out.selector.empty() && !plain_segment(out.name))
       return wrong("resource.flags: \"" + out.name.substr(0, 100) + "\" is no name");
     if (!plain_segment(out.ns)) return wrong("resource.flags: --namespace is no name");
     if (out.action == "patch" && merge == "json" && !m.is_array())

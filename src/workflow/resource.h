@@ -10,7 +10,7 @@ struct ResourcePlan {
   std::string action;
   std::string api_version, kind, ns, name;
   std::string type;  // as `flags` name it: "configmap"; then without apiVersion and kind
-  std::string subresource, query;
+  std::string subresource, query, selector;
   Json manifest;
   std::string patch_type;        // content type of `patch`
   std::string success, failure;  // conditions; "": none

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "api/selector.h"
+
 namespace ingot::workflow {
 
 using api::string_at;
@@ -62,9 +64,10 @@ Or<ResourceFlags> read_flags(const JsonArray& flags) {
     const std::string flag = text.substr(0, equals);
     std::optional<std::string> value;
     if (equals < text.size()) value = text.substr(equals + 1);
-    std::string* const to = flag == "-n" || flag == "--namespace" ? &out.ns
-                            : flag == "--subresource"             ? &out.subresource
-                                                                  : nullptr;
+    std::string* const to = flag == "-n" || flag == "--namespace"  ? &out.ns
+                            : flag == "--subresource"              ? &out.subresource
+                            : flag == "-l" || flag == "--selector" ? &out.selector
+                                                                   : nullptr;
     if (to) {
       if (!value && i + 1 < flags.size()) value = std::string(string_at(flags[++i], {}));
       if (!value || value->empty()) return wrong(flag + " needs a value");
@@ -80,7 +83,15 @@ Or<ResourceFlags> read_flags(const JsonArray& flags) {
     if (choice == known->choices.end()) return wrong(flag + "=" + *value + " is not implemented");
     out.query += choice->query;
   }
-  if (words.empty()) return out;
+  if (const auto read = api::LabelSelector::parse(out.selector); !read)
+    return wrong("--selector: " + read.error().message);
+  if (words.empty() && out.selector.empty()) return out;
+  if (!out.selector.empty()) {
+    if (words.size() != 1 || words[0].find('/') != std::string::npos)
+      return wrong("--selector goes with a TYPE, and no name");
+    out.type = words[0];
+    return out;
+  }
   if (words.size() == 1 && words[0].find('/') != std::string::npos) {
     const size_t slash = words[0].find('/');
     words = {words[0].substr(0, slash), words[0].substr(slash + 1)};

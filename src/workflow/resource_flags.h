@@ -10,6 +10,7 @@ struct ResourceFlags {
   std::string type, name;   // "configmap", "deployments.apps"; "": the manifest says
   std::string ns;           // "": the manifest's, or the run's
   std::string subresource;  // of patch
+  std::string selector;     // of delete: all objects of the type with these labels
   std::string query;        // "&dryRun=All", for after others
 };
 // An error names the flag that is not known, or has no value that means something.

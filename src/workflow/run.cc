@@ -3,13 +3,29 @@
 
 #include <algorithm>
 
+#include "api/names.h"
+#include "api/reserved.h"
+#include "expr/go_time.h"
+#include "expr/program.h"
+#include "workflow/pod.h"
+#include "workflow/rows.h"
 #include "workflow/values.h"
 
 namespace ingot::workflow {
 
 using api::array_at;
-
 using api::string_at;
+
+namespace {
+
+// What "workflow.creationTimestamp." ends with, as Go's layouts. Source: argo-workflows, util/strftime.
+constexpr std::pair<char, std::string_view> kOfCreation[] = {
+    {'A', "Monday"}, {'B', "January"}, {'H', "15"},  {'I', "03"},    {'L', ".000"}, {'M', "04"},
+    {'S', "05"},     {'Y', "2006"},    {'Z', "MST"}, {'a', "Mon"},   {'b', "Jan"},  {'d', "02"},
+    {'m', "01"},     {'p', "PM"},      {'y', "06"},  {'z', "-0700"},
+};
+
+}  // namespace
 
 Run::Run(FlowPtr flow, Facts facts) : flow_(std::move(flow)), facts_(std::move(facts)) {}
 
@@ -47,6 +63,45 @@ Or<void> Run::arguments(const Json& given) {
   return {};
 }
 
+Or<void> Run::mark() {
+  const Json* written = api::find(flow_->spec(), {"workflowMetadata"});
+  if (!written) return {};
+  const auto metadata = [&] {
+    return Json(
+        JsonObject{{"metadata", JsonObject{{"labels", facts_.labels}, {"annotations", facts_.annotations}}}});
+  };
+  const Json before = metadata();
+  Json marks = *written;
+  int64_t left = kFillSteps;
+  const auto variables = [&] { return expr::Variables(globals(facts_.created)); };
+  if (const auto done = expr::fill_json(marks, variables(), left,
+                                        {.allow_unresolved = true, .surroundings = {facts_.created}});
+      !done)
+    return std::unexpected("workflowMetadata: " + done.error().message);
+  for (const auto& [name, value] : api::object_at(marks, {"annotations"}))
+    facts_.annotations[name] = text_json(text_of(value));
+  JsonObject labels = api::object_at(marks, {"labels"});
+  for (const auto& [name, value] : labels) facts_.labels[name] = text_json(text_of(value));
+  for (const auto& [name, from] : api::object_at(marks, {"labelsFrom"})) {
+    const auto program = expr::Program::compile(string_at(from, {"expression"}));
+    const auto value = program ? program->run(variables().nested(), left, {facts_.created})
+                               : expr::Maybe<Json>(std::unexpected(program.error()));
+    const std::string where = "workflowMetadata.labelsFrom." + std::string(name) + ".expression: ";
+    if (!value) return std::unexpected(where + value.error());
+    if (!value->is_string()) return std::unexpected(where + "is no string");
+    labels[name] = facts_.labels[name] = *value;
+  }
+  for (const auto& [name, value] : labels)
+    if (const std::string fault = api::label_value_fault(text_of(value)); !fault.empty())
+      return std::unexpected("workflowMetadata: label " + std::string(name) + " '" + text_of(value) +
+                             "': " + fault);
+  Json after = metadata();
+  api::keep_reserved(kWorkflows, &before, after);
+  facts_.labels = api::object_at(after, {"metadata", "labels"});
+  facts_.annotations = api::object_at(after, {"metadata", "annotations"});
+  return {};
+}
+
 JsonObject Run::globals(WallTime now) const {
   JsonObject out = arguments_;
   out["workflow.name"] = text_json(facts_.name);
@@ -60,6 +115,9 @@ JsonObject Run::globals(WallTime now) const {
   out["workflow.creationTimestamp.RFC3339"] = out["workflow.creationTimestamp"];
   out["workflow.creationTimestamp.s"] = text_json(std::to_string(
       std::chrono::duration_cast<std::chrono::seconds>(facts_.created.time_since_epoch()).count()));
+  for (const auto& [letter, layout] : kOfCreation)
+    out["workflow.creationTimestamp." + std::string(1, letter)] =
+        text_json(expr::format_time(layout, facts_.created));
   out["workflow.priority"] = text_json(std::to_string(facts_.priority));
   if (!facts_.scheduled.empty()) out["workflow.scheduledTime"] = text_json(facts_.scheduled);
   for (const auto& [name, value] : facts_.labels) out["workflow.labels." + std::string(name)] = value;
@@ -81,10 +139,10 @@ JsonObject Run::globals(WallTime now) const {
                                     {"message", text_json(n.message)},
                                     {"templateName", text_json(n.runs ? n.runs->name : "")},
                                     {"phase", text_json(to_string(n.phase))},
-                                    {"podName", text_json(n.id)},
+                                    {"podName", text_json(pod_name(facts_.name, n))},
                                     {"finishedAt", text_json(to_rfc3339(n.finished))}});
-  // A text of JSON in a text: what is pasted between quotes stays one.
-  out["workflow.failures"] = text_json(api::to_text(Json(std::move(failures))));
+  // A quoted text of JSON, as Argo gives it: what a shell reads is JSON.
+  out["workflow.failures"] = text_json(api::to_text(text_json(api::to_text(Json(std::move(failures))))));
   return out;
 }
 
@@ -217,7 +275,8 @@ void Run::go_on(WallTime now) {
           *flow_->entry(),
           JsonObject{
               {"arguments", JsonObject{{"parameters", parameters_},
-                                       {"artifacts", array_at(flow_->spec(), {"arguments", "artifacts"})}}}});
+                                       {"artifacts", array_at(flow_->spec(), {"arguments", "artifacts"})}}}},
+          now);
       if (!inputs) return finish(Phase::Error, inputs.error(), now);
       begin(*flow_->entry(), *inputs, facts_.name, facts_.name, kNobody, kNobody, -1, now, As::Root);
       call_own_hooks(now);

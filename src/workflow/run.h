@@ -56,6 +56,7 @@ struct Wanted {
   struct Pod {
     NodeIndex node;
     Json filled;  // the template with its inputs filled in
+    Json shared;  // Flow::pod_fields(), filled in; null where there is nothing to fill
   };
   std::vector<NodeIndex> changed;  // nodes to be stored, each once
   std::vector<Pod> pods;           // to be made
@@ -83,6 +84,8 @@ class Run {
   void restore_locks(const Json& status);
   // The parameters of the workflow; an error says which has no value. Before anything else.
   Or<void> arguments(const Json& given);
+  // What `spec.workflowMetadata` makes of the Workflow's labels and annotations; an error says what of it is wrong.
+  Or<void> mark();
   void restore(std::vector<StoredNode>, WallTime now);
 
   // How many nodes may be begun from now on: the rest waits until it is allowed (`more`), so that a loop of ten thousand
@@ -129,17 +132,20 @@ class Run {
   };
   // Steps or a dag that runs.
   struct Scope {
+    bool leaves_out(uint32_t task) const { return !left_out.empty() && left_out[task]; }
     const Template* runs = nullptr;
     JsonObject variables;
     std::vector<NodeIndex> node_of;                    // by task
     std::map<uint32_t, std::vector<NodeIndex>> items;  // of a task that expands
     std::vector<uint32_t> open;                        // of a dag: needs that are not settled, by task
+    std::vector<uint32_t> targets;                     // of a dag: what decides how it ends …
+    std::vector<bool> left_out;                        // … and by task what none of them needs; empty: none
     std::deque<uint32_t> ready;  // of a dag: none open, not begun; of steps: of this group
     size_t group = 0;
     NodeIndex group_node = kNobody;
     std::deque<Expanding> expanding;
     int64_t active = 0;
-    size_t settled = 0;
+    size_t settled = 0, to_settle = 0;
     bool held = false;  // of steps: the group waits for all of it to begin
   };
   enum class As : uint8_t { Task, Root, Hook };  // the latter two whatever room there is
@@ -187,14 +193,19 @@ class Run {
   // A template, with its inputs.
   Started begin(const Template&, Json inputs, std::string name, std::string display, NodeIndex boundary,
                 NodeIndex parent, int32_t task, WallTime now, As = As::Task);
-  Or<Json> inputs_of(const Template&, const Json& arguments) const;
+  Or<Json> inputs_of(const Template&, const Json& arguments, WallTime now) const;
   Or<Json> inputs_of(const Hook&, JsonObject variables, WallTime now) const;
   NodeIndex attempt(NodeIndex retry, WallTime now);
   // What it does once nothing holds it back: its locks, and what its template remembers.
   void start(NodeIndex, WallTime now);
   void open_node(NodeIndex, WallTime now);
   void open_pod(NodeIndex, WallTime now);
-  Or<Json> filled_template(const Node&, WallTime now) const;
+  Or<Json> filled_template(const Node&, const expr::Variables&, WallTime now) const;
+  expr::Variables own_variables(const Node&, WallTime now) const;
+  // What a template is called by: "steps.name", "tasks.name".
+  void add_called(JsonObject& out, const Node&) const;
+  Or<std::vector<uint32_t>> targets_of(const Node& dag, WallTime now) const;
+  Or<void> choose_tasks(const Node& dag, Scope&, WallTime now) const;
   PodReport judged(const Node&, const PodReport&, WallTime now) const;
   void open_scope(NodeIndex, bool again, WallTime now);
   void begin_group(NodeIndex steps, WallTime now);
@@ -245,8 +256,10 @@ class Run {
   static std::optional<Duration> length(const std::string&);
   static Or<Duration> backoff(const Json& strategy, int64_t attempts);
   void due(NodeIndex, WallTime now);
+  void answered_by_time(NodeIndex, WallTime now);
   void deadline(WallTime now);
   JsonObject retry_variables(const Node&) const;
+  expr::Variables judging_variables(const Node& retry, const Node& last, WallTime now) const;
 
   FlowPtr flow_;
   Facts facts_;

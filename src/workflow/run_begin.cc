@@ -1,10 +1,12 @@
 // A run: how a template is begun with its inputs, and begun again.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "expr/program.h"
 #include "workflow/artifacts.h"
 #include "workflow/http.h"
+#include "workflow/pod.h"
 #include "workflow/run.h"
 #include "workflow/values.h"
 
@@ -20,6 +22,21 @@ constexpr size_t kMostNodes = 200'000;
 
 std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }
 
+std::optional<int64_t> whole_number(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+// What whoever resumes a suspended node is to say.
+Values asked_outputs(const Template& t) {
+  JsonArray parameters;
+  for (const Json& p : array_at(t.body, {"outputs", "parameters"}))
+    if (api::find(p, {"valueFrom", "supplied"})) parameters.push_back(p);
+  if (parameters.empty()) return nullptr;
+  return std::make_shared<const Json>(JsonObject{{"parameters", std::move(parameters)}});
+}
+
 const Json* named(const JsonArray& list, std::string_view name) {
   for (const Json& item : list)
     if (string_at(item, {"name"}) == name) return &item;
@@ -28,10 +45,20 @@ const Json* named(const JsonArray& list, std::string_view name) {
 
 }  // namespace
 
-Or<Json> Run::inputs_of(const Template& t, const Json& holder) const {
+Or<Json> Run::inputs_of(const Template& t, const Json& holder, WallTime now) const {
   JsonArray parameters, artifacts;
   const JsonArray& given = array_at(holder, {"arguments", "parameters"});
-  for (const Json& declared : array_at(t.body, {"inputs", "parameters"})) {
+  Json own_filled;
+  if (t.tagged_inputs) {  // what a template itself says of them may name what the whole run has
+    own_filled = JsonObject{{"inputs", *api::find(t.body, {"inputs"})}};
+    int64_t left = kFillSteps;
+    if (const auto done = expr::fill_json(own_filled, expr::Variables(globals(now)), left,
+                                          {.allow_unresolved = true, .surroundings = {now}});
+        !done)
+      return wrong(done.error().message);
+  }
+  const Json& says = t.tagged_inputs ? own_filled : t.body;
+  for (const Json& declared : array_at(says, {"inputs", "parameters"})) {
     const std::string name(string_at(declared, {"name"}));
     std::optional<std::string> value;
     const Json* own = named(given, name);
@@ -56,7 +83,7 @@ Or<Json> Run::inputs_of(const Template& t, const Json& holder) const {
     parameters.push_back(JsonObject{{"name", text_json(name)}, {"value", text_json(*value)}});
   }
   const JsonArray& artifacts_given = array_at(holder, {"arguments", "artifacts"});
-  for (const Json& declared : array_at(t.body, {"inputs", "artifacts"})) {
+  for (const Json& declared : array_at(says, {"inputs", "artifacts"})) {
     const std::string name(string_at(declared, {"name"}));
     const Json* own = named(artifacts_given, name);
     Json artifact = own ? given_artifact(declared, *own) : declared;
@@ -87,7 +114,7 @@ Or<Json> Run::inputs_of(const Hook& hook, JsonObject variables, WallTime now) co
       return wrong(found.error());
   }
   if (!artifacts.empty()) api::set(arguments, {"arguments", "artifacts"}, std::move(artifacts));
-  return inputs_of(*hook.runs, arguments);
+  return inputs_of(*hook.runs, arguments, now);
 }
 
 // Whether the limits on what runs at a time leave room for one more.
@@ -205,6 +232,7 @@ void Run::open_node(NodeIndex node, WallTime now) {
     case NodeType::DAG:
       return open_scope(node, false, now);
     case NodeType::Suspend:
+      n.outputs = asked_outputs(*n.runs);
       return arm(node, now);
     case NodeType::Retry:
       attempt(node, now);
@@ -212,6 +240,25 @@ void Run::open_node(NodeIndex node, WallTime now) {
     default:
       return;
   }
+}
+
+// Nobody answered in time what a suspended node was to be given: the defaults then.
+void Run::answered_by_time(NodeIndex node, WallTime now) {
+  Node& n = nodes_[size_t(node)];
+  if (!n.outputs) return end(node, Phase::Succeeded, "", now);
+  Json outputs = *n.outputs;
+  for (Json& p : outputs.at("parameters").as_array()) {
+    if (api::find(p, {"value"})) continue;
+    const Json* value = api::find(p, {"valueFrom", "default"});
+    if (!value)
+      return end(node, Phase::Error,
+                 "raw parameter '" + std::string(string_at(p, {"name"})) +
+                     "' has not been set and does not have a default value",
+                 now);
+    p = JsonObject{{"name", *api::find(p, {"name"})}, {"value", text_json(text_of(*value))}};
+  }
+  n.outputs = std::make_shared<const Json>(std::move(outputs));
+  end(node, Phase::Succeeded, "", now);
 }
 
 void Run::start(NodeIndex node, WallTime now) {
@@ -234,17 +281,23 @@ JsonObject Run::retry_variables(const Node& n) const {
     return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(of.finished - of.started).count());
   };
   const Json* code = last && last->outputs ? api::find(*last->outputs, {"exitCode"}) : nullptr;
-  out["lastRetry.exitCode"] = text_json(code ? text_of(*code) : last ? "-1" : "0");
+  out["lastRetry.exitCode"] = text_json(code ? text_of(*code) : "0");
   out["lastRetry.status"] = text_json(last ? to_string(last->phase) : "");
   out["lastRetry.duration"] = text_json(last ? seconds(*last) : "0");
   out["lastRetry.message"] = text_json(last ? last->message : "");
   return out;
 }
 
-// The node's template with everything filled in.
-Or<Json> Run::filled_template(const Node& n, WallTime now) const {
-  Json filled = n.runs->body;
-  api::erase(filled, {"inputs"});  // the node's own stand in for it
+void Run::add_called(JsonObject& out, const Node& n) const {
+  const bool attempt = n.parent != kNobody && nodes_[size_t(n.parent)].type == NodeType::Retry && !n.hooked;
+  const Node& called = attempt ? nodes_[size_t(n.parent)] : n;
+  const bool task = called.boundary != kNobody && nodes_[size_t(called.boundary)].type == NodeType::DAG;
+  const bool named = called.boundary != kNobody && !called.hooked;
+  out[task ? "tasks.name" : "steps.name"] = text_json(named ? called.display : "");
+}
+
+// What the node's template may name.
+expr::Variables Run::own_variables(const Node& n, WallTime now) const {
   JsonObject variables = globals(now);
   add_inputs(variables, n);
   for (const Json& a :
@@ -260,19 +313,24 @@ Or<Json> Run::filled_template(const Node& n, WallTime now) const {
             text_json(path);
     }
   variables["node.name"] = text_json(n.name);
-  variables["pod.name"] = text_json(n.id);
+  variables["pod.name"] = text_json(pod_name(facts_.name, n));
+  add_called(variables, n);
   for (auto& [name, value] : retry_variables(n)) variables[name] = value;
+  return expr::Variables(std::move(variables));
+}
+
+// The node's template with everything filled in.
+Or<Json> Run::filled_template(const Node& n, const expr::Variables& known, WallTime now) const {
+  Json filled = n.runs->body;
+  api::erase(filled, {"inputs"});  // the node's own stand in for it
+  api::erase(filled, {"retryStrategy"});
   int64_t left = kFillSteps;
-  const expr::Variables known(std::move(variables));
-  if (const auto done =
-          expr::fill_json(filled, known, left, {.allow_unresolved = true, .surroundings = {now}});
-      !done)
+  const expr::FillOptions options{.allow_unresolved = true, .surroundings = {now}};
+  if (const auto done = expr::fill_json(filled, known, left, options); !done)
     return wrong(done.error().message);
   if (n.inputs) {
     Json inputs = *n.inputs;  // locations of artifacts may name parameters
-    if (const auto done =
-            expr::fill_json(inputs, known, left, {.allow_unresolved = true, .surroundings = {now}});
-        !done)
+    if (const auto done = expr::fill_json(inputs, known, left, options); !done)
       return wrong(done.error().message);
     filled.as_object()["inputs"] = std::move(inputs);
   }
@@ -281,17 +339,27 @@ Or<Json> Run::filled_template(const Node& n, WallTime now) const {
 
 void Run::open_pod(NodeIndex node, WallTime now) {
   const Node& n = nodes_[size_t(node)];
-  Or<Json> filled = filled_template(n, now);
+  const expr::Variables known = own_variables(n, now);
+  Or<Json> filled = filled_template(n, known, now);
   if (!filled) return end(node, Phase::Error, filled.error(), now);
+  Json shared;
+  if (flow_->pod_fields_tagged()) {
+    shared = flow_->pod_fields();
+    int64_t left = kFillSteps;
+    if (const auto done =
+            expr::fill_json(shared, known, left, {.allow_unresolved = true, .surroundings = {now}});
+        !done)
+      return end(node, Phase::Error, done.error().message, now);
+  }
   arm(node, now);
   if (fulfilled(n.phase)) return;
   if (n.runs->kind == Kind::ContainerSet) add_containers(node, now);
-  (has_pod(n) ? wanted_.pods : wanted_.resources).push_back({node, *std::move(filled)});
+  (has_pod(n) ? wanted_.pods : wanted_.resources).push_back({node, *std::move(filled), std::move(shared)});
 }
 
 // What an http template's answer means.
 PodReport Run::judged(const Node& n, const PodReport& told, WallTime now) const {
-  const Or<Json> filled = filled_template(n, now);
+  const Or<Json> filled = filled_template(n, own_variables(n, now), now);
   if (!filled) return {.phase = Phase::Error, .message = filled.error()};
   JsonObject inputs;
   add_inputs(inputs, n);
@@ -327,6 +395,20 @@ Or<Duration> Run::backoff(const Json& strategy, int64_t attempts) {
   return out;
 }
 
+// What the strategy may name once an attempt has failed.
+expr::Variables Run::judging_variables(const Node& retry, const Node& last, WallTime now) const {
+  JsonObject out = globals(now);
+  add_inputs(out, retry);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(last.finished - last.started).count();
+  const Json* code = last.outputs ? api::find(*last.outputs, {"exitCode"}) : nullptr;
+  out["retries"] = text_json(std::to_string(retry.children - 1));
+  out["lastRetry.exitCode"] = text_json(code ? text_of(*code) : "-1");
+  out["lastRetry.status"] = text_json(to_string(last.phase));
+  out["lastRetry.duration"] = text_json(std::to_string(seconds));
+  out["lastRetry.message"] = text_json(last.message);
+  return expr::Variables(std::move(out));
+}
+
 // An attempt is over: another, or the end of it.
 void Run::retried(NodeIndex retry, NodeIndex child, WallTime now) {
   Node& r = nodes_[size_t(retry)];
@@ -335,43 +417,44 @@ void Run::retried(NodeIndex retry, NodeIndex child, WallTime now) {
   if (!r.runs || !r.runs->retry) return end(retry, c.phase, c.message, now);
   r.outputs = c.outputs;
   if (!failed(c.phase)) return end(retry, c.phase, c.message, now);
-  const Json& s = *r.runs->retry;
+  const expr::Variables variables = judging_variables(r, c, now);
+  Json s = *r.runs->retry;
+  int64_t steps = kFillSteps;
+  if (const auto filled =
+          expr::fill_json(s, variables, steps, {.allow_unresolved = true, .surroundings = {now}});
+      !filled)
+    return end(retry, Phase::Error, "retryStrategy: " + filled.error().message, now);
   const std::string policy(string_at(s, {"retryPolicy"}));
   const std::string_view expression = string_at(s, {"expression"});
-  bool again = policy.empty()          ? !expression.empty() || c.phase == Phase::Failed
-               : policy == "Always"    ? true
-               : policy == "OnFailure" ? c.phase == Phase::Failed
-               : policy == "OnError" || policy == "OnTransientError" ? c.phase == Phase::Error
-                                                                     : false;
+  const bool again = policy.empty()          ? !expression.empty() || c.phase == Phase::Failed
+                     : policy == "Always"    ? true
+                     : policy == "OnFailure" ? c.phase == Phase::Failed
+                     : policy == "OnError" || policy == "OnTransientError" ? c.phase == Phase::Error
+                                                                           : false;
   const Json* limit = api::find(s, {"limit"});
   const std::string most = limit ? text_of(*limit) : "";
   if (shutdown_ != Shutdown::No) return end(retry, c.phase, c.message, now);
-  if (!most.empty() && r.children > std::atoll(most.c_str()))
-    return end(retry, c.phase, std::atoll(most.c_str()) == 0 ? c.message : "No more retries left", now);
+  if (!most.empty()) {
+    const auto times = whole_number(most);
+    if (!times) return end(retry, Phase::Error, "retryStrategy.limit '" + most + "' is no whole number", now);
+    if (r.children > *times)
+      return end(retry, c.phase, *times == 0 ? c.message : "No more retries left", now);
+  }
   if (again && !expression.empty()) {
-    JsonObject variables = globals(now);
-    add_inputs(variables, r);
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(c.finished - c.started).count();
-    const Json* code = c.outputs ? api::find(*c.outputs, {"exitCode"}) : nullptr;
-    variables["retries"] = text_json(std::to_string(r.children - 1));
-    variables["lastRetry.exitCode"] = text_json(code ? text_of(*code) : "-1");
-    variables["lastRetry.status"] = text_json(to_string(c.phase));
-    variables["lastRetry.duration"] = text_json(std::to_string(seconds));
-    variables["lastRetry.message"] = text_json(c.message);
     const auto program = expr::Program::compile(expression);
     int64_t left = kFillSteps;
-    const auto verdict = program ? program->run(expr::Variables(std::move(variables)).nested(), left, {now})
+    const auto verdict = program ? program->run(variables.nested(), left, {now})
                                  : expr::Maybe<Json>(std::unexpected(program.error()));
     if (!verdict || !verdict->is_bool())
       return end(retry, Phase::Error,
                  "retryStrategy.expression: " + (verdict ? "is no bool" : verdict.error()), now);
-    again = verdict->get_bool();
+    if (!verdict->get_bool()) return end(retry, c.phase, "retryStrategy.expression evaluated to false", now);
   }
   if (!again) return end(retry, c.phase, c.message, now);
   const auto wait = backoff(s, r.children);
   if (!wait) return end(retry, Phase::Error, wait.error(), now);
   if (const std::string_view text = string_at(s, {"backoff", "maxDuration"}); !text.empty())
-    if (const auto longest = parse_duration(text); longest && now + *wait > r.started + *longest)
+    if (const auto longest = length(std::string(text)); longest && now + *wait > r.started + *longest)
       return end(retry, c.phase, "Max duration limit exceeded", now);
   if (wait->count() == 0) {
     attempt(retry, now);
@@ -389,7 +472,7 @@ void Run::due(NodeIndex node, WallTime now) {
   if (fulfilled(n.phase) || waiting_.contains(node)) return;
   switch (n.type) {
     case NodeType::Suspend:
-      return end(node, Phase::Succeeded, "", now);
+      return answered_by_time(node, now);
     case NodeType::Retry:
       if (n.open == 0) attempt(node, now);
       return;

@@ -160,6 +160,7 @@ void Run::reopen(NodeIndex node, WallTime now) {
     case NodeType::DAG: {
       if (!n.runs) return end(node, Phase::Error, "its template is gone", now);
       open_scope(node, true, now);
+      if (fulfilled(n.phase)) return;
       Scope& s = scope_of(node);
       for (size_t i = 0; i < nodes_.size(); ++i) {
         const Node& child = nodes_[i];
@@ -212,7 +213,7 @@ void Run::reopen_dag(NodeIndex node, Scope& s, WallTime now) {
   for (uint32_t i = 0; i < s.node_of.size(); ++i) {
     const NodeIndex task = s.node_of[i];
     if (task == kNobody) {
-      if (s.open[i] == 0) s.ready.push_back(i);
+      if (s.open[i] == 0 && !s.leaves_out(i)) s.ready.push_back(i);
       continue;
     }
     Node& group = nodes_[size_t(task)];
@@ -223,7 +224,7 @@ void Run::reopen_dag(NodeIndex node, Scope& s, WallTime now) {
     }
     reopen_items(node, s, i, task, now);
   }
-  if (s.settled == s.runs->tasks.size()) dag_done(node, now);
+  if (s.settled == s.to_settle) dag_done(node, now);
 }
 
 void Run::reopen_steps(NodeIndex node, Scope& s, WallTime now) {

@@ -18,18 +18,60 @@ void Run::open_scope(NodeIndex node, bool again, WallTime now) {
   s.runs = n.runs;
   s.variables = globals(now);
   add_inputs(s.variables, n);
+  add_called(s.variables, n);
+  s.variables["node.name"] = text_json(n.name);
   s.node_of.assign(n.runs->tasks.size(), kNobody);
   scopes_[node] = std::move(made);
   if (n.type == NodeType::DAG) {
+    if (const auto chosen = choose_tasks(n, s, now); !chosen) {
+      scopes_.erase(node);
+      return end(node, Phase::Error, chosen.error(), now);
+    }
     s.open.resize(n.runs->tasks.size());
     for (uint32_t i = 0; i < s.open.size(); ++i) s.open[i] = uint32_t(n.runs->tasks[i].needs.size());
     if (again) return;
     for (uint32_t i = 0; i < s.open.size(); ++i)
-      if (s.open[i] == 0) s.ready.push_back(i);
+      if (s.open[i] == 0 && !s.leaves_out(i)) s.ready.push_back(i);
   } else if (!again) {
     begin_group(node, now);
   }
   pumps_.insert(node);
+}
+
+Or<std::vector<uint32_t>> Run::targets_of(const Node& dag, WallTime now) const {
+  const Template& t = *dag.runs;
+  if (t.target.find("{{") == t.target.npos) return t.targets_in(t.target);
+  JsonObject variables = globals(now);
+  add_inputs(variables, dag);
+  Json text = text_json(t.target);
+  int64_t left = kFillSteps;
+  if (const auto done =
+          expr::fill_json(text, expr::Variables(std::move(variables)), left, {.surroundings = {now}});
+      !done)
+    return std::unexpected("target: " + done.error().message);
+  return t.targets_in(string_at(text, {}));
+}
+
+// What decides how a dag ends, and which of its tasks that needs.
+Or<void> Run::choose_tasks(const Node& dag, Scope& s, WallTime now) const {
+  s.targets = s.runs->targets;
+  s.to_settle = s.runs->tasks.size();
+  if (s.runs->target.empty()) return {};
+  Or<std::vector<uint32_t>> named = targets_of(dag, now);
+  if (!named) return std::unexpected(named.error());
+  if (named->empty()) return {};
+  s.targets = *named;
+  s.left_out.assign(s.runs->tasks.size(), true);
+  s.to_settle = 0;
+  for (std::vector<uint32_t>& todo = *named; !todo.empty();) {
+    const uint32_t task = todo.back();
+    todo.pop_back();
+    if (!s.left_out[task]) continue;
+    s.left_out[task] = false;
+    ++s.to_settle;
+    todo.insert(todo.end(), s.runs->tasks[task].needs.begin(), s.runs->tasks[task].needs.end());
+  }
+  return {};
 }
 
 void Run::begin_group(NodeIndex steps, WallTime now) {
@@ -72,7 +114,9 @@ std::vector<NodeIndex> Run::outbound(NodeIndex node) const {
         break;
       }
   } else if (n.type == NodeType::DAG && n.runs) {
-    for (const uint32_t target : n.runs->targets)
+    const auto named =
+        n.runs->target.empty() ? n.runs->targets : targets_of(n, n.finished).value_or(n.runs->targets);
+    for (const uint32_t target : named.empty() ? n.runs->targets : named)
       if (const NodeIndex t = find(n.name + "." + n.runs->tasks[target].name);
           t != kNobody && out.size() < 1'000)
         below(t);
@@ -178,7 +222,7 @@ void Run::refuse(NodeIndex scope, uint32_t task, const std::string& name, const 
   const NodeIndex node = add(name, display, NodeType::Skipped, scope, parent, int32_t(task), t.runs, now);
   place(scope, task, node, parent);
   Scope& s = scope_of(scope);
-  if (t.expands && parent != scope && nodes_[size_t(parent)].type == NodeType::TaskGroup)
+  if (t.expands && display != t.name)  // an item
     s.items[task].push_back(node);
   else
     s.node_of[task] = node;
@@ -272,7 +316,7 @@ Run::Started Run::begin_filled(NodeIndex scope, uint32_t task, const std::string
       return refused(Phase::Error, found.error());
   }
   if (!artifacts.empty()) api::set(arguments, {"arguments", "artifacts"}, std::move(artifacts));
-  Or<Json> inputs = inputs_of(*t.runs, arguments);
+  Or<Json> inputs = inputs_of(*t.runs, arguments, now);
   if (!inputs) return refused(Phase::Error, inputs.error());
   const Started started =
       begin(*t.runs, *std::move(inputs), name, display, scope, parent, int32_t(task), now);
@@ -332,8 +376,8 @@ void Run::task_settled(NodeIndex dag, NodeIndex node, WallTime now) {
   const auto task = uint32_t(nodes_[size_t(node)].task);
   ++s.settled;
   for (const uint32_t next : s.runs->tasks[task].dependents)
-    if (--s.open[next] == 0) s.ready.push_back(next);
-  if (s.settled == s.runs->tasks.size()) return dag_done(dag, now);
+    if (--s.open[next] == 0 && !s.leaves_out(next)) s.ready.push_back(next);
+  if (s.settled == s.to_settle) return dag_done(dag, now);
   pumps_.insert(dag);
 }
 
@@ -406,7 +450,7 @@ void Run::dag_done(NodeIndex dag, WallTime now) {
   const Scope& s = scope_of(dag);
   std::vector<int8_t> known(s.runs->tasks.size(), -1);
   Phase result = Phase::Succeeded;
-  for (const uint32_t target : s.runs->targets) {
+  for (const uint32_t target : s.targets) {
     const Phase phase = branch_phase(s, target, known);
     const Task& t = s.runs->tasks[target];
     if (!failed(phase) || (phase == Phase::Failed && t.continues_failed) ||

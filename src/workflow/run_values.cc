@@ -15,6 +15,32 @@ namespace {
 
 constexpr std::string_view kStrict[] = {"tasks", "steps"};
 
+// Whether the text is one tag, and that of a value which is absent.
+bool is_absent(std::string_view text, const expr::Variables& variables) {
+  if (!text.starts_with("{{") || !text.ends_with("}}")) return false;
+  text = text.substr(2, text.size() - 4);
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  const Json* value = variables.find(text);
+  return value && value->is_null();
+}
+
+// An argument that is absent leaves its place to the default of what is called, where that has one.
+void leave_to_defaults(Json& body, const Task& task, const expr::Variables& variables) {
+  if (!task.runs || !api::find(body, {"arguments", "parameters"})) return;
+  const JsonArray& inputs = array_at(task.runs->body, {"inputs", "parameters"});
+  const auto left_out = [&](const Json& p) {
+    if (!is_absent(string_at(p, {"value"}), variables)) return false;
+    const auto input = std::ranges::find_if(
+        inputs, [&](const Json& i) { return string_at(i, {"name"}) == string_at(p, {"name"}); });
+    return input != inputs.end() && (api::find(*input, {"default"}) || api::find(*input, {"value"}));
+  };
+  JsonArray given;
+  for (const Json& p : array_at(body, {"arguments", "parameters"}))
+    if (!left_out(p)) given.push_back(p);
+  api::set(body, {"arguments", "parameters"}, std::move(given));
+}
+
 }  // namespace
 
 // What a step or a task may name: what its scope has, and of others what its text uses.
@@ -55,6 +81,7 @@ Or<Json> Run::filled_task(NodeIndex scope, const Task& t, WallTime now) const {
     if (!proceed) return std::unexpected(proceed.error());
     if (!*proceed) return text;
   }
+  leave_to_defaults(body, t, variables);
   // An optional artifact may come from what did not run: it is then left out.
   JsonArray artifacts = array_at(body, {"arguments", "artifacts"});
   const bool any_optional =

@@ -48,9 +48,13 @@ void add_values(JsonObject& out, const std::string& prefix, const Node& node) {
   if (!node.host.empty()) out[prefix + ".hostNodeName"] = text_json(node.host);
   add_outputs(out, prefix, node);
   if ((node.phase != Phase::Skipped && node.phase != Phase::Omitted) || node.outputs || !node.runs) return;
-  for (const Json& p : array_at(node.runs->body, {"outputs", "parameters"}))
-    out[prefix + ".outputs.parameters." + std::string(string_at(p, {"name"}))] = "";
-  out[prefix + ".outputs.result"] = "";
+  // What did not run gives its defaults; the rest is absent, which is not the same as empty.
+  for (const Json& p : array_at(node.runs->body, {"outputs", "parameters"})) {
+    const Json* value = find(p, {"valueFrom", "default"});
+    out[prefix + ".outputs.parameters." + std::string(string_at(p, {"name"}))] =
+        value ? text_json(text_of(*value)) : Json();
+  }
+  out[prefix + ".outputs.result"] = nullptr;
 }
 
 void add_aggregate(JsonObject& out, const std::string& prefix, const std::vector<const Node*>& items) {
