@@ -84,8 +84,8 @@ void Machine::power_cycle() {
   if (hardware_) hardware_->kill();
   runtime_.reset();
   hardware_ = std::make_unique<Ports>(world_, disk_, faults_, config_.name + "/hw");
-  runtime_ =
-      std::make_unique<WatchedRuntime>(std::make_unique<node::HollowRuntime>(hardware_->env()), truth_);
+  runtime_ = std::make_unique<WatchedRuntime>(std::make_unique<node::HollowRuntime>(hardware_->env()), truth_,
+                                              world_, hardware_->process());
   start_agent();
   look_at_boards();
 }

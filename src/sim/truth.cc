@@ -85,9 +85,12 @@ void WatchedRuntime::create_container(const std::string& sandbox, const node::Sa
 }
 
 void WatchedRuntime::stop_sandbox(const std::string& id, node::Callback<void> done) {
-  inner_->stop_sandbox(id, [this, id, done = std::move(done)](Result<void> result) mutable {
-    if (result) truth_.sandbox_gone(id);
-    done(std::move(result));
+  const Duration takes = world_.random().between(Duration::zero(), std::chrono::milliseconds(400));
+  world_.at(world_.now() + takes, hardware_, [this, id, done = std::move(done)]() mutable {
+    inner_->stop_sandbox(id, [this, id, done = std::move(done)](Result<void> result) mutable {
+      if (result) truth_.sandbox_gone(id);
+      done(std::move(result));
+    });
   });
 }
 

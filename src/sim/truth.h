@@ -51,11 +51,12 @@ class Truth {
   std::vector<Twice> twice_;
 };
 
-// Passes everything on to `inner`, and tells the Truth.
+// Passes everything on to `inner`, a sandbox's end after a while, and tells the Truth.
 class WatchedRuntime final : public node::Runtime {
  public:
-  WatchedRuntime(std::unique_ptr<node::Runtime> inner, Truth& truth)
-      : inner_(std::move(inner)), truth_(truth) {}
+  // `hardware`: with it all that is under way is gone.
+  WatchedRuntime(std::unique_ptr<node::Runtime> inner, Truth& truth, World& world, ProcessPtr hardware)
+      : inner_(std::move(inner)), truth_(truth), world_(world), hardware_(std::move(hardware)) {}
   ~WatchedRuntime() override;  // the machine is gone, and with it all it ran
 
   void run_sandbox(const node::SandboxSpec&, node::Callback<std::string>) override;
@@ -97,6 +98,8 @@ class WatchedRuntime final : public node::Runtime {
  private:
   std::unique_ptr<node::Runtime> inner_;
   Truth& truth_;
+  World& world_;
+  ProcessPtr hardware_;
   std::map<std::string, bool> mine_;
 };
 
