@@ -25,6 +25,7 @@ constexpr Duration kPatience = std::chrono::minutes(10);
 constexpr int kTries = 10;
 constexpr auto kPause = std::chrono::milliseconds(300);  // after the first one
 constexpr auto kShownEvery = std::chrono::milliseconds(100);
+constexpr auto kToldEvery = std::chrono::seconds(10);  // where nobody looks at a terminal: whole lines
 
 }  // namespace
 
@@ -48,10 +49,11 @@ void TransferProgress::add(int64_t bytes) {
   std::lock_guard lock(state_->mutex);
   state_->done += bytes;
   const auto now = std::chrono::steady_clock::now();
-  if (!state_->terminal || now - state_->last < kShownEvery) return;
+  if (now - state_->last < (state_->terminal ? kShownEvery : kToldEvery)) return;
   state_->last = now;
-  state_->shown = true;
-  fmt::print(stderr, "\r\x1b[K{}  {} of {}", state_->what, size_text(state_->done), size_text(state_->total));
+  state_->shown = state_->terminal;
+  fmt::print(stderr, "{}{}  {} of {}{}", state_->terminal ? "\r\x1b[K" : "", state_->what,
+             size_text(state_->done), size_text(state_->total), state_->terminal ? "" : "\n");
   std::fflush(stderr);
 }
 

@@ -18,7 +18,7 @@ namespace ingot {
 class TransferProgress {
  public:
   TransferProgress(std::string_view what, int64_t total);
-  ~TransferProgress();  // wipes its line
+  ~TransferProgress();  // wipes its line from a terminal
   void add(int64_t bytes);
 
  private:

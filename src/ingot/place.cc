@@ -42,7 +42,7 @@ Result<Place> place_of(Client& client, const std::string& tenant, const std::str
         return Place{own->cluster, ns};
   if (tenants->size() > 1)
     return fail(Reason::Invalid,
-                fmt::format("whose {}? name the tenant with --tenant, or its kubeconfig with KUBECONFIG: {}",
+                fmt::format("whose {}? name the tenant with --tenant: {}\n  or its kubeconfig with KUBECONFIG",
                             what, names.size() > 200 ? names.substr(0, 200) + "…" : names));
   return Place{last, ns};
 }

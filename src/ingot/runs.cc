@@ -29,6 +29,17 @@ std::string clipped(std::string text) {
   return text;
 }
 
+// With the run's own parameters in their places.
+std::string filled(std::string text, const Json& workflow) {
+  for (const Json& p : api::array_at(workflow, {"spec", "arguments", "parameters"})) {
+    const std::string hole = fmt::format("{{{{workflow.parameters.{}}}}}", string_at(p, {"name"}));
+    const std::string_view value = string_at(p, {"value"});
+    for (size_t at = 0; (at = text.find(hole, at)) != text.npos; at += value.size())
+      text.replace(at, hole.size(), value);
+  }
+  return text;
+}
+
 const JsonArray& templates_of(const Json& workflow) {
   const Json* kept = api::find(workflow, {"status", "storedWorkflowTemplateSpec"});
   return kept ? api::array_at(*kept, {"templates"}) : api::array_at(workflow, {"spec", "templates"});
@@ -44,7 +55,7 @@ std::string what_it_does(const Json& workflow) {
     std::vector<std::string> words;
     for (const std::string_view list : {"command", "args"})
       for (const Json& word : api::array_at(templates[0], {"container", list}))
-        words.emplace_back(string_at(word, {}));
+        words.push_back(filled(std::string(string_at(word, {})), workflow));
     if (!words.empty()) return clipped(workflow::typed(words));
   }
   std::string_view of = string_at(workflow, {"spec", "workflowTemplateRef", "name"});

@@ -209,8 +209,8 @@ commands() {
   one_line 'a tenant twice' 'already exists' "$INGOT" tenant create red
   one_line 'a tenant called badly' 'invalid' "$INGOT" tenant create Not_Good
   one_line 'a tenant called root' 'root' "$INGOT" tenant create root
-  one_line 'a tenant that is not there' 'not found' "$INGOT" tenant delete nobody
-  one_line 'a kubeconfig of nobody' 'not found' "$INGOT" tenant kubeconfig nobody
+  one_line 'a tenant that is not there' 'there is no tenant nobody' "$INGOT" tenant delete nobody
+  one_line 'a kubeconfig of nobody' 'there is no tenant nobody' "$INGOT" tenant kubeconfig nobody
 }
 
 # A file that is cut short or not ours: said, and left as it is.

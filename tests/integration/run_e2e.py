@@ -133,6 +133,15 @@ def a_loop_is_asked_for_by_its_name(project):
     assert shown.count("at=here") == 1, shown
 
 
+def a_command_is_listed_as_it_ran(project):
+    echo = {"name": "main", "container": {"image": "trainer", "command": ["echo", "{{workflow.parameters.x}}"]}}
+    project.factory.client().call("POST", "/clusters/vision/apis/argoproj.io/v1alpha1/namespaces/default/workflows", {
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "filled"},
+        "spec": {"entrypoint": "main", "arguments": {"parameters": [{"name": "x", "value": "hello"}]}, "templates": [echo]}})
+    assert project.ingot("runs", "logs", "-f", "filled").stdout == "hello\n"
+    assert "echo hello" in project.ingot("runs", "list").stdout
+
+
 def what_left_nothing_says_so(project):
     project.ingot("run", "--name", "empty", "--", "id")
     assert project.ingot("runs", "outputs", "empty").stdout == "run empty left no outputs\n"
@@ -240,6 +249,7 @@ def main():
     tests = [an_exit_code_passes_through, what_git_ignores_stays_behind, what_it_leaves_comes_back,
              nothing_comes_back_beside_its_directory,
              it_is_told_its_environment_and_gpus, a_data_set_is_mounted, a_loop_is_asked_for_by_its_name,
+             a_command_is_listed_as_it_ran,
              what_left_nothing_says_so, what_never_began_says_so, what_cannot_be_is_refused_by_name,
              a_run_that_waits_says_why_and_is_stopped, an_interruption_stops_what_runs, a_run_goes_on_without_who_waits,
              a_detached_run_is_found_by_its_name, a_log_is_shown_as_it_is_written, a_crash_of_the_factory_loses_nothing]
