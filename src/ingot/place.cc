@@ -41,9 +41,10 @@ Result<Place> place_of(Client& client, const std::string& tenant, const std::str
           client.record().address == fmt::format("{}:{}", own->endpoint.address, own->endpoint.port))
         return Place{own->cluster, ns};
   if (tenants->size() > 1)
-    return fail(Reason::Invalid,
-                fmt::format("whose {}? name the tenant with --tenant: {}\n  or its kubeconfig with KUBECONFIG",
-                            what, names.size() > 200 ? names.substr(0, 200) + "…" : names));
+    return fail(
+        Reason::Invalid,
+        fmt::format("whose {}? name the tenant with --tenant: {}\n  or its kubeconfig with KUBECONFIG", what,
+                    names.size() > 200 ? names.substr(0, 200) + "…" : names));
   return Place{last, ns};
 }
 
