@@ -209,23 +209,27 @@ Result<void> keep(git_repository* repository, const std::string& branch, const s
   return {};
 }
 
+Result<void> download(git_remote* remote, std::vector<std::string> specs, Session& session) {
+  std::vector<char*> texts;
+  for (std::string& spec : specs) texts.push_back(spec.data());
+  const git_strarray list{texts.data(), texts.size()};
+  git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+  options.callbacks = callbacks_of(session);
+  options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
+  options.update_fetchhead = 0;
+  if (const int code = git_remote_download(remote, &list, &options); code != 0)
+    return fault(session, code, "cannot fetch");
+  return {};
+}
+
 Result<void> fetch(git_repository* repository, git_remote* remote, const env::GitSeen& seen,
                    Session& session) {
   std::vector<std::string> specs;
   for (const env::GitChange& change : seen.changes)
     if (!git_find_commit(repository, change.commit))
       specs.push_back("+" + std::string(kHeads) + change.branch + ":" + kept_name(change.branch));
-  if (!specs.empty()) {
-    std::vector<char*> texts;
-    for (std::string& spec : specs) texts.push_back(spec.data());
-    const git_strarray list{texts.data(), texts.size()};
-    git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
-    options.callbacks = callbacks_of(session);
-    options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
-    options.update_fetchhead = 0;
-    if (const int code = git_remote_download(remote, &list, &options); code != 0)
-      return fault(session, code, "cannot fetch");
-  }
+  if (!specs.empty())
+    if (auto done = download(remote, std::move(specs), session); !done) return done;
   drop_others(repository, seen.tips);
   for (const env::GitChange& change : seen.changes) {
     if (auto found = git_find_commit(repository, change.commit); !found) return fail(found.error());
@@ -306,16 +310,7 @@ Result<std::string> git_checkout(git_repository* repository, const GitJob& job) 
                                             : "the remote has no \"" +
                                                   git_shown(c.revision.empty() ? c.branch : c.revision, 200) +
                                                   "\": a branch, a tag or a whole commit id"));
-  std::vector<std::string> specs = specs_for(reference, c);
-  std::vector<char*> texts;
-  for (std::string& spec : specs) texts.push_back(spec.data());
-  const git_strarray list{texts.data(), texts.size()};
-  git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
-  options.callbacks = callbacks_of(session);
-  options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
-  options.update_fetchhead = 0;
-  if (const int code = git_remote_download(remote.get(), &list, &options); code != 0)
-    return fault(session, code, "cannot fetch");
+  if (auto done = download(remote.get(), specs_for(reference, c), session); !done) return fail(done.error());
   git_object *found = nullptr, *commit = nullptr;
   if (git_object_lookup(&found, repository, &id, GIT_OBJECT_ANY) != 0)
     return fail(env::git_error(env::kGitBroken, "the remote has not sent commit " + git_text(id)));
