@@ -1,3 +1,4 @@
+#include "env/signer.h"
 #include "host/status.h"
 #include "ingot/routes.h"
 

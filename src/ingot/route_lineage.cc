@@ -2,6 +2,7 @@
 
 #include "host/status.h"
 #include "ingot/routes.h"
+#include "registry/lineage.h"
 
 namespace ingot {
 namespace {

@@ -1,5 +1,6 @@
 #include "api/names.h"
 #include "apiserver/rbac.h"
+#include "controllers/placement.h"
 #include "host/status.h"
 #include "ingot/routes.h"
 

@@ -17,11 +17,17 @@
 #include <memory>
 
 #include "apiserver/server.h"
-#include "controllers/placement.h"
 #include "env/env.h"
-#include "env/signer.h"
-#include "registry/lineage.h"
-#include "store/shard.h"
+
+namespace ingot::controllers {
+class Placement;
+}
+namespace ingot::env {
+struct Signer;
+}
+namespace ingot::registry {
+class Lineage;
+}
 
 namespace ingot {
 
