@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/managed_fields.h"
 #include "apiserver/blobs.h"
 #include "apiserver/mlflow.h"
 #include "apiserver/status.h"
@@ -45,10 +46,8 @@ Result<PatchKind> patch_kind(std::string_view content_type) {
 
 // Upstream's default: the user agent up to its version (apiserver: pkg/endpoints/handlers/rest.go).
 std::string manager_of(const Request& request, const Query& query) {
-  constexpr size_t kMost = 128;
-  std::string_view name = query.get("fieldManager");
-  if (name.empty()) name = std::string_view(request.user_agent).substr(0, request.user_agent.find('/'));
-  return std::string(name.empty() ? "unknown" : name.substr(0, kMost));
+  const std::string_view name = query.get("fieldManager");
+  return std::string(name.empty() ? api::field_manager_of(request.user_agent) : name.substr(0, 128));
 }
 
 Result<api::FieldValidation> validation_of(const Query& query) {
