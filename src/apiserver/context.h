@@ -3,6 +3,7 @@
 // before it is submitted.
 #pragma once
 
+#include <atomic>
 #include <expected>
 #include <functional>
 #include <map>
@@ -120,6 +121,8 @@ struct Services : std::enable_shared_from_this<Services> {
   Expectation expectation;         // may be empty
   BlobSource* blobs = nullptr;     // nullptr: this factory keeps none
   MlflowSource* mlflow = nullptr;  // nullptr: this factory tracks nothing
+  env::Worker* writer = nullptr;   // of what takes long to write; nullptr: the loop itself
+  std::map<std::string, std::shared_ptr<std::atomic<size_t>>> writing;  // how much of it, of each cluster
   std::shared_ptr<TenantKeeper> tenants;
   std::shared_ptr<Holdings> holdings;      // which node holds which pods
   std::map<std::string, Piece> documents;  // of discovery, made at their first use
@@ -129,7 +132,8 @@ struct Services : std::enable_shared_from_this<Services> {
 
 struct Answer {
   Reply reply;
-  Revision shows{};  // the newest revision the reply tells of
+  Revision shows{};                   // the newest revision the reply tells of
+  std::function<void(Reply&)> later;  // what of it takes long to write, from what never changes; any thread
 };
 struct Streamed {
   Revision shows{};

@@ -115,8 +115,11 @@ Result<Outcome> get_object(Call& call) {
   if (!wanted) return fail(wanted.error());
   if (*wanted && **wanted > call.view.revision()) return fail(too_new(**wanted, call.view.revision()));
   Answer answer{.shows = object->revision};
-  if (is_workflow(call.type()) && call.in.wanted.view == View::Plain)
-    object = whole_workflow(call.view, object);
+  if (is_workflow(call.type()) && call.in.wanted.view == View::Plain) {
+    WorkflowParts parts = workflow_parts(call.view, object);
+    if (parts.nodes.size() > kManyNodes) return show_later(call, 200, std::move(parts));
+    object = whole_workflow(parts);
+  }
   answer.reply.body.push_back(
       encode_object(call.in.wanted, call.type(), object, call.services.env.clock.wall()));
   return answer;
@@ -130,16 +133,20 @@ Result<Outcome> list_objects(Call& call) {
   if (!selection) return fail(selection.error());
 
   std::vector<api::ObjectPtr> items;
+  std::vector<WorkflowParts> parts;  // instead
+  size_t many = 0;
   const bool nodes = is_workflow(type) && call.in.wanted.view == View::Plain;
   ListMeta meta{.revision = plan->at.value_or(call.view.revision())};
   const store::Visit take = [&](const api::ObjectPtr& object) {
     if (!selection->matches(object)) return true;
-    if (plan->limit && items.size() == plan->limit) {
-      const api::Key& last = items.back()->key;
+    if (plan->limit && items.size() + parts.size() == plan->limit) {
+      const api::Key& last = (nodes ? parts.back().workflow : items.back())->key;
       meta.next = encode_continue({meta.revision, fmt::format("{}/{}", last.ns(), last.name())});
       return false;
     }
-    items.push_back(nodes ? whole_workflow(call.view, object) : object);
+    if (!nodes) return items.push_back(object), true;
+    parts.push_back(workflow_parts(call.view, object));
+    many += parts.back().nodes.size();
     return true;
   };
   if (call.route().every_cluster) {
@@ -151,8 +158,13 @@ Result<Outcome> list_objects(Call& call) {
              !done) {
     return fail(done.error().reason == Reason::Expired ? expired(!plan->after.empty()) : done.error());
   }
-  return Answer{encode_list(call.in.wanted, type, items, meta, call.services.env.clock.wall()),
-                meta.revision};
+  auto write = [wanted = call.in.wanted, &type, items = std::move(items), parts = std::move(parts), meta,
+                now = call.services.env.clock.wall()]() mutable {
+    for (const WorkflowParts& one : parts) items.push_back(whole_workflow(one));
+    return encode_list(wanted, type, items, meta, now);
+  };
+  if (many > kManyNodes) return answer_later(call, meta.revision, 200, std::move(write));
+  return Answer{write(), meta.revision};
 }
 
 }  // namespace ingot::apiserver

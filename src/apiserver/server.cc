@@ -62,6 +62,17 @@ void found_factory(store::Turn& turn, Services& services) {
 }
 }  // namespace
 
+namespace {
+void reply_later(Services& services, Flight flight, Reply reply, std::function<void(Reply&)> later) {
+  const auto both = std::make_shared<std::pair<Flight, Reply>>(std::move(flight), std::move(reply));
+  const auto done = [both] { both->first.exchange->reply(std::move(both->second)); };
+  if (services.writer)
+    return services.writer->run([both, later = std::move(later)] { later(both->second); }, done);
+  later(both->second);
+  done();
+}
+}  // namespace
+
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   explicit Impl(std::shared_ptr<Services> s)
       : services(std::move(s)), audit(*services), hooks(*services, audit) {}
@@ -121,6 +132,8 @@ void Server::expect_by(Expectation expectation) { impl_->services->expectation =
 void Server::keep_blobs_in(BlobSource& blobs) { impl_->services->blobs = &blobs; }
 
 void Server::track_in(MlflowSource& mlflow) { impl_->services->mlflow = &mlflow; }
+
+void Server::write_by(env::Worker& writer) { impl_->services->writer = &writer; }
 
 bool Server::takes_stream(std::string_view method, std::string_view target) {
   return is_blob_stream(method, target) || is_mlflow_stream(method, target);
@@ -325,8 +338,10 @@ void Server::Impl::answer(store::Turn& turn, Flight flight, Outcome outcome,
   Answer& plain = std::get<Answer>(outcome);
   for (size_t i = 0; i < warnings.size() && i < kMostWarnings; ++i)
     plain.reply.headers.push_back(warning_header(warnings[i]));
-  turn.then(plain.shows, [services = services, flight = std::move(flight),
-                          reply = std::move(plain.reply)](const Result<void>& durable) mutable {
+  turn.then(plain.shows, [services = services, flight = std::move(flight), reply = std::move(plain.reply),
+                          later = std::move(plain.later)](const Result<void>& durable) mutable {
+    if (durable && later)
+      return reply_later(*services, std::move(flight), std::move(reply), std::move(later));
     if (durable) return flight.exchange->reply(std::move(reply));
     services->rbac.forget_all();  // it may have been compiled from what is now forgotten
     flight.exchange->reply(reply_of(*flight.in, durable.error()));

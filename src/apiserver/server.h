@@ -64,6 +64,7 @@ class Server {
   void expect_by(Expectation);
   void keep_blobs_in(BlobSource&);  // which outlives the server
   void track_in(MlflowSource&);     // as well
+  void write_by(env::Worker&);      // what takes long; as well
 
   // Whether the body of such a request is taken as it comes, once the request is authorized. Any thread.
   static bool takes_stream(std::string_view method, std::string_view target);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "apiserver/testing.h"
+#include "workflow/rows.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -53,6 +54,68 @@ TEST(Server, RefusalsAreAuditedNoFasterThanABound) {
   plane.t.loop.advance(10s);
   plane.call(guest, "GET", kMaps);
   EXPECT_GT(api::int_at(audited(plane).back(), {"suppressed"}).value_or(0), 500);
+}
+
+// A run of thousands of nodes is put together beside the loop, and of one tenant's only so many at a time.
+TEST(Server, LargeRunsAreWrittenBesideTheLoop) {
+  TestControlPlane plane;
+  env::QueuedWorker writer(plane.t.env.loop);
+  plane.server->write_by(writer);
+  const Identity vision = plane.tenant("vision");
+  const std::string runs = "/apis/argoproj.io/v1alpha1/namespaces/default/workflows";
+  ASSERT_EQ(plane
+                .call(vision, "POST", runs,
+                      R"({"metadata":{"name":"w"},"spec":{"entrypoint":"a","templates":[
+                          {"name":"a","container":{"image":"i"}}]}})")
+                .code,
+            201);
+  ASSERT_TRUE(plane.shard->submit([&](store::Turn& turn) {
+    const api::Key key(vision.home, "workflows.argoproj.io", "default", "w");
+    const api::ObjectPtr stored = turn.get(key);
+    Json begun = stored->parse();
+    api::set(begun, {"status", "startedAt"}, "2026-01-01T00:00:00Z");
+    ASSERT_TRUE(turn.put(key, std::move(begun), stored->revision));
+    for (int i = 0; i < 1'500; ++i) {
+      const std::string id = "w-" + std::to_string(i);
+      const api::Key row(vision.home, workflow::kNodeRows, "default", workflow::row_name("w", id));
+      ASSERT_TRUE(turn.put(row,
+                           workflow::packed(api::JsonObject{{"id", id}, {"name", id}, {"type", "Pod"}}, "w"),
+                           Revision{0}));
+    }
+  }));
+  plane.t.loop.run_until_idle();
+  const auto nodes = [](const Recorder& to) {
+    const Json shown = to.response.json();
+    return api::object_at(shown, {"status", "nodes"}).size();
+  };
+  std::vector<std::shared_ptr<Recorder>> gets;
+  for (const std::string& path : {runs + "/w", runs, runs + "/w", runs + "/w"})
+    gets.push_back(plane.open(vision, path));
+  EXPECT_EQ(writer.waiting(), 4u);
+  EXPECT_EQ(plane.call(vision, "GET", runs + "/w").code, 429);
+  EXPECT_EQ(plane.call(vision, "GET", kMaps).code, 200);
+  while (writer.step()) plane.t.loop.run_until_idle();
+  EXPECT_EQ(nodes(*gets.front()), 1'500u);
+  EXPECT_EQ(gets[1]->response.code, 200);
+
+  // What says nothing of nodes does not look at them, and leaves them as they are.
+  const auto stopped = plane.send({.method = "PATCH",
+                                   .target = runs + "/w",
+                                   .content_type = "application/merge-patch+json",
+                                   .identity = vision,
+                                   .body = R"({"spec":{"shutdown":"Terminate"}})"});
+  ASSERT_TRUE(writer.step());
+  plane.t.loop.run_until_idle();
+  EXPECT_EQ(stopped->response.code, 200);
+  EXPECT_EQ(nodes(*stopped), 1'500u);
+  const auto one = plane.send({.method = "PATCH",
+                               .target = runs + "/w",
+                               .content_type = "application/merge-patch+json",
+                               .identity = vision,
+                               .body = R"({"status":{"nodes":{"w-7":null}}})"});
+  ASSERT_TRUE(writer.step());
+  plane.t.loop.run_until_idle();
+  EXPECT_EQ(nodes(*one), 1'499u) << one->response.body.substr(0, 300);
 }
 
 TEST(Server, ListsInPagesOfOneRevision) {

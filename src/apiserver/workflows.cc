@@ -1,9 +1,11 @@
 #include "apiserver/workflows.h"
 
+#include <algorithm>
 #include <span>
 
 #include "api/json_text.h"
 #include "api/reserved.h"
+#include "apiserver/encode.h"
 #include "apiserver/status.h"
 #include "workflow/cron.h"
 #include "workflow/reading.h"
@@ -16,6 +18,7 @@ using api::Json;
 using api::JsonObject;
 
 constexpr std::string_view kGroup = "argoproj.io";
+constexpr size_t kMostWritten = 4;    // replies of a tenant's that hold many nodes, not sent yet
 constexpr size_t kLarge = 64 * 1024;  // of a text that is not read as a whole within a turn
 
 // Every row of the Workflow, in key order.
@@ -40,15 +43,76 @@ bool has_begun(const api::Object& workflow) { return workflow.mentions("\"starte
 bool is_workflow(const api::Resource& type) { return type.group == kGroup && type.kind == "Workflow"; }
 bool holds_templates(const api::Resource& type) { return type.group == kGroup; }
 
+WorkflowParts workflow_parts(const ClusterView& view, const api::ObjectPtr& workflow) {
+  WorkflowParts parts{.workflow = workflow};
+  if (workflow && has_begun(*workflow))
+    each_row(view, workflow, [&](const api::ObjectPtr& row) { parts.nodes.push_back(row); });
+  return parts;
+}
+
 api::ObjectPtr whole_workflow(const ClusterView& view, const api::ObjectPtr& workflow) {
-  if (!workflow || !has_begun(*workflow)) return workflow;
+  return whole_workflow(workflow_parts(view, workflow));
+}
+
+api::ObjectPtr whole_workflow(const WorkflowParts& parts) {
+  const api::ObjectPtr& workflow = parts.workflow;
+  if (parts.nodes.empty()) return workflow;
   std::vector<Json> rows;
-  each_row(view, workflow, [&](const api::ObjectPtr& row) { rows.push_back(unpacked(*row)); });
-  if (rows.empty()) return workflow;
+  for (const api::ObjectPtr& row : parts.nodes) rows.push_back(unpacked(*row));
   std::string text;
   api::append_with(text, workflow->json, {"status", "nodes"}, workflow::shown_nodes(std::move(rows)));
   return std::make_shared<const api::Object>(
       api::Object{workflow->key, workflow->revision, std::move(text), workflow->node, workflow->marks});
+}
+
+Result<Outcome> answer_later(Call& call, Revision shows, int code, std::function<Reply()> write) {
+  auto& count = call.services.writing[call.view.cluster().value];
+  if (!count) count = std::make_shared<std::atomic<size_t>>(0);
+  if (*count >= kMostWritten)
+    return fail(
+        {.reason = Reason::TooManyRequests,
+         .message = "workflows with thousands of nodes are on their way to you already: wait for them",
+         .retry_after_s = 1});
+  ++*count;
+  // Held by what is written, until that has left: it lies in memory, and nobody else has it.
+  const std::shared_ptr<void> held(nullptr, [count](void*) { --*count; });
+  Answer answer{.shows = shows};
+  answer.reply.code = code;
+  answer.later = [write = std::move(write), held](Reply& reply) {
+    Reply written = write();
+    for (Piece& piece : written.body) {
+      const std::string* text = piece.get();
+      const auto both = std::make_shared<std::pair<Piece, std::shared_ptr<void>>>(std::move(piece), held);
+      reply.body.emplace_back(both, text);
+    }
+  };
+  return answer;
+}
+
+Result<Outcome> show_later(Call& call, int code, WorkflowParts parts) {
+  const Revision shows = parts.workflow->revision;
+  return answer_later(call, shows, code,
+                      [wanted = call.in.wanted, &type = call.type(), parts = std::move(parts),
+                       now = call.services.env.clock.wall()] {
+                        Reply reply;
+                        reply.body.push_back(encode_object(wanted, type, whole_workflow(parts), now));
+                        return reply;
+                      });
+}
+
+bool speaks_of_nodes(PatchKind kind, const Json& patch) {
+  if (kind != PatchKind::Json) {
+    const Json* status = api::find(patch, {"status"});
+    return !patch.is_object() || (status && (!status->is_object() || status->as_object().contains("nodes")));
+  }
+  const auto of_nodes = [](std::string_view path) {
+    return path.empty() || path == "/status" || path.starts_with("/status/nodes");
+  };
+  if (!patch.is_array()) return true;
+  return std::ranges::any_of(patch.get_array(), [&](const Json& op) {
+    return of_nodes(api::string_at(op, {"path"})) ||
+           (api::find(op, {"from"}) && of_nodes(api::string_at(op, {"from"})));
+  });
 }
 
 NodeEdits take_nodes(const ClusterView& view, const api::ObjectPtr& stored, Json& after) {

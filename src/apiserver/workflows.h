@@ -7,8 +7,24 @@
 namespace ingot::apiserver {
 
 bool is_workflow(const api::Resource&);
-// With its nodes.
+// A Workflow and the rows of its nodes, none of which ever changes: made one in the turn or, as that takes long where there are
+// many, beside it.
+struct WorkflowParts {
+  api::ObjectPtr workflow;
+  std::vector<api::ObjectPtr> nodes;
+};
+inline constexpr size_t kManyNodes = 1'000;
+WorkflowParts workflow_parts(const ClusterView&, const api::ObjectPtr&);
+// With its nodes. Any thread.
+api::ObjectPtr whole_workflow(const WorkflowParts&);
+// Within the turn, however many there are.
 api::ObjectPtr whole_workflow(const ClusterView&, const api::ObjectPtr&);
+// A reply that is written beside the loop, for it shows many nodes. TooManyRequests: of so many of that tenant's before it
+// some have not been sent yet.
+Result<Outcome> answer_later(Call&, Revision shows, int code, std::function<Reply()> write);
+Result<Outcome> show_later(Call&, int code, WorkflowParts);
+// What a patch says of the nodes has to be seen and judged; most say nothing of them.
+bool speaks_of_nodes(PatchKind, const api::Json& patch);
 // What a client would change of a Workflow's nodes: a row, and what it is then; null: it goes.
 using NodeEdits = std::vector<std::pair<api::ObjectPtr, api::Json>>;
 // Takes the nodes out of `after`.

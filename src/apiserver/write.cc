@@ -212,18 +212,28 @@ api::ObjectPtr seen_by_clients(Call& call, const api::ObjectPtr& stored) {
 }  // namespace
 
 Outcome show(Call& call, int code, const api::ObjectPtr& object) {
-  const WallTime now = call.services.env.clock.wall();
+  api::ObjectPtr shown = object;
+  if (is_workflow(call.type()) && call.in.wanted.view == View::Plain) {
+    WorkflowParts parts = workflow_parts(call.view, object);
+    if (parts.nodes.size() <= kManyNodes)
+      shown = whole_workflow(parts);
+    else if (auto later = show_later(call, code, std::move(parts)))
+      return std::move(*later);
+    // Else without its nodes: it is written, whatever else is on its way to who wrote it.
+  }
   Answer answer{.shows = object->revision};
-  answer.reply.body.push_back(encode_object(call.in.wanted, call.type(), seen_by_clients(call, object), now));
+  answer.reply.body.push_back(
+      encode_object(call.in.wanted, call.type(), shown, call.services.env.clock.wall()));
   answer.reply.code = code;
   return answer;
 }
 
 Result<Outcome> create_object(Call& call) { return store_new(call, std::move(*call.in.body)); }
 
-Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const Json& seen, Json after) {
+Result<Outcome> replace_object(Call& call, const api::ObjectPtr& stored, const Json& seen, Json after,
+                               bool with_nodes) {
   NodeEdits nodes;
-  if (is_workflow(call.type())) nodes = take_nodes(call.view, stored, after);
+  if (is_workflow(call.type()) && with_nodes) nodes = take_nodes(call.view, stored, after);
   const Json before = is_workflow(call.type()) ? stored->parse() : seen;
   after = limited_to(call.route(), call.type(), before, std::move(after));
   if (call.route().subresource.empty()) keep_server_fields(before, after);
@@ -288,7 +298,8 @@ Result<Outcome> patch_object(Call& call) {
     return fail(writable.error());
   const api::ObjectPtr stored = call.view.get(call.type().resource(), route.ns, route.name);
   if (!stored) return fail(not_found(call.type(), route.name));
-  const Json before = seen_by_clients(call, stored)->parse();
+  const bool with_nodes = is_workflow(call.type()) && speaks_of_nodes(call.in.patch, *call.in.body);
+  const Json before = (with_nodes ? whole_workflow(call.view, stored) : stored)->parse();
   Result<Json> patched = apply_patch(call, patched_part(call, before));
   if (!patched) return fail(about(patched.error(), call.type(), route.name));
   Result<api::Decoded> decoded =
@@ -298,7 +309,7 @@ Result<Outcome> patch_object(Call& call) {
   Json after = std::move(decoded->object);
   api::apply_defaults(call.type(), after);
   if (const Result<void> same = check_same_object(call, before, after); !same) return fail(same.error());
-  return replace_object(call, stored, before, std::move(after));
+  return replace_object(call, stored, before, std::move(after), with_nodes);
 }
 
 }  // namespace ingot::apiserver

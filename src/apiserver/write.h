@@ -31,7 +31,9 @@ Result<Removed> remove_object(Call&, const api::ObjectPtr& stored, const DeleteO
 
 // Stores `after` in the place of `stored` under the rules of an update; `subresource` as in the path. The answer's
 // body is what is stored.
-Result<Outcome> replace_object(Call&, const api::ObjectPtr& stored, const api::Json& before, api::Json after);
+// Without `with_nodes`, a Workflow's are not among what is seen, and stay as they are.
+Result<Outcome> replace_object(Call&, const api::ObjectPtr& stored, const api::Json& before, api::Json after,
+                               bool with_nodes = true);
 
 // An answer that shows one object.
 Outcome show(Call&, int code, const api::ObjectPtr&);

@@ -97,6 +97,7 @@ struct Factory::Impl {
   std::unique_ptr<Webhooks> webhooks;
   std::unique_ptr<env::Git> git;
   std::unique_ptr<host::ThreadWorker> reader;  // of what comes from there
+  std::unique_ptr<host::ThreadWorker> writer;  // of large replies
   std::unique_ptr<host::Artifacts> artifacts;
   std::unique_ptr<host::DatasetCache> dataset_cache;
   std::unique_ptr<host::ThreadWorker> sweeper;
@@ -192,6 +193,7 @@ Result<void> Factory::Impl::open_git() {
   if (!opened) return fail(opened.error());
   git = std::move(*opened);
   reader = std::make_unique<host::ThreadWorker>(real.loop, "reader");
+  writer = std::make_unique<host::ThreadWorker>(real.loop, "writer");
   return {};
 }
 
@@ -223,6 +225,7 @@ Result<void> Factory::Impl::serve() {
         apiserver::ServerOptions{.version = INGOT_VERSION, .external_url = url});
     server->keep_blobs_in(*blob_service);
     server->track_in(*tracking);
+    server->write_by(*writer);
     mount_routes(*server, real.env, *shard, placement);
     server->expect_by(expectation_by(placement, real.clock));
     server->mount(metrics_route(metric_sources));
@@ -433,6 +436,7 @@ void Factory::Impl::stop(bool keep_pods) {
   real.loop.call([] {});  // its last answers have been told
   git = nullptr;
   reader = nullptr;
+  writer = nullptr;
   artifacts = nullptr;
   dataset_cache = nullptr;
   blob_service = nullptr;
