@@ -179,8 +179,10 @@ NodeIndex Run::add(std::string name, std::string display, NodeType type, NodeInd
     ++active_pods_;
     ++pods_known_;
   }
-  if (boundary >= 0 && (works(type) || type == NodeType::Steps || type == NodeType::DAG))
-    if (const auto scope = scopes_.find(boundary); scope != scopes_.end()) ++scope->second->active;
+  if (const auto scope = boundary >= 0 ? scopes_.find(boundary) : scopes_.end(); scope != scopes_.end()) {
+    scope->second->nodes.push_back(index);
+    if (works(type) || type == NodeType::Steps || type == NodeType::DAG) ++scope->second->active;
+  }
   touch(index);
   return index;
 }
@@ -198,7 +200,9 @@ void Run::end(NodeIndex node, Phase phase, std::string message, WallTime now) {
     end_containers(node, now);
   }
   if (n.boundary >= 0 && (works(n.type) || n.type == NodeType::Steps || n.type == NodeType::DAG))
-    if (const auto scope = scopes_.find(n.boundary); scope != scopes_.end()) --scope->second->active;
+    if (const auto scope = scopes_.find(n.boundary);
+        scope != scopes_.end() && --scope->second->active == 0 && shutdown_ != Shutdown::No)
+      pumps_.insert(n.boundary);  // its group may never be whole
   if (n.locks) release(n);
   if (n.memo) memorize(node);
   for (const NodeIndex scope : std::exchange(starved_, {})) pumps_.insert(scope);

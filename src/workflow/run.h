@@ -146,7 +146,8 @@ class Run {
     std::deque<Expanding> expanding;
     int64_t active = 0;
     size_t settled = 0, to_settle = 0;
-    bool held = false;  // of steps: the group waits for all of it to begin
+    bool held = false;             // of steps: the group waits for all of it to begin
+    std::vector<NodeIndex> nodes;  // whose boundary it is
   };
   enum class As : uint8_t { Task, Root, Hook };  // the latter two whatever room there is
   struct Started {
@@ -247,6 +248,7 @@ class Run {
   void read_again(std::vector<StoredNode>, WallTime now);
   void link(const std::vector<StoredNode>&);
   int32_t task_of(const Node&) const;
+  void note_below();
   void reopen(NodeIndex, WallTime now);
   void reopen_steps(NodeIndex, Scope&, WallTime now);
   void reopen_dag(NodeIndex, Scope&, WallTime now);
@@ -272,6 +274,7 @@ class Run {
   std::map<NodeIndex, std::unique_ptr<Scope>> scopes_;
   std::deque<NodeIndex> settled_;
   std::set<NodeIndex> pumps_, starved_;
+  std::unordered_map<NodeIndex, std::vector<NodeIndex>> below_;  // while nodes are opened again: by boundary
   std::multimap<WallTime, NodeIndex> timers_;
   std::set<NodeIndex> changed_;
   Wanted wanted_;

@@ -68,6 +68,39 @@ templates:
   EXPECT_EQ(b.run->phase(), Phase::Succeeded);
 }
 
+// Recursion without end, stopped while it grows: groups that are not whole end with what they are of.
+TEST(Run, WhatGrowsIsStopped) {
+  constexpr std::string_view kGrows = R"(
+entrypoint: main
+templates:
+- name: main
+  steps:
+  - - {name: x, template: TEMPLATE}
+    - {name: y, template: main}
+    - {name: z, template: main}
+- name: dag
+  dag:
+    tasks:
+    - {name: p, template: main}
+    - {name: q, template: main}
+)";
+  for (const std::string_view other : {"main", "dag"})
+    for (const bool crash : {false, true}) {
+      std::string text(kGrows);
+      text.replace(text.find("TEMPLATE"), 8, other);
+      Bench grows(text, "wf", nullptr, 50);
+      for (int i = 0; i < 10; ++i) {
+        grows.run->allow(50);
+        grows.pass(0s);
+      }
+      EXPECT_TRUE(grows.run->more());
+      if (crash) grows.again(0);
+      grows.run->shut_down(Shutdown::Terminate, grows.now);
+      EXPECT_TRUE(grows.run->over()) << other << crash;
+      EXPECT_EQ(grows.run->phase(), Phase::Failed);
+    }
+}
+
 // Whatever of it is stored at any moment, it goes on from there as it would have.
 TEST(Run, GoesOnAfterACrashAnywhere) {
   constexpr std::string_view kAll = R"(

@@ -110,6 +110,7 @@ void Run::locks_given(WallTime now) {
     const bool known = at->second;
     waiting_.erase(at);
     const size_t before = nodes_.size();
+    if (known) note_below();
     open_locked(node, known, now);
     if (known) reopen_all(node, before, now);
   }

@@ -92,9 +92,18 @@ bool Run::is_below(NodeIndex node, NodeIndex top) const {
   return false;
 }
 
+// Each scope that is opened again would look for its own among all.
+void Run::note_below() {
+  below_.clear();
+  for (size_t i = 0; i < nodes_.size(); ++i)
+    if (const NodeIndex in = nodes_[i].boundary; in != kNobody && !fulfilled(nodes_[size_t(in)].phase))
+      below_[in].push_back(NodeIndex(i));
+}
+
 // Of the first `count` nodes those that have not ended, of all or below one: from the top, for what waits for its locks
 // holds back what is below it.
 void Run::reopen_all(NodeIndex top, size_t count, WallTime now) {
+  note_below();
   std::vector<bool> seen(count);
   std::vector<NodeIndex> chain;
   for (size_t i = 0; i < count; ++i) {
@@ -162,9 +171,9 @@ void Run::reopen(NodeIndex node, WallTime now) {
       open_scope(node, true, now);
       if (fulfilled(n.phase)) return;
       Scope& s = scope_of(node);
-      for (size_t i = 0; i < nodes_.size(); ++i) {
-        const Node& child = nodes_[i];
-        if (child.boundary != node) continue;
+      s.nodes = std::move(below_[node]);
+      for (const NodeIndex i : s.nodes) {
+        const Node& child = nodes_[size_t(i)];
         if (!fulfilled(child.phase) &&
             (works(child.type) || child.type == NodeType::Steps || child.type == NodeType::DAG))
           ++s.active;
@@ -174,9 +183,9 @@ void Run::reopen(NodeIndex node, WallTime now) {
         const bool item = s.runs->tasks[size_t(child.task)].expands && child.type != NodeType::TaskGroup &&
                           child.display.find('(') != std::string::npos;
         if (item)
-          s.items[uint32_t(child.task)].push_back(NodeIndex(i));
+          s.items[uint32_t(child.task)].push_back(i);
         else
-          s.node_of[size_t(child.task)] = NodeIndex(i);
+          s.node_of[size_t(child.task)] = i;
       }
       for (auto& [task, items] : s.items)
         std::ranges::sort(items, {}, [&](NodeIndex i) { return item_index(nodes_[size_t(i)]); });

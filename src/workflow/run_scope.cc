@@ -463,12 +463,14 @@ void Run::dag_done(NodeIndex dag, WallTime now) {
 }
 
 void Run::kill_daemons(NodeIndex scope, WallTime now) {
-  for (size_t i = size_t(scope); i < nodes_.size(); ++i) {
-    Node& n = nodes_[i];
-    if (n.boundary != scope || !n.daemoned || fulfilled(n.phase)) continue;
-    wanted_.stop.push_back(NodeIndex(i));
+  const Scope& s = scope_of(scope);
+  for (size_t k = 0; k < s.nodes.size(); ++k) {  // ending one may begin its hook
+    const NodeIndex i = s.nodes[k];
+    Node& n = nodes_[size_t(i)];
+    if (!n.daemoned || fulfilled(n.phase)) continue;
+    wanted_.stop.push_back(i);
     n.daemoned = false;
-    end(NodeIndex(i), Phase::Succeeded, "", now);
+    end(i, Phase::Succeeded, "", now);
   }
 }
 
@@ -486,8 +488,8 @@ void Run::close_scope(NodeIndex node, Phase phase, std::string message, WallTime
   }
   kill_daemons(node, now);
   if (shutdown_ != Shutdown::No)  // groups that will never be whole
-    for (size_t i = size_t(node); i < nodes_.size(); ++i)
-      if (nodes_[i].boundary == node) end(NodeIndex(i), Phase::Failed, message, now);
+    for (size_t k = 0; k < scope_of(node).nodes.size(); ++k)
+      end(scope_of(node).nodes[k], Phase::Failed, message, now);
   end(node, phase, std::move(message), now);
   scopes_.erase(node);
   pumps_.erase(node);

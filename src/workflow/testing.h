@@ -29,23 +29,26 @@ struct Bench {
   std::vector<std::string> started;    // names of pods, in order
   std::map<std::string, Json> maps;    // ConfigMaps that remember
 
-  explicit Bench(std::string_view text, std::string called = "wf", Locks* shared = nullptr)
+  // `most`: nodes begun at first.
+  explicit Bench(std::string_view text, std::string called = "wf", Locks* shared = nullptr,
+                 size_t most = SIZE_MAX)
       : name(std::move(called)), locks(shared ? shared : &own) {
     auto read = Flow::read(yaml(text), {});
     EXPECT_TRUE(read) << read.error();
     flow = *read;
-    again();
+    again(most);
     run->go_on(now);
     take();
   }
   // As after a crash: from what is stored.
-  void again() {
+  void again(size_t most = SIZE_MAX) {
     const Json held = run && locks->status_of("default/" + name).is_object()
                           ? locks->status_of("default/" + name)
                           : Json(JsonObject{});
     if (run) locks->close();
     locks->forget("default/" + name);
     run = std::make_unique<Run>(flow, Facts{.name = name, .ns = "default", .uid = "u1"});
+    run->allow(most);
     run->share(locks);
     run->read_memory([this](const MemoKey& memo) {
       return recall(maps.contains(memo.map) ? &maps[memo.map] : nullptr, memo, now);
