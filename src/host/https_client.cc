@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <yaml-cpp/yaml.h>
@@ -23,6 +24,25 @@ namespace {
 
 constexpr int64_t kAskFirst = 256 * 1024;      // bodies larger than this are sent once they are wanted
 constexpr uint64_t kLongestAnswer = 1u << 30;  // a list of 10,000 tenants and more
+
+// OpenSSL writes without MSG_NOSIGNAL: a server that goes away in the middle is an error to be told, not this program's end.
+class NoBrokenPipe {
+ public:
+  NoBrokenPipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoBrokenPipe() {
+    const timespec now{};
+    while (sigtimedwait(&pipe_, nullptr, &now) > 0) continue;
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoBrokenPipe(const NoBrokenPipe&) = delete;
+
+ private:
+  sigset_t pipe_, before_;
+};
 
 using AddressPtr = std::unique_ptr<addrinfo, Deleter<freeaddrinfo>>;
 
@@ -144,6 +164,7 @@ std::string HttpsClient::Response::header(std::string_view name) const {
 }
 
 Result<void> HttpsClient::write(std::string_view bytes) {
+  const NoBrokenPipe quiet;
   for (size_t at = 0; at < bytes.size();) {
     const int n = SSL_write(ssl_.get(), bytes.data() + at, int(bytes.size() - at));
     if (n <= 0) return fail(Reason::ServiceUnavailable, "the server closed the connection");
