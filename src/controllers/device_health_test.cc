@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "store/testing.h"
+#include "store/reopened_testing.h"
 
 namespace ingot::controllers {
 namespace {
@@ -14,11 +14,8 @@ using api::Key;
 using namespace std::chrono_literals;
 
 // Two pods on the two boards of a node. Also with the shard opened again between steps.
-class DeviceHealthTest : public testing::TestWithParam<bool> {
+class DeviceHealthTest : public store::Reopened<DeviceHealth> {
  protected:
-  store::Fixture f;
-  std::unique_ptr<DeviceHealth> health = std::make_unique<DeviceHealth>(f.t.env, *f.shard);
-
   void SetUp() override {
     put(node_key(), JsonObject{{"metadata", JsonObject{{"name", "n1"}, {"uid", "uid-n1"}}}});
     slice("", "");
@@ -26,28 +23,10 @@ class DeviceHealthTest : public testing::TestWithParam<bool> {
     pod("b", "GPU-1");
     settle();
   }
-  void settle() {
-    f.t.loop.run_until_idle();
-    if (!GetParam()) return;
-    health.reset();
-    f.reopen();
-    health = std::make_unique<DeviceHealth>(f.t.env, *f.shard);
-    f.t.loop.run_until_idle();
-  }
   static Key node_key() { return {kRootCluster, "nodes", "", "n1"}; }
   static Key pod_key(std::string_view name) { return {ClusterId("c1"), "pods", "default", name}; }
   static Key allocation_key(std::string_view name) {
     return {kRootCluster, "allocations.factory.ingot.dev", "", "uid-" + std::string(name)};
-  }
-  void put(const Key& key, Json object) {
-    ASSERT_TRUE(f.input([&](store::Turn& turn) { ASSERT_TRUE(turn.put(key, std::move(object))); }));
-  }
-  Json get(const Key& key) {
-    Json found;
-    EXPECT_TRUE(f.input([&](store::Turn& turn) {
-      if (const auto object = turn.get(key)) found = object->parse();
-    }));
-    return found;
   }
   static JsonObject device(int index, const std::string& fault) {
     JsonObject attributes{{"uuid", JsonObject{{"string", "GPU-" + std::to_string(index)}}},

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "controllers/node_health.h"
-#include "store/testing.h"
+#include "store/reopened_testing.h"
 
 namespace ingot::controllers {
 namespace {
@@ -44,38 +44,15 @@ TEST(EvictionTime, IsTheShortestTolerationOfEachTaint) {
 
 // --- over a shard; also with the shard opened again between steps ---
 
-class NodeLifecycleTest : public testing::TestWithParam<bool> {
+class NodeLifecycleTest : public store::Reopened<NodeLifecycle> {
  protected:
-  store::Fixture f;
-  std::unique_ptr<NodeLifecycle> lifecycle = std::make_unique<NodeLifecycle>(f.t.env, *f.shard);
   WallTime start = f.t.clock.wall();
 
-  void settle() {
-    f.t.loop.run_until_idle();
-    if (!GetParam()) return;
-    lifecycle.reset();
-    f.reopen();
-    lifecycle = std::make_unique<NodeLifecycle>(f.t.env, *f.shard);
-    f.t.loop.run_until_idle();
-  }
   static Key node_key() { return {kRootCluster, "nodes", "", "n1"}; }
   static Key lease_key() { return {kRootCluster, "leases.coordination.k8s.io", "kube-node-lease", "n1"}; }
   static Key pod_key(std::string_view name) { return {ClusterId("c1"), "pods", "default", name}; }
   static Key allocation_key(std::string_view name) {
     return {kRootCluster, "allocations.factory.ingot.dev", "", "uid-" + std::string(name)};
-  }
-  void put(const Key& key, Json object) {
-    ASSERT_TRUE(f.input([&](store::Turn& turn) { ASSERT_TRUE(turn.put(key, std::move(object))); }));
-  }
-  void erase(const Key& key) {
-    ASSERT_TRUE(f.input([&](store::Turn& turn) { ASSERT_TRUE(turn.erase(key)); }));
-  }
-  Json get(const Key& key) {
-    Json found;
-    EXPECT_TRUE(f.input([&](store::Turn& turn) {
-      if (const auto object = turn.get(key)) found = object->parse();
-    }));
-    return found;
   }
   void renew() {
     put(lease_key(), JsonObject{{"spec", JsonObject{{"renewTime", to_rfc3339_micro(f.t.clock.wall())}}}});

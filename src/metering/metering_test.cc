@@ -2,7 +2,7 @@
 
 #include "metering/history.h"
 #include "metering/usage.h"
-#include "store/testing.h"
+#include "store/reopened_testing.h"
 
 namespace ingot::metering {
 namespace {
@@ -99,24 +99,12 @@ TEST(Ledger, RowsReadBackAsTheyWereWritten) {
 
 // --- the ledger over a shard ---
 
-class LedgerTest : public testing::TestWithParam<bool> {  // true: the shard is opened again between steps
+class LedgerTest : public store::Reopened<Ledger> {
  protected:
-  store::Fixture f;
-  std::unique_ptr<Ledger> ledger = std::make_unique<Ledger>(f.t.env, *f.shard);
+  std::unique_ptr<Ledger>& ledger = subject;
 
-  void settle() {
-    f.t.loop.run_until_idle();
-    if (!GetParam()) return;
-    ledger.reset();
-    f.reopen();
-    ledger = std::make_unique<Ledger>(f.t.env, *f.shard);
-    f.t.loop.run_until_idle();
-  }
   static Key allocation(std::string_view uid) {
     return {kRootCluster, "allocations.factory.ingot.dev", "", uid};
-  }
-  void put(const Key& key, Json object) {
-    ASSERT_TRUE(f.input([&](store::Turn& turn) { ASSERT_TRUE(turn.put(key, std::move(object))); }));
   }
   void price(std::string gpu_hour) {
     put({kRootCluster, "pricelists.factory.ingot.dev", "", "default"},
