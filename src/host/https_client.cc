@@ -174,6 +174,7 @@ Result<void> HttpsClient::write(std::string_view bytes) {
 }
 
 Result<HttpsClient::Response> HttpsClient::receive(bool& keep, const Drain& drain) {
+  const NoBrokenPipe quiet;  // what breaks off is answered with an alert
   http::response_parser<http::string_body> parser;
   if (drain)
     parser.body_limit(boost::none);
