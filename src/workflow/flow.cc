@@ -352,6 +352,11 @@ Or<std::shared_ptr<const Flow>> Flow::read(Json spec, const JsonObject& stored, 
     return wrong("spec." + other + " is not implemented");
   if (const Json* locks = api::find(flow->spec_, {"synchronization"}))
     if (const auto names = lock_names(*locks, "ns"); !names) return wrong("spec." + names.error());
+  const auto look = [&](std::string_view text) {
+    flow->names_creation_ |= text.find("creationTimestamp") != text.npos;
+  };
+  each_text(flow->spec_, look);
+  for (const auto& [name, body] : stored) each_text(body, look);
   for (const std::string_view field : kPodFields)
     if (const Json* value = api::find(flow->spec_, {field})) api::set(flow->pod_fields_, {field}, *value);
   flow->pod_fields_tagged_ = tagged(flow->pod_fields_);

@@ -91,7 +91,8 @@ class Flow {
   bool pod_fields_tagged() const { return pod_fields_tagged_; }
   const Template* entry() const { return entry_; }
   const Hooks& hooks() const { return hooks_; }
-  bool uses_results() const { return uses_results_; }  // something names an outputs.result
+  bool uses_results() const { return uses_results_; }      // something names an outputs.result
+  bool names_creation() const { return names_creation_; }  // something names a part of when it was created
   // nullptr: there is none.
   const Template* find(std::string_view scope, std::string_view name) const;
   // What an object with `template`, `templateRef` or `inline` runs; an error names it.
@@ -109,7 +110,7 @@ class Flow {
   bool pod_fields_tagged_ = false;
   const Template* entry_ = nullptr;
   Hooks hooks_;
-  bool uses_results_ = false, others_later_ = false;
+  bool uses_results_ = false, names_creation_ = false, others_later_ = false;
   std::map<std::string, std::unique_ptr<Template>, std::less<>> templates_;  // by "scope/name"
   size_t inlines_ = 0;
 };

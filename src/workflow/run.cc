@@ -115,7 +115,8 @@ JsonObject Run::globals(WallTime now) const {
   out["workflow.creationTimestamp.RFC3339"] = out["workflow.creationTimestamp"];
   out["workflow.creationTimestamp.s"] = text_json(std::to_string(
       std::chrono::duration_cast<std::chrono::seconds>(facts_.created.time_since_epoch()).count()));
-  for (const auto& [letter, layout] : kOfCreation)
+  for (const auto& [letter, layout] :
+       flow_->names_creation() ? std::span(kOfCreation) : std::span(kOfCreation, 0))
     out["workflow.creationTimestamp." + std::string(1, letter)] =
         text_json(expr::format_time(layout, facts_.created));
   out["workflow.priority"] = text_json(std::to_string(facts_.priority));
