@@ -123,6 +123,7 @@ struct Services : std::enable_shared_from_this<Services> {
   MlflowSource* mlflow = nullptr;  // nullptr: this factory tracks nothing
   env::Worker* writer = nullptr;   // of what takes long to write; nullptr: the loop itself
   std::map<std::string, std::shared_ptr<std::atomic<size_t>>> writing;  // how much of it, of each cluster
+  std::map<std::string, size_t> telling;  // of each tenant's watchers those for which it writes
   std::shared_ptr<TenantKeeper> tenants;
   std::shared_ptr<Holdings> holdings;      // which node holds which pods
   std::map<std::string, Piece> documents;  // of discovery, made at their first use

@@ -7,6 +7,7 @@
 #include "apiserver/encode.h"
 #include "apiserver/source.h"
 #include "apiserver/status.h"
+#include "apiserver/workflow_events.h"
 #include "apiserver/workflows.h"
 
 namespace ingot::apiserver {
@@ -29,7 +30,9 @@ Piece event_text(std::string_view type, std::string_view object) {
   return event_of(type, object.size(), [&](std::string& text) { text += object; });
 }
 
-class Session final : public store::Watcher, public std::enable_shared_from_this<Session> {
+class Session final : public store::Watcher,
+                      public WorkflowEvents::Listener,
+                      public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<Services> services, WatchPlan plan, ExchangePtr exchange,
           std::shared_ptr<void> ticket)
@@ -37,7 +40,12 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
         services_(*keep_),
         plan_(std::move(plan)),
         exchange_(std::move(exchange)),
-        ticket_(std::move(ticket)) {}
+        ticket_(std::move(ticket)) {
+    if (plan_.with_nodes) runs_ = std::make_shared<WorkflowEvents>(keep_, *this, plan_.tenant);
+  }
+  ~Session() {
+    if (runs_) runs_->drop();
+  }
 
   void start() {
     exchange_->begin({.headers = {{"Cache-Control", "no-cache, private"}}});
@@ -65,7 +73,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
   void on_revision(Revision revision) override {
     if (!exchange_) return;
     seen_ = revision;
-    if (reading_ > 0) return;  // told once what came before is
+    if (runs_ && !runs_->idle()) return;  // told once what came before is
     if (plan_.mark_initial) {
       plan_.mark_initial = false;
       return bookmark(true);
@@ -78,29 +86,20 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
     fail_with(error);
   }
 
+  bool tell(std::string_view type, const api::ObjectPtr& object) override {
+    const auto keep = shared_from_this();
+    if (exchange_ && write(type, object)) return true;
+    stop();
+    return false;
+  }
+  void failed(const Error& error) override { fail_with(error); }
+  void told_all() override { on_revision(seen_); }
+
  private:
   bool send(std::string_view type, const api::ObjectPtr& object) {
-    return plan_.with_nodes ? read_whole(type, object) : write(type, object);
-  }
-
-  // What else belongs to the object is read in a turn, and told when that is durable; in the order of the changes.
-  bool read_whole(std::string_view type, const api::ObjectPtr& object) {
-    ++reading_;
-    const auto read = [self = shared_from_this(), type, object](store::Turn& turn) {
-      const ClusterView view(turn, ClusterId{std::string(object->key.cluster())});
-      turn.then(view.revision(),
-                [self, type, whole = whole_workflow(view, object)](const Result<void>& done) {
-                  --self->reading_;
-                  if (!self->exchange_) return;
-                  if (!done)
-                    self->fail_with(done.error());
-                  else if (!self->write(type, whole))
-                    self->stop();
-                  else if (self->reading_ == 0)
-                    self->on_revision(self->seen_);
-                });
-    };
-    return services_.shard.submit(read, store::Shard::Kind::Reads).has_value();
+    if (!runs_) return write(type, object);
+    runs_->add(type, object);
+    return exchange_ != nullptr;
   }
 
   bool write(std::string_view type, const api::ObjectPtr& object) {
@@ -147,7 +146,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
   void time_is_over() {
     if (!exchange_) return;
     timer_ = 0;
-    if (plan_.bookmarks && seen_.value) bookmark(false);
+    if (plan_.bookmarks && seen_.value && (!runs_ || runs_->idle())) bookmark(false);
     finish();
   }
 
@@ -171,6 +170,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
     const auto keep = shared_from_this();
     if (timer_) services_.env.loop.cancel(std::exchange(timer_, 0));
     if (id_) services_.shard.unwatch(*std::exchange(id_, std::nullopt));
+    if (runs_) runs_->drop();
     exchange_.reset();
     ticket_.reset();
   }
@@ -183,7 +183,7 @@ class Session final : public store::Watcher, public std::enable_shared_from_this
   std::optional<uint64_t> id_;
   env::TimerId timer_ = 0;
   bool told_ = false;
-  size_t reading_ = 0;
+  std::shared_ptr<WorkflowEvents> runs_;
   Revision seen_{};
   Instant last_bookmark_{};
 };
@@ -261,6 +261,7 @@ Result<Outcome> watch_objects(Call& call) {
   plan.every_cluster = call.route().every_cluster;
   plan.projected = source.projected();
   plan.with_nodes = is_workflow(type) && plan.wanted.view == View::Plain;
+  plan.tenant = call.who.home.value;
   plan.bookmarks = query.flag("allowWatchBookmarks");
   plan.timeout = *timeout;
 

@@ -40,7 +40,8 @@ struct WatchPlan {
   Wanted wanted;
   const api::Resource* type = nullptr;
   bool every_cluster = false, projected = false;
-  bool with_nodes = false;  // of Workflows: read, with their nodes, in a turn of their own
+  bool with_nodes = false;  // of Workflows
+  std::string tenant;       // whose watch it is
   bool bookmarks = false, mark_initial = false;
   Duration timeout{};
 };

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "apiserver/testing.h"
+#include "workflow/rows.h"
 
 namespace ingot::apiserver {
 namespace {
@@ -154,6 +155,86 @@ TEST_F(Watches, AreCountedTogetherWithFollowedLogs) {
   EXPECT_EQ(small.open(team, pods + "/p/log")->response.code, 200);
   small.logs.followed.clear();
   EXPECT_EQ(small.open(team, log)->response.code, 200);
+}
+
+// Runs of thousands of nodes, put together by a worker that the test turns.
+struct LargeRuns : Watches {
+  const std::string runs = "/apis/argoproj.io/v1alpha1/namespaces/default/workflows";
+  env::QueuedWorker writer{plane.t.env.loop};
+  LargeRuns() { plane.server->write_by(writer); }
+
+  void run_of(const std::string& name, int nodes) {
+    ASSERT_EQ(plane
+                  .call(vision, "POST", runs,
+                        R"({"metadata":{"name":")" + name + R"("},"spec":{"entrypoint":"a","templates":[
+                            {"name":"a","container":{"image":"i"}}]}})")
+                  .code,
+              201);
+    ASSERT_TRUE(plane.shard->submit([&](store::Turn& turn) {
+      const api::Key key(vision.home, "workflows.argoproj.io", "default", name);
+      const api::ObjectPtr stored = turn.get(key);
+      Json begun = stored->parse();
+      api::set(begun, {"status", "startedAt"}, "2026-01-01T00:00:00Z");
+      ASSERT_TRUE(turn.put(key, std::move(begun), stored->revision));
+      for (int i = 0; i < nodes; ++i) {
+        const std::string id = name + "-" + std::to_string(i);
+        const api::Key row(vision.home, workflow::kNodeRows, "default", workflow::row_name(name, id));
+        ASSERT_TRUE(
+            turn.put(row, workflow::packed(api::JsonObject{{"id", id}, {"name", id}, {"type", "Pod"}}, name),
+                     Revision{0}));
+      }
+    }));
+    plane.t.loop.run_until_idle();
+  }
+  void mark(const std::string& name, const std::string& label) {
+    const auto sent = plane.send({.method = "PATCH",
+                                  .target = runs + "/" + name,
+                                  .accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+                                  .content_type = "application/merge-patch+json",
+                                  .identity = vision,
+                                  .body = R"({"metadata":{"labels":{"mark":")" + label + R"("}}})"});
+    ASSERT_EQ(sent->response.code, 200);
+  }
+  void write_one() {
+    ASSERT_TRUE(writer.step());
+    plane.t.loop.run_until_idle();
+  }
+};
+
+TEST_F(LargeRuns, AreToldInOrderAndAsTheyAreByThen) {
+  run_of("large", 1'500);
+  run_of("small", 2);
+  const auto watch = plane.open(vision, runs +
+                                            "?watch=true&allowWatchBookmarks=true&sendInitialEvents=true&"
+                                            "resourceVersionMatch=NotOlderThan");
+  EXPECT_EQ(told(*watch), "") << "what comes after a large one waits for it";
+  mark("large", "1");
+  mark("small", "2");
+  mark("large", "3");
+  write_one();
+  EXPECT_EQ(told(*watch), "ADDED large");
+  EXPECT_EQ(api::object_at(watch->events().front(), {"object", "status", "nodes"}).size(), 1'500u);
+  write_one();
+  EXPECT_EQ(told(*watch), "ADDED large, ADDED small, MODIFIED large, BOOKMARK ");
+  EXPECT_EQ(api::string_at(watch->events().at(1), {"object", "metadata", "labels", "mark"}), "2");
+  EXPECT_EQ(api::string_at(watch->events().at(2), {"object", "metadata", "labels", "mark"}), "3");
+}
+
+TEST_F(LargeRuns, OfATenantAreWrittenForTwoWatchersAtATime) {
+  run_of("large", 1'500);
+  std::vector<std::shared_ptr<Recorder>> watches;
+  for (int i = 0; i < 3; ++i) watches.push_back(plane.open(vision, runs + "?watch=true"));
+  EXPECT_EQ(writer.waiting(), 2u);
+  watches.front()->close();
+  plane.t.loop.run_until_idle();
+  write_one();
+  write_one();
+  plane.t.loop.advance(1s);
+  plane.t.loop.run_until_idle();
+  write_one();
+  EXPECT_EQ(told(*watches[0]), "");
+  EXPECT_EQ(told(*watches[1]), "ADDED large");
+  EXPECT_EQ(told(*watches[2]), "ADDED large");
 }
 
 }  // namespace
