@@ -289,14 +289,23 @@ void Run::go_on(WallTime now) {
         at(now + std::chrono::seconds(*seconds), kNobody);
     }
   }
-  if (std::exchange(more_, false))
-    for (const NodeIndex scope : std::exchange(starved_, {})) pumps_.insert(scope);
   while (!timers_.empty() && timers_.begin()->first <= now && !over_) {
     const NodeIndex node = timers_.begin()->second;
     timers_.erase(timers_.begin());
     due(node, now);
   }
   work(now);
+  ration(now);
+}
+
+// Of what waits to be allowed as much as is, the oldest first: each either begins something or waits for something else.
+void Run::ration(WallTime now) {
+  while (!over_ && allowed_ > 0 && !rationed_.empty()) {
+    for (size_t n = allowed_; n > 0 && !rationed_.empty(); --n)
+      pumps_.insert(rationed_.extract(rationed_.begin()).value());
+    work(now);
+  }
+  more_ = !rationed_.empty();
 }
 
 void Run::pod(NodeIndex node, const PodReport& told, WallTime now) {

@@ -158,6 +158,7 @@ class Run {
   JsonObject globals(WallTime now) const;
   // Work that waits: settled nodes, and scopes that may begin something.
   void work(WallTime now);
+  void ration(WallTime now);
   void settle(NodeIndex);
   void notify(NodeIndex, WallTime now);
   void pump(NodeIndex scope, WallTime now);
@@ -273,7 +274,8 @@ class Run {
   std::unordered_map<std::string_view, NodeIndex> by_name_, by_id_;
   std::map<NodeIndex, std::unique_ptr<Scope>> scopes_;
   std::deque<NodeIndex> settled_;
-  std::set<NodeIndex> pumps_, starved_;
+  std::set<NodeIndex> pumps_, starved_,
+      rationed_;  // scopes: to look at; for whom there is no room; that may not yet
   std::unordered_map<NodeIndex, std::vector<NodeIndex>> below_;  // while nodes are opened again: by boundary
   std::multimap<WallTime, NodeIndex> timers_;
   std::set<NodeIndex> changed_;

@@ -150,14 +150,14 @@ void Run::pump(NodeIndex node, WallTime now) {
   while (true) {
     if (!s.expanding.empty()) {
       if (!pump_expanding(node, s, now)) {
-        starved_.insert(node);
+        (allowed_ == 0 ? rationed_ : starved_).insert(node);
         return;
       }
       continue;
     }
     if (s.ready.empty()) break;
     if (enough()) {
-      starved_.insert(node);
+      rationed_.insert(node);
       return;
     }
     const uint32_t task = s.ready.front();
@@ -494,6 +494,7 @@ void Run::close_scope(NodeIndex node, Phase phase, std::string message, WallTime
   scopes_.erase(node);
   pumps_.erase(node);
   starved_.erase(node);
+  rationed_.erase(node);
 }
 
 }  // namespace ingot::workflow
