@@ -98,8 +98,7 @@ class Session final : public store::Watcher,
  private:
   bool send(std::string_view type, const api::ObjectPtr& object) {
     if (!runs_) return write(type, object);
-    runs_->add(type, object);
-    return exchange_ != nullptr;
+    return runs_->add(type, object) && exchange_;
   }
 
   bool write(std::string_view type, const api::ObjectPtr& object) {

@@ -220,6 +220,25 @@ TEST_F(LargeRuns, AreToldInOrderAndAsTheyAreByThen) {
   EXPECT_EQ(api::string_at(watch->events().at(2), {"object", "metadata", "labels", "mark"}), "3");
 }
 
+TEST_F(LargeRuns, ThatComeAndGoEndAWatchThatIsTooSlow) {
+  run_of("large", 1'500);
+  const auto watch = plane.open(vision, runs + "?watch=true");
+  const std::string filling(1 << 20, 'x');
+  for (int i = 0; i < 70 && !watch->ended(); ++i) {
+    const std::string name = "w" + std::to_string(i);
+    ASSERT_EQ(plane
+                  .call(vision, "POST", runs,
+                        R"({"metadata":{"name":")" + name + R"("},"spec":{"entrypoint":"a","templates":[
+                            {"name":"a","container":{"image":"i","env":[{"name":"E","value":")" +
+                            filling + R"("}]}}]}})")
+                  .code,
+              201);
+    ASSERT_EQ(plane.call(vision, "DELETE", runs + "/" + name).code, 200);
+  }
+  EXPECT_TRUE(watch->ended());
+  EXPECT_EQ(api::int_at(watch->events().back(), {"object", "code"}), 410);
+}
+
 TEST_F(LargeRuns, OfATenantAreWrittenForTwoWatchersAtATime) {
   run_of("large", 1'500);
   std::vector<std::shared_ptr<Recorder>> watches;

@@ -3,13 +3,16 @@
 namespace ingot::apiserver {
 namespace {
 
-constexpr size_t kBatch = 64;        // read in a turn
-constexpr size_t kMostOfTenant = 2;  // of its watchers put many nodes together at a time
+constexpr size_t kBatch = 64;           // read in a turn
+constexpr size_t kMostGone = 64 << 20;  // bytes of what is no more and waits to be told: nobody else has them
+constexpr size_t kMostOfTenant = 2;     // of its watchers put many nodes together at a time
 constexpr Duration kRetry = std::chrono::milliseconds(100);
 
 }  // namespace
 
-void WorkflowEvents::add(std::string_view type, const api::ObjectPtr& object) {
+bool WorkflowEvents::add(std::string_view type, const api::ObjectPtr& object) {
+  if (type == "DELETED") gone_bytes_ += object->json.size();
+  if (gone_bytes_ > kMostGone) return false;
   const std::string& key = object->key.text();
   if (const auto place = places_.find(key); place != places_.end()) {
     const auto before = waiting_.find(place->second);
@@ -19,6 +22,7 @@ void WorkflowEvents::add(std::string_view type, const api::ObjectPtr& object) {
   waiting_.emplace(++last_, Change{type, object});
   places_.insert_or_assign(key, last_);
   go_on();
+  return true;
 }
 
 void WorkflowEvents::go_on() {
@@ -43,6 +47,7 @@ void WorkflowEvents::read(store::Turn& turn) {
   while (!waiting_.empty() && batch->size() < kBatch && nodes <= kManyNodes) {
     const auto first = waiting_.begin();
     const api::ObjectPtr& object = first->second.object;
+    if (first->second.type == "DELETED") gone_bytes_ -= object->json.size();
     const ClusterView view(turn, ClusterId{std::string(object->key.cluster())});
     batch->push_back({first->second.type, workflow_parts(view, object)});
     nodes += batch->back().parts.nodes.size();

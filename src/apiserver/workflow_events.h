@@ -1,8 +1,8 @@
 // What changes of Workflows, told with their nodes: read in a turn of its own, and put together beside the loop where there are
 // many. One that changes faster than it can be told is told as it is by then.
 //
-// Thread rule: the loop. Invariants: told in the order of revisions; of each Workflow one state waits, and its deletion; of each
-// tenant's watchers two have many nodes put together at a time.
+// Thread rule: the loop. Invariants: told in the order of revisions; of each Workflow one state waits, and
+// deletions up to so many bytes; of each tenant's watchers two have many nodes put together at a time.
 #pragma once
 
 #include <map>
@@ -30,7 +30,8 @@ class WorkflowEvents : public std::enable_shared_from_this<WorkflowEvents> {
   WorkflowEvents(std::shared_ptr<Services> services, Listener& listener, std::string tenant)
       : services_(std::move(services)), listener_(&listener), tenant_(std::move(tenant)) {}
 
-  void add(std::string_view type, const api::ObjectPtr&);
+  // False: too much was deleted that the watcher was not told yet.
+  [[nodiscard]] bool add(std::string_view type, const api::ObjectPtr&);
   bool idle() const { return !busy_ && waiting_.empty(); }
   void drop() { listener_ = nullptr; }
 
@@ -56,6 +57,7 @@ class WorkflowEvents : public std::enable_shared_from_this<WorkflowEvents> {
   const std::string tenant_;
   std::map<uint64_t, Change> waiting_;                   // in the order in which they are told
   std::map<std::string, uint64_t, std::less<>> places_;  // key → the newest of it in waiting_
+  size_t gone_bytes_ = 0;                                // of deletions in waiting_
   uint64_t last_ = 0;
   bool busy_ = false;
 };

@@ -66,7 +66,9 @@ api::ObjectPtr whole_workflow(const WorkflowParts& parts) {
 }
 
 Result<Outcome> answer_later(Call& call, Revision shows, int code, std::function<Reply()> write) {
-  auto& count = call.services.writing[call.view.cluster().value];
+  auto& writing = call.services.writing;
+  std::erase_if(writing, [](const auto& of) { return *of.second == 0; });
+  auto& count = writing[call.view.cluster().value];
   if (!count) count = std::make_shared<std::atomic<size_t>>(0);
   if (*count >= kMostWritten)
     return fail(
@@ -188,8 +190,7 @@ Result<void> check_templates(Call& call, const Json& object, const Json* before)
   const auto by_reference = [&] {
     if (call.route().ns.empty()) return false;
     const api::ObjectPtr ns = call.view.get("namespaces", "", call.route().ns);
-    return ns && ns->mentions(workflow::kByReferenceLabel) &&
-           api::string_at(ns->parse(), {"metadata", "labels", workflow::kByReferenceLabel}) == "true";
+    return ns && workflow::by_reference_alone(*ns);
   };
   const auto refuse = [&](std::string_view field, const std::string& why) {
     const std::string_view name = api::string_at(object, {"metadata", "name"});

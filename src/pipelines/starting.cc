@@ -56,7 +56,7 @@ Result<api::ObjectPtr> create_workflow(store::Turn& turn, env::Env& env, const a
   object = std::move(decoded->object);
   api::apply_defaults(type, object);
   if (const auto valid = api::validate(type, object, nullptr); !valid) return fail(valid.error());
-  if (api::string_at(ns->parse(), {"metadata", "labels", workflow::kByReferenceLabel}) == "true")
+  if (workflow::by_reference_alone(*ns))
     if (const auto may = workflow::check_by_reference(type.kind, object); !may)
       return fail(Reason::Invalid, may.error());
   if (templates == Templates::Checked)

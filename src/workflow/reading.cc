@@ -154,6 +154,11 @@ Or<void> check_references(const Json& object, const Lookup& lookup) {
   return {};
 }
 
+bool by_reference_alone(const api::Object& ns) {
+  return ns.mentions(kByReferenceLabel) &&
+         string_at(ns.parse(), {"metadata", "labels", kByReferenceLabel}) == "true";
+}
+
 Or<void> check_by_reference(std::string_view kind, const Json& object) {
   if (kind != "Workflow" && kind != "CronWorkflow") return {};
   constexpr std::string_view kMay[] = {

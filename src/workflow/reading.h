@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "api/object.h"
 #include "workflow/flow.h"
 
 namespace ingot::workflow {
@@ -27,6 +28,7 @@ Or<void> check(std::string_view kind, const Json& object, const Lookup&);
 // In a namespace with this label, "true", who submits names a WorkflowTemplate and sets nothing but what is on a list. Source:
 // Argo Workflows' templateReferencing: Strict.
 inline constexpr std::string_view kByReferenceLabel = "factory.ingot.dev/workflows-by-reference";
+bool by_reference_alone(const api::Object& ns);
 Or<void> check_by_reference(std::string_view kind, const Json& object);
 // The part of it that needs nobody else, and so no turn; whether that is all of it; and of one that refers to others that
 // they are there.
